@@ -1,0 +1,110 @@
+"""What a person may set: the facts of a case and the parameters of the method, in one place.
+
+The command line, the panel, the JSON and the manifest are made from the two dataclasses below.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass, field, fields
+
+from .errors import BoneQualityError
+
+LUMBAR_USED = ("L1", "L2", "L3", "L4")
+
+
+def setting(default, help, unit="", low=None, high=None, choices=()):
+    """A dataclass field that carries its own documentation and limits."""
+    return field(default=default, metadata=dict(help=help, unit=unit, low=low, high=high, choices=choices))
+
+
+def check_settings(values) -> None:
+    """Raise BoneQualityError for the first field of a dataclass that is outside its limits or choices."""
+    for item in fields(values):
+        value, limits = getattr(values, item.name), item.metadata
+        if value is None or not limits:
+            continue
+        if limits["choices"] and value not in limits["choices"]:
+            raise BoneQualityError(f"{item.name} is {value!r}; choose one of {', '.join(limits['choices'])}.")
+        if limits["low"] is not None and not (
+            isinstance(value, (int, float)) and math.isfinite(value) and limits["low"] <= value <= limits["high"]
+        ):
+            raise BoneQualityError(
+                f"{item.name} is {value}; give a number from {limits['low']:g} to {limits['high']:g} {limits['unit']}".rstrip()
+                + "."
+            )
+
+
+@dataclass(frozen=True)
+class Parameters:
+    """How a case is measured. The defaults are those of the papers, or the nearest to them that a mask allows."""
+
+    mask: str = setting(
+        "auto",
+        "what the vertebra masks cover; auto: what the segment's name or terminology says, else its shape",
+        choices=("auto", "vertebra", "body", "cancellous"),
+    )
+    cancellous_margin_mm: float = setting(
+        3.0,
+        "CT: the cancellous region keeps this far from the body's surface, or the slice thickness where that is larger",
+        "mm",
+        0.0,
+        10.0,
+    )
+    slice_plane: str = setting("axial", "CT: plane of the three slices of the multi-slice HU", choices=("axial",))
+    avoid_basivertebral: bool = setting(
+        True, "CT: the middle ellipse keeps to the anterior two thirds, away from the basivertebral veins"
+    )
+    vbq_margin_mm: float = setting(
+        3.0, "T1 MRI: the marrow ROI keeps this far from the body's outline, in plane", "mm", 0.0, 10.0
+    )
+    vbq_slice: str = setting(
+        "midsagittal",
+        "T1 MRI: where marrow is read: the mid-sagittal slice, or the volume of the body",
+        choices=("midsagittal", "volume"),
+    )
+
+    def __post_init__(self):
+        check_settings(self)
+
+
+@dataclass(frozen=True)
+class CaseFacts:
+    """What is known of a case beside its images. Only the id is needed; it names the files, so never a patient's name."""
+
+    case_id: str
+    fractured: tuple[str, ...] = setting((), "fractured levels: they leave the case values")
+    cemented: tuple[str, ...] = setting((), "cemented levels: they leave the case values")
+    excluded: tuple[str, ...] = setting((), "levels that leave the case values for another reason")
+    csf_blocked: tuple[str, ...] = setting((), "levels where the CSF cannot be read, such as in stenosis")
+    t_score: float | None = setting(None, "DXA T-score of the lumbar spine", "SD", -10.0, 10.0)
+    age: float | None = setting(None, "age", "years", 0.0, 125.0)
+    sex: str | None = setting(None, "sex", choices=("F", "M"))
+    bmi: float | None = setting(None, "body mass index", "kg/m2", 5.0, 150.0)
+    hyperlipidemia: str | None = setting(None, "hyperlipidemia, which raises VBQ", choices=("yes", "no"))
+    contrast: str | None = setting(None, "CT with contrast agent, where the image does not say", choices=("yes", "no"))
+    reader: str | None = setting(None, "who read the case: a code, not a name")
+
+    def __post_init__(self):
+        check_settings(self)
+        for name in ("case_id", "reader"):
+            value = getattr(self, name)
+            if value is not None and not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", str(value)):
+                raise BoneQualityError(
+                    f"The {name.replace('_', ' ')} {value!r} cannot be used; give up to 100 letters, digits, '.', '_' and '-', "
+                    "beginning with a letter or digit."
+                )
+        for name in ("fractured", "cemented", "excluded", "csf_blocked"):
+            levels = tuple(str(level).strip().upper() for level in getattr(self, name))
+            object.__setattr__(self, name, levels)
+            unknown = [level for level in levels if level not in LEVELS]
+            if unknown:
+                raise BoneQualityError(f"{name}: {', '.join(unknown)} is no vertebral level; give levels such as L2,L3.")
+
+    def exclusion(self, level: str) -> str:
+        """Why a person took this level out: "fractured", "cemented", "excluded", several with a semicolon, or ""."""
+        return "; ".join(name for name in ("fractured", "cemented", "excluded") if level in getattr(self, name))
+
+
+LEVELS = tuple(f"T{n}" for n in range(1, 14)) + tuple(f"L{n}" for n in range(1, 7)) + ("S1",)
