@@ -1,0 +1,149 @@
+"""From a mask to the vertebral body and its cancellous region.
+
+A body is a depth map: the distance below the mask's surface in mm, on a lattice of 0.75 mm or finer, so that margins,
+cross-sections and shares of voxels are read off one continuous field, at any orientation.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from scipy import ndimage
+from scipy.spatial import ConvexHull, QhullError
+
+from .errors import NotMeasured
+from .geometry import SUPERIOR, Grid, Image, Mask, resample, signed_distance
+from .roi import RegionRoi
+
+#: A body fills most of its convex hull; arch and processes leave a whole vertebra at about half.
+BODY_SOLIDITY = 0.65
+#: Half-width of the column over which the endplates' centers are read, as a share of the body's half extents.
+CENTRAL_SHARE = 0.35
+
+
+@dataclass(frozen=True, eq=False)
+class Body:
+    """A vertebral body as a field.
+
+    depth: mm below the surface, positive inside, float32 ``[k, j, i]`` on ``grid``.
+    clearance: mm from the nearest excluded structure, positive outside it, on the same lattice; None without any.
+    covers: "body", or "cancellous" for a region drawn by hand, which takes no margin.
+    """
+
+    level: str
+    mask: Mask
+    covers: str
+    grid: Grid
+    depth: np.ndarray
+    clearance: np.ndarray | None
+
+    def field(self, margin_mm: float) -> np.ndarray:
+        """Positive in the cancellous region: everything ``margin_mm`` below the surface and outside exclusions."""
+        inside = self.depth - np.float32(0.0 if self.covers == "cancellous" else margin_mm)
+        return inside if self.clearance is None else np.minimum(inside, self.clearance)
+
+    @cached_property
+    def center(self) -> np.ndarray:
+        """RAS of the centroid."""
+        return self.mask.center
+
+    def endplate_centers(self, superior: np.ndarray = SUPERIOR) -> tuple[float, float]:
+        """Positions of the lower and the upper endplate's center along ``superior``, see the function of that name."""
+        points = self.grid.ras(np.argwhere(self.depth > 0)[:, ::-1])
+        return endplate_centers(points, self.center, superior, self.grid)
+
+
+def endplate_centers(points: np.ndarray, center: np.ndarray, superior: np.ndarray, grid: Grid) -> tuple[float, float]:
+    """Where lines along ``superior`` through the middle of a body meet its lower and its upper endplate.
+
+    points: RAS of the body's voxel centers on ``grid``, shape (n, 3). Returns the two positions along ``superior`` in mm (dot
+    product with RAS): medians over the central column, so that a pit or a rim does not move them.
+    """
+    along = points @ superior
+    across = points - center - np.outer(along - center @ superior, superior)
+    distance = np.linalg.norm(across, axis=1)
+    column = distance <= CENTRAL_SHARE * np.percentile(distance, 95)
+    first, second = np.linalg.svd(superior[None])[2][1:]
+    cells = np.round(across[column] @ np.stack([first, second], axis=1) / max(grid.spacing)).astype(int)
+    cells -= cells.min(axis=0)
+    _, cell = np.unique(cells @ [cells.max() + 1, 1], return_inverse=True)
+    low, high = (extreme(along[column], cell, np.arange(cell.max() + 1)) for extreme in (ndimage.minimum, ndimage.maximum))
+    half_voxel = 0.5 * float(np.abs(superior @ grid.ijk_to_ras[:3, :3]).max())
+    return float(np.median(low)) - half_voxel, float(np.median(high)) + half_voxel
+
+
+def place_body(level: str, mask: Mask, exclusions: list[Mask], covers: str) -> Body:
+    """The body's depth map from its mask.
+
+    mask: the voxels of one vertebral body, or of a cancellous region drawn by hand (``covers`` "cancellous").
+    exclusions: what does not count as cancellous bone, such as the basivertebral vein, bone islands or cement.
+    Raises NotMeasured where the mask holds nothing.
+    """
+    grid, depth = depth_map(mask)
+    clearance = None
+    for exclusion in exclusions:
+        share = exclusion.on(grid) >= 0.5
+        if share.any():
+            distance = -signed_distance(share, grid.spacing[::-1])
+            clearance = distance if clearance is None else np.minimum(clearance, distance)
+    return Body(level, mask, covers, grid, depth, clearance)
+
+
+def depth_map(mask: Mask) -> tuple[Grid, np.ndarray]:
+    """Signed distance to the mask's surface, which runs midway between inside and outside voxel centers.
+
+    Returns the lattice (0.75 mm or finer, two voxels wider than the mask on every side) and the distance in mm, positive
+    inside, float32.
+    """
+    padded = mask.padded(2)
+    fine = padded.grid.refined(padded.grid.fine_factors())
+    inside = padded.array
+    if fine.shape != padded.grid.shape:
+        inside = resample(padded.array, padded.grid, fine) >= 0.5
+    if not inside.any():
+        raise NotMeasured("the mask is empty")
+    return fine, signed_distance(inside, fine.spacing[::-1])
+
+
+def solidity(mask: Mask) -> float:
+    """Volume of the mask over that of its convex hull, voxels counted with their corners; 1 for convex masks."""
+    border = mask.points
+    offsets = np.array(np.meshgrid([-0.5, 0.5], [-0.5, 0.5], [-0.5, 0.5])).reshape(3, -1).T @ mask.grid.ijk_to_ras[:3, :3].T
+    try:
+        hull_of_centers = border[ConvexHull(border).vertices]
+    except (QhullError, ValueError):
+        hull_of_centers = border
+    corners = (hull_of_centers[:, None] + offsets).reshape(-1, 3)
+    return mask.volume / ConvexHull(corners).volume
+
+
+def has_posterior_elements(mask: Mask) -> bool:
+    """Whether a vertebra's mask holds arch and processes beside the body, by its shape."""
+    return solidity(mask) < BODY_SOLIDITY
+
+
+def shares(field: np.ndarray, field_grid: Grid, target: Grid) -> np.ndarray:
+    """Share of every voxel of ``target`` that lies where ``field`` (mm, signed, on ``field_grid``) is positive, 0 to 1.
+
+    Each voxel is cut into parts of 0.75 mm or less; in a part the border counts as a plane.
+    """
+    factors = target.fine_factors()
+    fine = target.refined(factors)
+    value = resample(field, field_grid, fine, outside=-100.0)
+    inside = np.clip(0.5 + value / float(np.prod(fine.spacing) ** (1 / 3)), 0, 1)
+    k, j, i = target.shape
+    return inside.reshape(k, factors[2], j, factors[1], i, factors[0]).mean(axis=(1, 3, 5))
+
+
+def place_region(body: Body, image: Image, margin_mm: float, kind: str) -> RegionRoi:
+    """The body less everything nearer than ``margin_mm`` to its surface, less exclusions, as shares of voxels.
+
+    Raises NotMeasured where the body lies outside the image.
+    """
+    slices = image.grid.slices_around(body.mask.points, pad=1)
+    if slices is None:
+        raise NotMeasured("the mask lies outside the image")
+    box = image.grid.box(slices)
+    return RegionRoi(body.level, kind, slices, box, shares(body.field(margin_mm), body.grid, box), margin_mm)

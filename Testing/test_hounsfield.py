@@ -1,0 +1,209 @@
+"""Known answers on CT: analytic vertebrae, box-averaged voxels, PSF sigma 0.6 mm."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from conftest import body_of, ct_of, rotation, single_vertebra
+
+from BoneQualityLib import hounsfield, phantom
+from BoneQualityLib.errors import NotMeasured
+from BoneQualityLib.geometry import Grid, Image, Mask
+from BoneQualityLib.hounsfield import effective_margin, measure_level, place_slices, slice_stack
+from BoneQualityLib.roi import PlanarRoi
+from BoneQualityLib.vertebra import place_body
+
+SLICES = ("hu_upper", "hu_middle", "hu_lower")
+
+
+def measured(spine, grid, noise_sd=0.0, mask_grid=None, margin=3.0, exclusions=(), avoid=True):
+    image = ct_of(spine, grid, noise_sd)
+    return measure_level(body_of(spine, mask_grid or grid, exclusions=exclusions), image, margin, avoid)
+
+
+@pytest.mark.parametrize(
+    ("spacing", "tolerance"),
+    [((0.35, 0.35, 0.6), 1), ((0.5, 0.5, 0.5), 1), ((0.7, 0.7, 1.0), 1), ((1, 1, 1.25), 1), ((0.7, 0.7, 3), 3), ((3, 3, 3), 3)],
+)
+def test_3d_hu_is_the_true_mean_at_any_voxel_size(spacing, tolerance):
+    spine = single_vertebra()
+    values = measured(spine, phantom.grid_for(spine, spacing)).values
+    assert values["hu_3d"] == pytest.approx(120, abs=tolerance)
+
+
+@pytest.mark.parametrize("spacing", [(0.5, 0.5, 0.5), (0.7, 0.7, 1.0), (1, 1, 1.25)])
+def test_slice_values_are_the_true_mean(spacing):
+    spine = single_vertebra()
+    values = measured(spine, phantom.grid_for(spine, spacing)).values
+    assert [values[name] for name in SLICES] == pytest.approx([120] * 3, abs=1.5)
+
+
+@pytest.mark.parametrize("spacing", [(0.5, 0.5, 0.8), (0.7, 0.7, 1.0), (1, 1, 1)])
+def test_noise_of_30_hu_does_not_move_the_values(spacing):
+    spine = single_vertebra()
+    values = measured(spine, phantom.grid_for(spine, spacing), noise_sd=30).values
+    assert values["hu_3d"] == pytest.approx(120, abs=1.5)
+    assert [values[name] for name in SLICES] == pytest.approx([120] * 3, abs=4)
+    assert values["hu_3d_sd"] == pytest.approx(30, rel=0.1)
+
+
+def test_a_gradient_from_bottom_to_top_shows_in_the_right_order():
+    spine = single_vertebra(gradient_hu_per_mm=2.0)
+    values = measured(spine, phantom.grid_for(spine, (0.7, 0.7, 1.0))).values
+    assert values["hu_lower"] + 10 < values["hu_middle"] < values["hu_upper"] - 10
+    assert values["hu_middle"] == pytest.approx(120, abs=1.5)
+    assert values["hu_multislice"] == pytest.approx(120, abs=1.5)
+
+
+GRIDS = {
+    **{f"rotated 25 about {axis}": dict(rotation=rotation(axis, 25)) for axis in "RAS"},
+    "rotated 4 about R": dict(rotation=rotation("R", 4)),
+    "rotated -17 about A then S": dict(rotation=rotation("A", -17) @ rotation("S", 25)),
+    "left-handed": dict(left_handed=True),
+    "sagittal": dict(orientation="sagittal"),
+    "coronal": dict(orientation="coronal"),
+}
+
+
+@pytest.mark.parametrize("grid", GRIDS.values(), ids=GRIDS.keys())
+def test_the_same_anatomy_reads_the_same_on_any_lattice(grid):
+    spine = single_vertebra(gradient_hu_per_mm=1.0)
+    values = measured(spine, phantom.grid_for(spine, (0.8, 0.8, 1.0), **grid)).values
+    assert values["hu_3d"] == pytest.approx(spine.vertebra("L3").cancellous_truth(3.0).mean_hu, abs=1)
+    assert values["hu_multislice"] == pytest.approx(120, abs=2)
+
+
+@pytest.mark.parametrize(
+    "mask_grid",
+    [dict(spacing_mm=(1.6, 1.6, 2.0)), dict(spacing_mm=(0.8, 0.8, 1.0), rotation=rotation("S", 20) @ rotation("R", 10))],
+    ids=["coarser", "rotated"],
+)
+def test_the_mask_may_have_another_lattice_than_the_image(mask_grid):
+    spine = single_vertebra()
+    grid, other = phantom.grid_for(spine, (0.8, 0.8, 1.0)), phantom.grid_for(spine, **mask_grid)
+    values = measured(spine, grid, mask_grid=other).values
+    assert values["hu_3d"] == pytest.approx(120, abs=1)
+    assert values["hu_multislice"] == pytest.approx(120, abs=2)
+
+
+def test_volume_is_that_of_the_body_below_the_margin():
+    spine = single_vertebra()
+    values = measured(spine, phantom.grid_for(spine, (0.5, 0.5, 0.5))).values
+    assert values["hu_3d_volume_mm3"] == pytest.approx(spine.vertebra("L3").cancellous_truth(3.0).volume_mm3, rel=0.03)
+
+
+def test_the_margin_is_the_slice_thickness_where_that_is_larger():
+    spine = single_vertebra()
+    thick = ct_of(spine, phantom.grid_for(spine, (0.8, 0.8, 5.0)))
+    assert effective_margin(3.0, thick) == 5.0
+    assert effective_margin(3.0, ct_of(spine, phantom.grid_for(spine, (1, 1, 1)))) == 3.0
+
+
+def test_wide_3d_hu_is_3d_hu_at_a_margin_of_2_mm():
+    spine = single_vertebra()
+    grid = phantom.grid_for(spine, (0.7, 0.7, 1.0))
+    wide = measured(spine, grid).values["hu_3d_wide"]
+    assert wide == pytest.approx(measured(spine, grid, margin=2.0).values["hu_3d"], abs=1e-9)
+    assert wide > measured(spine, grid).values["hu_3d"]
+
+
+def test_excluded_bone_is_left_out_of_region_and_slices():
+    spine = single_vertebra(inclusions=(phantom.cement(radius_mm=5.0),))
+    grid = phantom.grid_for(spine, (0.7, 0.7, 0.7))
+    distance = np.linalg.norm(grid.centers() - spine.vertebra("L3").center - [0, 3, 0], axis=-1)
+    cement = Mask("cement", distance < 8, grid)
+    with_cement, without = measured(spine, grid).values, measured(spine, grid, exclusions=[cement]).values
+    assert with_cement["hu_3d"] > 150
+    assert without["hu_3d"] == pytest.approx(120, abs=1)
+    assert without["hu_middle"] == pytest.approx(120, abs=1.5)
+
+
+def test_a_deep_endplate_pit_leaves_the_upper_slice_empty_instead_of_taking_its_rim():
+    spine = single_vertebra(pit=phantom.Pit(depth_mm=11, radius_mm=9))
+    numbers = measured(spine, phantom.grid_for(spine, (0.7, 0.7, 1.0)))
+    assert {"hu_upper", "hu_multislice"}.isdisjoint(numbers.values)
+    assert "endplate-defect" in [flag.code for flag in numbers.flags]
+    assert numbers.values["hu_lower"] == pytest.approx(120, abs=1.5)
+    assert numbers.values["hu_3d"] == pytest.approx(120, abs=1)
+
+
+def test_the_middle_ellipse_keeps_off_the_posterior_third():
+    spine = single_vertebra()
+    grid = phantom.grid_for(spine, (0.7, 0.7, 1.0))
+    body, image = body_of(spine, grid), ct_of(spine, grid)
+    free = place_slices(body, image, 3.0, avoid_basivertebral=False)
+    kept = place_slices(body, image, 3.0, avoid_basivertebral=True)
+    back, front = spine.vertebra("L3").center[1] + np.array([-0.5, 0.5]) * (spine.vertebra("L3").depth_mm - 6.0)
+    hindmost = [min(curve[:, 1].min() for curve in slices["middle"].curves()) for slices in (free, kept)]
+    assert hindmost[0] < back + 3
+    assert hindmost[1] >= back + (front - back) / 3 - 1
+    assert free["upper"].area == kept["upper"].area
+
+
+def test_end_slices_are_the_last_with_60_percent_of_the_middle_area():
+    spine = single_vertebra()
+    grid = phantom.grid_for(spine, (0.7, 0.7, 1.0))
+    body, image = body_of(spine, grid), ct_of(spine, grid)
+    stack, middle = slice_stack(body, image)
+    slices = place_slices(body, image, 3.0, avoid_basivertebral=False)
+    field = hounsfield.resample(body.field(3.0), body.grid, stack, outside=-100.0)
+    for name, step in (("upper", 1), ("lower", -1)):
+        index = round(stack.ijk(slices[name].center)[2])
+        assert slices[name].area >= 0.6 * slices["middle"].area
+        beyond = hounsfield.largest_ellipse(field[index + step], hounsfield.IN_PLANE_STEP_MM)
+        assert beyond is None or beyond.area < 0.6 * slices["middle"].area
+
+
+def test_every_ellipse_lies_inside_the_cancellous_region():
+    spine = single_vertebra(height_middle_mm=20)
+    grid = phantom.grid_for(spine, (0.7, 0.7, 1.0), rotation=rotation("R", 15))
+    body, image = body_of(spine, grid), ct_of(spine, grid)
+    for roi in place_slices(body, image, 3.0, avoid_basivertebral=True).values():
+        depth = spine.vertebra("L3").depth(np.concatenate(roi.curves(200)))
+        assert depth.min() > 3.0 - 0.5
+
+
+def test_own_slices_are_used_up_to_5_degrees_and_reformats_beyond():
+    spine = single_vertebra()
+    for degrees, step in ((4, 1.25), (6, hounsfield.REFORMAT_STEP_MM)):
+        grid = phantom.grid_for(spine, (0.8, 0.8, 1.25), rotation=rotation("R", degrees))
+        stack, _ = slice_stack(body_of(spine, grid), ct_of(spine, grid))
+        assert stack.spacing[2] == pytest.approx(step)
+
+
+def test_a_pixel_counts_by_the_share_that_lies_inside_an_ellipse():
+    bright_right_half = np.zeros((1, 8, 10), np.int16)
+    bright_right_half[:, :, 4:] = 100
+    center, radius = np.array([4.5, 3.5, 0.0]), 3.0  # the border at 3.5 cuts the disk 1 mm left of its center
+    roi = PlanarRoi("L1", "middle", center, np.eye(3)[0], np.eye(3)[1], (radius, radius))
+    cut_off = radius**2 * np.arccos(1 / radius) - np.sqrt(radius**2 - 1)
+    share = 1 - cut_off / (np.pi * radius**2)
+    assert roi.values(ct_like(bright_right_half)).mean() == pytest.approx(100 * share, abs=1.5)
+
+
+def test_voxels_that_hold_no_number_leave_the_value_empty_with_a_reason():
+    spine = single_vertebra()
+    grid = phantom.grid_for(spine, (1, 1, 1))
+    image = ct_of(spine, grid)
+    broken = image.array.astype(np.float32)
+    k, j, i = np.array(grid.ijk(spine.vertebra("L3").center)).round().astype(int)[::-1]
+    broken[k, j, i] = np.nan
+    numbers = measure_level(body_of(spine, grid), type(image)("CT", broken, grid), 3.0, True)
+    assert "hu_3d" not in numbers.values
+    assert "hold no number" in numbers.reasons[0]
+
+
+def test_less_than_1_cm3_is_not_measured():
+    spine = single_vertebra(width_mm=18, depth_mm=16, height_anterior_mm=14, height_middle_mm=13, height_posterior_mm=14)
+    numbers = measured(spine, phantom.grid_for(spine, (0.7, 0.7, 0.7)))
+    assert "hu_3d" not in numbers.values
+    assert [flag.code for flag in numbers.flags] == ["small-roi"]
+
+
+def test_a_mask_of_nothing_is_not_measured():
+    with pytest.raises(NotMeasured, match="empty"):
+        place_body("L1", Mask("L1", np.zeros((4, 4, 4), bool), Grid((4, 4, 4), np.eye(4))), [], "body")
+
+
+def ct_like(array):
+    return Image("CT", array, Grid(array.shape, np.eye(4)))
