@@ -1,0 +1,68 @@
+"""Published cut-offs: set beside a value with their source, never as a verdict."""
+
+from __future__ import annotations
+
+import csv
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+from .errors import BoneQualityError
+from .flags import STRADDLE_HU, STRADDLE_VBQ_SHARE
+
+CUTOFFS_FILE = Path(__file__).with_name("cutoffs.csv")
+_NUMBERS = ("sensitivity", "specificity", "auc", "auc_low", "auc_high")
+
+
+@dataclass(frozen=True)
+class Cutoff:
+    """measure: a column of the case table, or of the level table with its level; comparison: "<=" or ">="."""
+
+    measure: str
+    level: str
+    comparison: str
+    cutoff: float
+    purpose: str
+    source: str
+    evidence: dict
+    note: str
+
+    def beside(self, value: float | None, standard_error: float) -> dict | None:
+        """The cut-off as the JSON and the panel show it beside a value; None where there is no value.
+
+        ``straddles``: the cut-off lies within 10 HU (5 % for VBQ; both our own choice) and the noise of the value.
+        """
+        if value is None or not math.isfinite(value):
+            return None
+        width = STRADDLE_VBQ_SHARE * self.cutoff if self.measure.startswith("vbq") else STRADDLE_HU
+        return dict(
+            measure=self.measure, level=self.level, value=value, comparison=self.comparison, cutoff=self.cutoff,
+            reached=value <= self.cutoff if self.comparison == "<=" else value >= self.cutoff,
+            straddles=abs(value - self.cutoff) <= width + standard_error, purpose=self.purpose, source=self.source,
+            note=self.note, **self.evidence,
+        )  # fmt: skip
+
+
+def read_cutoffs(path: str | Path = CUTOFFS_FILE) -> list[Cutoff]:
+    """Cut-offs from a CSV file with the columns of cutoffs.csv beside this module; raises BoneQualityError with the row."""
+    try:
+        with open(path, newline="", encoding="utf-8-sig") as file:
+            rows = list(csv.DictReader(file))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        reason = getattr(error, "strerror", None) or "it is not UTF-8 CSV"
+        raise BoneQualityError(f"The cut-offs file {path} cannot be read: {reason}.") from None
+    found = []
+    for number, row in enumerate(rows, 2):
+        try:
+            if row["comparison"] not in ("<=", ">="):
+                raise ValueError("the comparison is neither <= nor >=")
+            evidence = {name: float(row[name]) if row.get(name) else None for name in _NUMBERS}
+            found.append(
+                Cutoff(
+                    row["measure"], row["level"] or "", row["comparison"], float(row["cutoff"]), row["for"], row["source"],
+                    evidence, row.get("note") or "",
+                )
+            )  # fmt: skip
+        except (KeyError, TypeError, ValueError) as error:
+            raise BoneQualityError(f"Row {number} of the cut-offs file {path} cannot be used: {error}.") from None
+    return found
