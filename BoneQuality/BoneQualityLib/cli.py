@@ -1,0 +1,252 @@
+"""The command ``bonequality``: collects inputs, shows outputs. Exit status 0 done; 2 nothing written, with one line why."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from dataclasses import fields
+from pathlib import Path
+
+from . import __version__
+from .errors import BoneQualityError
+from .parameters import LEVELS, CaseFacts, Parameters
+
+RESEARCH = "Research use; not a medical device."
+SEGMENTATION_HELP = (
+    ".seg.nrrd, label map, or folder with one file a structure; may be given several times. A label map's scheme: FILE@SCHEME or "
+    "FILE@LABELS.csv, else --label-scheme or --labels"
+)
+#: Options whose name is not that of the field, and those given as a list of levels.
+_OPTION_NAMES = {"excluded": "exclude"}
+
+
+class Parser(argparse.ArgumentParser):
+    """Says what is wrong in one line, without the usage."""
+
+    def error(self, message):
+        raise BoneQualityError(f"{message}; see {self.prog} --help.")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command; returns the exit status."""
+    try:
+        options = parser().parse_args(arguments)
+        return options.run(options)
+    except BoneQualityError as error:
+        sentence = " ".join(str(error).split())
+    except KeyboardInterrupt:
+        sentence = "Stopped; nothing was written."
+    except MemoryError:
+        sentence = "Not enough memory; close other programs or use a smaller image."
+    except BrokenPipeError:
+        sys.stderr.close()
+        return 2
+    except Exception as error:  # a fault of ours: still one line, with what a report of it needs
+        where = _innermost(error.__traceback__)
+        sentence = f"Unexpected {type(error).__name__} in {where} ({' '.join(str(error).split())}); please report it."
+    print(f"bonequality: {sentence}", file=sys.stderr)
+    return 2
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line, its help made from the dataclasses of parameters.py."""
+    top = Parser(prog="bonequality", description=f"Bone quality of the lumbar spine from CT and T1 MRI. {RESEARCH}")
+    top.add_argument("--version", action="version", version=f"BoneQuality {__version__}")
+    commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=Parser)
+    measure = commands.add_parser("measure", help="measure one case from files", description=f"Measure one case. {RESEARCH}")
+    _add_inputs(measure)
+    _add_fields(measure.add_argument_group("case"), CaseFacts)
+    _add_fields(measure.add_argument_group("method"), Parameters)
+    _add_output(measure)
+    measure.set_defaults(run=run_measure)
+    demo = commands.add_parser(
+        "demo",
+        help="make a synthetic case with known answers and measure it",
+        description="Write the images of a synthetic lumbar spine, measure them, and show the values beside the truth.",
+    )
+    _add_output(demo)
+    demo.set_defaults(run=run_demo)
+    return top
+
+
+def run_measure(options) -> int:
+    """The command ``measure``."""
+    facts = CaseFacts(**_chosen(options, CaseFacts))
+    parameters = Parameters(**_chosen(options, Parameters))
+    if options.label_scheme and options.labels:
+        raise BoneQualityError("Give --label-scheme or --labels, not both.")
+    from .headless import quiet_stderr
+
+    with quiet_stderr():
+        from .case import measure_case, output_paths
+        from .scene import read_volume
+        from .tables import check_free
+
+        check_free(output_paths(options.output, facts.case_id), options.overwrite)
+        inputs = {}
+        for role in ("ct", "t1"):
+            path = getattr(options, role)
+            inputs[role] = read_volume(path, options.series) if path else None
+            inputs[f"{role}_segmentation"] = _read_segmentations(options, role)
+        result = measure_case(facts, parameters=parameters, cutoffs=options.cutoffs or _default_cutoffs(), progress=_progress, **inputs)
+        paths = result.write_files(options.output, options.overwrite)
+    print(summary(result))
+    print("\n".join(["", "Written:", *(f"  {path}" for path in paths)]))
+    return 0
+
+
+def run_demo(options) -> int:
+    """The command ``demo``."""
+    from .headless import quiet_stderr
+
+    with quiet_stderr():
+        from .demo import run
+
+        text = run(Path(options.output), options.overwrite, _progress)
+    print(text)
+    return 0
+
+
+def summary(result) -> str:
+    """The result as text for a terminal."""
+    lines = [f"Case {result.facts.case_id}", ""]
+    header = ("level", "3D-HU", "upper", "middle", "lower", "multi-slice", "VBQ", "CT", "T1")
+    names = ("hu_3d", "hu_upper", "hu_middle", "hu_lower", "hu_multislice", "vbq_single_level")
+    rows = [
+        (row["level"], *(_number(row.get(name), 2 if "vbq" in name else 1) for name in names), row["ct_exclusion"] or "used",
+         row["t1_exclusion"] or "used")
+        for row in result.level_rows
+    ]  # fmt: skip
+    widths = [max(len(row[n]) for row in (header, *rows)) for n in range(len(header))]
+    lines += ["  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in (header, *rows)]
+    case = result.case_row
+    lines += [
+        "",
+        f"3D-HU {_number(case.get('hu_3d'), 1)}  multi-slice HU {_number(case.get('hu_multislice'), 1)}  "
+        f"mid-slice HU of L1 {_number(case.get('hu_middle_l1'), 1)}  VBQ {_number(case.get('vbq'), 2)}",
+    ]
+    lines += [f"  {reason}" for reason in result.reasons]
+    if result.cutoffs:
+        lines += ["", "Published cut-offs (each belongs to its method and scanner; not a verdict):"]
+        for c in result.cutoffs:
+            note = f"; {c['note']}" if c["note"] else ""
+            lines.append(f"  {c['measure']} {c['value']:.4g}: {c['comparison']} {c['cutoff']:g} {c['purpose']} ({c['source']}{note})")
+    if result.all_flags:
+        lines += ["", "Flags:"]
+        for flag in result.all_flags:
+            found = "" if flag.number is None else f" ({flag.number:.4g})" if isinstance(flag.number, float) else f" ({flag.number})"
+            lines.append(f"  {flag.severity} {flag.code}{' ' + flag.level if flag.level else ''}: {flag.sentence}{found}")
+    return "\n".join([*lines, "", RESEARCH])
+
+
+def _add_inputs(command) -> None:
+    group = command.add_argument_group("images")
+    volume = "NRRD, NIfTI, MetaImage, or a DICOM folder"
+    group.add_argument("--ct", metavar="FILE", help=f"CT: {volume}")
+    group.add_argument("--ct-segmentation", metavar="FILE", action="append", default=[], help=f"vertebrae on the CT: {SEGMENTATION_HELP}")
+    group.add_argument("--t1", metavar="FILE", help=f"T1 MRI: {volume}")
+    group.add_argument(
+        "--t1-segmentation", metavar="FILE", action="append", default=[], help="vertebral bodies and CSF or sac on the T1 MRI, likewise"
+    )
+    group.add_argument("--series", metavar="UID", help="series of a DICOM folder that holds several")
+    from .anatomy import SCHEMES
+
+    group.add_argument("--label-scheme", metavar="NAME", help=f"what the values of label maps mean: {', '.join(SCHEMES)}")
+    group.add_argument("--labels", metavar="CSV", help="the same from a file with the columns value,name or segment,name")
+
+
+def _add_fields(group, dataclass) -> None:
+    """One option for every field, with its documentation, unit and limits."""
+    for item in fields(dataclass):
+        about = item.metadata
+        if item.name == "case_id":
+            group.add_argument("--case-id", required=True, metavar="ID", help="names the files: letters, digits, '.', '_', '-'")
+        elif item.type == "bool":
+            group.add_argument(_option(item.name), dest=item.name, action=argparse.BooleanOptionalAction, default=item.default, help=about["help"])
+        elif item.type.startswith("tuple"):
+            group.add_argument(_option(item.name), dest=item.name, type=_levels, default=(), metavar="L2,L3", help=about["help"])
+        elif item.type.startswith("float"):
+            default = "" if item.default is None else f", default {item.default:g}"
+            group.add_argument(
+                _option(item.name), dest=item.name, type=_float, default=item.default, metavar=about["unit"].upper().split("/")[0] or "X",
+                help=f"{about['help']} ({about['low']:g} to {about['high']:g} {about['unit']}{default})",
+            )  # fmt: skip
+        else:
+            shown = about["choices"] and f" ({', '.join(about['choices'])})"
+            group.add_argument(
+                _option(item.name), dest=item.name, default=item.default, choices=about["choices"] or None,
+                metavar="|".join(about["choices"]) or "CODE", help=about["help"] + (shown or ""),
+            )  # fmt: skip
+
+
+def _add_output(command) -> None:
+    group = command.add_argument_group("output")
+    if command.prog.endswith("measure"):
+        group.add_argument("--cutoffs", metavar="FILE", help="published cut-offs to show instead of the ones that come with BoneQuality")
+    group.add_argument("--overwrite", action="store_true", help="replace files that are there already")
+    group.add_argument("--output", required=True, metavar="DIR", help="folder for the results; made if it is not there")
+
+
+def _option(name: str) -> str:
+    return "--" + _OPTION_NAMES.get(name, name).removesuffix("_mm").replace("_", "-")
+
+
+def _levels(text: str) -> tuple[str, ...]:
+    levels = tuple(part.strip().upper() for part in text.split(",") if part.strip())
+    for level in levels:
+        if level not in LEVELS:
+            raise argparse.ArgumentTypeError(f"{level!r} is no level; write for example L2,L3")
+    return levels
+
+
+def _float(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number") from None
+
+
+def _chosen(options, dataclass) -> dict:
+    return {item.name: getattr(options, item.name) for item in fields(dataclass)}
+
+
+def _read_segmentations(options, role: str):
+    from .scene import Segmentation, read_segmentation
+
+    found = []
+    for given in getattr(options, f"{role}_segmentation"):
+        path, _, labels = given.rpartition("@")
+        if not path or Path(given).exists():
+            path, labels = given, options.label_scheme or options.labels
+            named = False
+        else:
+            named = True
+        for node in read_segmentation(path):
+            takes = named or node.IsA("vtkMRMLLabelMapVolumeNode") or options.labels
+            found.append(Segmentation(node, labels if takes else None))
+    return found
+
+
+def _default_cutoffs():
+    from .cutoffs import CUTOFFS_FILE
+
+    return CUTOFFS_FILE
+
+
+def _progress(share: float, text: str) -> None:
+    if sys.stdout.isatty():
+        print(f"\r\033[K{100 * share:3.0f} %  {text}" if share < 1 else "\r\033[K", end="", flush=True)
+
+
+def _number(value, decimals: int) -> str:
+    return "-" if value is None or value != value else f"{value:.{decimals}f}"
+
+
+def _innermost(traceback) -> str:
+    while traceback.tb_next:
+        traceback = traceback.tb_next
+    return f"{Path(traceback.tb_frame.f_code.co_filename).name} line {traceback.tb_lineno}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())
