@@ -34,6 +34,7 @@ NAMES = {
     "T12": Structure("vertebra", "T12"), "T13": Structure("vertebra", "T13"), "L6": Structure("vertebra", "L6"),
     "twelfth": None, "CSF": Structure("csf"), "spinal cord": Structure("cord"), "L5-S1": Structure("disc", "L5-S1"),
     "L2 hemangioma": Structure("exclude", "L2"), "basivertebral vein": Structure("exclude"),
+    "vertebral body": Structure("bodies"), "bodies": Structure("bodies"),
     "Segment_1": None, "L1 nerve root": None, "kidney left": None, "L10": None, "vertebra": None, "": None,
 }  # fmt: skip
 
@@ -51,7 +52,7 @@ def test_a_name_says_the_structure_or_none(name, structure):
         (entry("3572006", "body", region="36470004"), Structure("vertebra", "L3", "", "body")),
         (entry("65216001"), Structure("csf")),
         (entry("64038003", modifier="7771000"), Structure("psoas_major", "", "left")),
-        (entry("3572006"), None),
+        (entry("3572006"), Structure("bodies")),
         (entry("85756007", "Tissue"), None),
     ],
 )

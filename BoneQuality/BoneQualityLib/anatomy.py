@@ -21,7 +21,8 @@ DISCS = tuple(f"{a}-{b}" for a, b in zip(LEVELS, LEVELS[1:])) + ("T12-L1", "L5-S
 class Structure:
     """What a segment shows.
 
-    kind: vertebra, disc, csf, sac, cord, sacrum, exclude, psoas_major, multifidus, erector_spinae, iliopsoas, autochthon.
+    kind: vertebra, bodies (of any level), disc, csf, sac, cord, sacrum, exclude, psoas_major, multifidus, erector_spinae,
+    iliopsoas, autochthon.
     level: of a vertebra, of a disc (L3-L4), of CSF drawn at a level, of an exclusion; "" where none is said.
     side: "left", "right" or "". covers: "vertebra", "body", "cancellous" or "" (not said).
     """
@@ -59,7 +60,7 @@ _VERTEBRA_CODES = dict(
     )
 )
 _KIND_CODES = {
-    "3572006": Structure("vertebra", covers="body"),
+    "3572006": Structure("bodies"),
     "51282000": Structure("vertebra"),
     "2748008": Structure("cord"),
     "65216001": Structure("csf"),
@@ -89,6 +90,7 @@ _PHRASES = {
     "intervertebral disc": "disc",
     "intervertebral disk": "disc",
     "vertebral body": "body",
+    "vertebral bodies": "body",
     "vertebra body": "body",
     "corpus vertebrae": "body",
     "corpus vertebra": "body",
@@ -140,6 +142,8 @@ SCHEMES: dict[str, dict[int, str]] = {
         | {91 + n: f"disc L{n}-L{n + 1}" for n in range(1, 5)},
     ),
     "verse": _numbered("T1", 8, 1, 17, {25: "L6 vertebra", 26: "sacrum", 28: "T13 vertebra"}),
+    "vertebrae_body": {1: "vertebral bodies"},
+    "spineps": {49: "vertebral bodies", 50: "vertebral bodies", 60: "spinal cord", 61: "spinal canal"},
 }  # fmt: skip
 
 
@@ -152,6 +156,8 @@ def identify(segment: Segment) -> Structure | None:
     by_code = _by_terminology(segment.terminology)
     if by_name is None or by_code is None:
         return by_name or (by_code if by_code and (by_code.level or by_code.kind not in ("vertebra", "disc")) else None)
+    if (by_name.kind, by_code.kind) == ("vertebra", "bodies"):
+        return replace(by_name, covers=by_name.covers or "body")
     one_kind = by_name.kind == by_code.kind or (by_name.kind, by_code.kind) == ("sac", "csf")
     same = one_kind and all(
         not a or not b or a == b for a, b in ((by_name.level, by_code.level), (by_name.side, by_code.side))
@@ -175,7 +181,8 @@ def assign(segments: Iterable[Segment], chosen: dict[str, str] | None = None) ->
     chosen = chosen or {}
     missing = [name for name in chosen if name not in {s.name for s in segments} | {s.identifier for s in segments}]
     if missing:
-        raise BoneQualityError(f"There is no segment {missing[0]} in {segments[0].source if segments else 'the segmentation'}.")
+        where = segments[0].source if segments else "the segmentation"
+        raise BoneQualityError(f"There is no segment {missing[0]} in {where}; correct the names that were chosen for its segments.")
     found = []
     for segment in segments:
         choice = chosen.get(segment.identifier, chosen.get(segment.name))
@@ -200,7 +207,7 @@ def check_unique(segments: list[Segment]) -> None:
     seen: dict[tuple, Segment] = {}
     for segment in segments:
         structure = segment.structure
-        if structure.kind == "exclude":
+        if structure.kind in ("exclude", "bodies"):
             continue
         key = (structure.kind, structure.level, structure.side)
         if key in seen:
@@ -216,7 +223,8 @@ def read_labels(path: str) -> dict[str, str]:
         with open(path, newline="", encoding="utf-8-sig") as file:
             rows = list(csv.DictReader(file))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise BoneQualityError(f"The labels file {path} cannot be read: {getattr(error, 'strerror', None) or 'not UTF-8 CSV'}.")
+        reason = getattr(error, "strerror", None) or "not UTF-8 CSV"
+        raise BoneQualityError(f"The labels file {path} cannot be read ({reason}); check its path, save it as UTF-8 CSV.") from None
     columns = set(rows[0]) if rows else set()
     key = next((c for c in ("value", "segment") if c in columns), None)
     if key is None or "name" not in columns:
@@ -224,8 +232,12 @@ def read_labels(path: str) -> dict[str, str]:
     labels: dict[str, str] = {}
     for number, row in enumerate(rows, 2):
         value, name = (row[key] or "").strip(), (row["name"] or "").strip()
-        if not value or value in labels or (key == "value" and not value.isdigit()):
-            raise BoneQualityError(f"Row {number} of the labels file {path}: the {key} {value!r} is missing, repeated or no number.")
+        if key == "value" and value.isdecimal():
+            value = str(int(value))
+        if not value or value in labels or (key == "value" and not value.isdecimal()):
+            raise BoneQualityError(
+                f"Row {number} of the labels file {path}: the {key} {value!r} is missing, repeated or no number; correct it."
+            )
         labels[value] = name
     return labels
 
@@ -251,6 +263,8 @@ def _by_terminology(entry: str) -> Structure | None:
         structure = _KIND_CODES.get(region) or (Structure("vertebra") if level else None)
     if structure is None:
         return None
+    if structure.kind == "bodies" and level:
+        structure = Structure("vertebra", covers="body")
     side = _SIDE_CODES.get(type_modifier) or _SIDE_CODES.get(region_modifier, "")
     return replace(structure, level=level if structure.kind in ("vertebra", "csf") else "", side=side)
 
@@ -275,6 +289,8 @@ def _by_name(name: str, segment: Segment) -> Structure | None:
         what = [k.replace("_", " ") for k in sorted(kinds)] if len(kinds) > 1 else levels or sorted(sides | covers)
         raise BoneQualityError(f"The name of the {segment} fits {' and '.join(what)}; give it one structure's name.")
     kind, level = kinds.pop(), levels[0] if levels else ""
+    if kind == "vertebra" and covers == {"body"} and not level:
+        return Structure("bodies")
     if kind == "vertebra" and level == "S1":
         kind, level = "sacrum", "S1"
     if (kind in ("vertebra", "disc") and not level) or (sides and kind in ("vertebra", "disc", "csf", "sac", "cord", "sacrum")):

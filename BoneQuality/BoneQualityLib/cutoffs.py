@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import csv
-import math
 from dataclasses import dataclass
 from pathlib import Path
 
 from .errors import BoneQualityError
-from .flags import STRADDLE_HU, STRADDLE_VBQ_SHARE
 
 CUTOFFS_FILE = Path(__file__).with_name("cutoffs.csv")
 _NUMBERS = ("sensitivity", "specificity", "auc", "auc_low", "auc_high")
@@ -27,19 +25,16 @@ class Cutoff:
     evidence: dict
     note: str
 
-    def beside(self, value: float | None, standard_error: float) -> dict | None:
-        """The cut-off as the JSON and the panel show it beside a value; None where there is no value.
+    @property
+    def is_vbq(self) -> bool:
+        return self.measure.startswith("vbq")
 
-        ``straddles``: the cut-off lies within 10 HU (5 % for VBQ; both our own choice) and the noise of the value.
-        """
-        if value is None or not math.isfinite(value):
-            return None
-        width = STRADDLE_VBQ_SHARE * self.cutoff if self.measure.startswith("vbq") else STRADDLE_HU
+    def beside(self, value: float) -> dict:
+        """The cut-off as the JSON and the panel show it beside a value."""
         return dict(
             measure=self.measure, level=self.level, value=value, comparison=self.comparison, cutoff=self.cutoff,
-            reached=value <= self.cutoff if self.comparison == "<=" else value >= self.cutoff,
-            straddles=abs(value - self.cutoff) <= width + standard_error, purpose=self.purpose, source=self.source,
-            note=self.note, **self.evidence,
+            reached=value <= self.cutoff if self.comparison == "<=" else value >= self.cutoff, purpose=self.purpose,
+            source=self.source, note=self.note, **self.evidence,
         )  # fmt: skip
 
 
@@ -50,7 +45,7 @@ def read_cutoffs(path: str | Path = CUTOFFS_FILE) -> list[Cutoff]:
             rows = list(csv.DictReader(file))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         reason = getattr(error, "strerror", None) or "it is not UTF-8 CSV"
-        raise BoneQualityError(f"The cut-offs file {path} cannot be read: {reason}.") from None
+        raise BoneQualityError(f"The cut-offs file {path} cannot be read ({reason}); check it and save it as UTF-8 CSV.") from None
     found = []
     for number, row in enumerate(rows, 2):
         try:
@@ -64,5 +59,5 @@ def read_cutoffs(path: str | Path = CUTOFFS_FILE) -> list[Cutoff]:
                 )
             )  # fmt: skip
         except (KeyError, TypeError, ValueError) as error:
-            raise BoneQualityError(f"Row {number} of the cut-offs file {path} cannot be used: {error}.") from None
+            raise BoneQualityError(f"Row {number} of the cut-offs file {path} cannot be used ({error}); correct it.") from None
     return found

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import tempfile
 from pathlib import Path
 
 import numpy as np
 
 from . import phantom
-from .case import measure_case, output_paths
+from .case import measure_case
+from .result import output_paths
 from .geometry import Grid, Mask
 from .parameters import CaseFacts, Parameters
 from .scene import image_of, read_segmentation, read_volume, segmentation_node, volume_node, write_node
@@ -52,25 +55,35 @@ def make_files(folder: Path, progress=lambda share, text: None) -> phantom.Phant
 
 
 def run(folder: Path, overwrite: bool, progress) -> str:
-    """Make, measure and draw the demo case; returns the values beside the truth, as text."""
+    """Make, measure and draw the demo case; returns the values beside the truth, as text. All of its files are written or none."""
+    images, tables = [folder / name for name in FILES], output_paths(folder, CASE_ID)
+    check_free(images + tables, overwrite)
+    _make_folder(folder)
+    with tempfile.TemporaryDirectory(prefix=".demo.", dir=folder) as made:
+        spine, result = _make_and_measure(Path(made), progress)
+        tables[-1].unlink(missing_ok=True)
+        for path in images + tables:
+            os.replace(Path(made) / path.name, path)
+    progress(1.0, "")
+    lines = ["Demo case: measured values beside the truth", "", *beside_truth(result, spine), ""]
+    lines += [f"{flag.severity} {flag.code} {flag.level}: {flag.sentence}" for flag in result.all_flags]
+    lines += ["", f"Picture of every ROI: {images[-1]}", f"Tables and ROIs: {', '.join(path.name for path in tables)}"]
+    return "\n".join([*lines, f"Images and masks for 3D Slicer: {', '.join(FILES[:4])}", "", "Research use; not a medical device."])
+
+
+def _make_and_measure(folder: Path, progress):
     from .figure import draw_case
 
-    check_free([folder / name for name in FILES] + output_paths(folder, CASE_ID), overwrite)
-    _make_folder(folder)
     spine = make_files(folder, progress)
     ct, ct_bodies, t1, t1_bodies, picture = (str(folder / name) for name in FILES)
     nodes = dict(ct=read_volume(ct), ct_segmentation=read_segmentation(ct_bodies))
     nodes.update(t1=read_volume(t1), t1_segmentation=read_segmentation(t1_bodies))
     progress(0.8, "measuring")
     result = measure_case(CaseFacts(CASE_ID), **nodes)
-    written = result.write_files(folder, overwrite)
+    result.write_files(folder)
     progress(0.9, "drawing")
     draw_case(result, dict(ct=image_of(nodes["ct"]), t1=image_of(nodes["t1"])), picture)
-    progress(1.0, "")
-    lines = ["Demo case: measured values beside the truth", "", *beside_truth(result, spine), ""]
-    lines += [f"{flag.severity} {flag.code} {flag.level}: {flag.sentence}" for flag in result.all_flags]
-    lines += ["", f"Picture of every ROI: {picture}", f"Tables and ROIs: {', '.join(path.name for path in written)}"]
-    return "\n".join([*lines, f"Images and masks for 3D Slicer: {', '.join(FILES[:4])}", "", "Research use; not a medical device."])
+    return spine, result
 
 
 def beside_truth(result, spine: phantom.PhantomSpine) -> list[str]:

@@ -2,7 +2,9 @@
 
 The readers of MRML and ITK 5.4 (Slicer 5.12) take these without a word, so they are refused here: a truncated NIfTI (the
 rest reads as zeros); a flipped bit in compressed data of any format; a header without voxel size or orientation (one is
-made up); sheared axes; a NIfTI whose two placements disagree. A damaged .seg.nrrd even ends the process.
+made up); sheared axes; a NIfTI whose two placements disagree; a .seg.nrrd whose header has other extents of the segments
+than its voxels, as other tools leave it after resampling (the masks are cut). A .seg.nrrd of one voxel, as of empty
+segments, a damaged one and one with vast extents even end the process.
 Not checkable: uncompressed data of the right length with wrong bytes, which none of these formats protects.
 """
 
@@ -18,8 +20,10 @@ from pathlib import Path
 import numpy as np
 
 from .errors import BoneQualityError
+from .headless import decimal_point
 
 EXTENSIONS = (".nii.gz", ".nii", ".nrrd", ".nhdr", ".mha", ".mhd")
+DICOM_EXTENSIONS = (".dcm", ".dicom", ".ima")
 SEGMENTATION_EXTENSIONS = (".seg.nrrd", ".seg.nhdr")
 NRRD_SPACES = {"right-anterior-superior", "left-anterior-superior", "left-posterior-superior", "ras", "las", "lps"}
 META_PLACEMENT = (
@@ -55,7 +59,10 @@ class ImageHeader:
 
 @dataclass(frozen=True)
 class _Storage:
-    """Where the voxels are: from byte ``start``, in inflated data after ``preceding`` bytes; ``sform`` is from index to RAS."""
+    """Where the voxels are: from byte ``start``, in inflated data after ``preceding`` bytes.
+
+    ``sform`` is from index to RAS. ``extents``: by layer of a segmentation, the first and last i, j and k of its segments.
+    """
 
     path: Path
     start: int
@@ -65,8 +72,10 @@ class _Storage:
     component_bytes: int | None = None
     sform: np.ndarray | None = None
     is_segmentation: bool = False
+    extents: dict[int, np.ndarray] | None = None
 
 
+@decimal_point()
 def check_image_file(path) -> ImageHeader:
     """The header of a file that is whole and says where its voxels lie; `BoneQualityError` for any other.
 
@@ -77,6 +86,8 @@ def check_image_file(path) -> ImageHeader:
     try:
         if not path.is_file():
             raise BoneQualityError(f"{path} is {'a folder, not a file' if path.is_dir() else 'not there'}: check the path.")
+        if path.suffix.lower() in DICOM_EXTENSIONS:
+            raise BoneQualityError(f"{path} is one DICOM file: name the folder that holds its series.")
         if not path.name.lower().endswith(EXTENSIONS):
             raise BoneQualityError(f"{path} is of no supported type: save it as one of {', '.join(EXTENSIONS)}.")
         if path.stat().st_size == 0:
@@ -87,6 +98,10 @@ def check_image_file(path) -> ImageHeader:
         header, voxel_bytes = _itk_header(path, storage)
         if held < voxel_bytes:
             raise BoneQualityError(f"{path} is cut short ({held} of {voxel_bytes} bytes of voxels): {AGAIN}.")
+        if storage.extents and not _within_extents(path, storage.extents, header.size):
+            raise BoneQualityError(
+                f"{path} has voxels outside its segments' extents, as after resampling: export it as drawn, or as a label map."
+            )
     except BoneQualityError:
         raise
     except OSError as error:
@@ -138,6 +153,7 @@ def _itk_header(path: Path, storage: _Storage) -> tuple[ImageHeader, int]:
     millimeters = " x ".join(f"{s:g}" for s in spacing)
     faults = {
         f"has {len(size)} axes ({' x '.join(map(str, size))}): save the one volume to measure alone": max(size[3:], default=1) > 1,
+        "holds no structure, just one voxel: draw them and save it again": storage.is_segmentation and math.prod(size) == 1,
         "holds complex numbers: save their magnitude": "complex" in pixel_type,
         "holds color or vectors: save one gray-scale channel": components > 1 and not storage.is_segmentation,
         f"has voxels of {millimeters} mm, which cannot be right: correct its spacing or its unit": not all(
@@ -161,6 +177,26 @@ def _contradicts(sform: np.ndarray | None, axes: np.ndarray, reader) -> bool:
     as_read = np.column_stack([axes, reader.GetOrigin()[:3]]) * [[-1], [-1], [1]]
     corners = np.array([[*corner, 1] for corner in np.ndindex(2, 2, 2)]) * [*reader.GetSize()[:3], 1]
     return np.linalg.norm(corners @ (as_read - sform).T, axis=1).max() > PLACEMENT_TOLERANCE_MM
+
+
+def _within_extents(path: Path, extents: dict[int, np.ndarray], size: tuple[int, int, int]) -> bool:
+    """Whether the extents lie in the image and hold every voxel of their layer that is not 0; only those inside are read."""
+    import SimpleITK
+
+    array = None
+    for layer, boxes in extents.items():
+        filled = boxes[(boxes[:, ::2] <= boxes[:, 1::2]).all(axis=1)].reshape(-1, 3, 2)
+        low, high = filled[..., 0].min(axis=0, initial=max(size)), filled[..., 1].max(axis=0, initial=-1)
+        if len(filled) and (low.min() < 0 or (high >= size).any()):
+            return False
+        if (low == 0).all() and (high + 1 == size).all():
+            continue
+        if array is None:
+            array = SimpleITK.GetArrayFromImage(SimpleITK.ReadImage(str(path))).reshape(*size[::-1], -1)
+        inside = array[(*(slice(a, b + 1) for a, b in zip(low[::-1], high[::-1])), layer)]
+        if np.count_nonzero(inside) < np.count_nonzero(array[..., layer]):
+            return False
+    return True
 
 
 def _held_bytes(path: Path, storage: _Storage) -> int:
@@ -208,7 +244,18 @@ def _nrrd(path: Path) -> _Storage:
         raise BoneQualityError(f"{path} is encoded in a way that cannot be checked: save it again, as raw or gzip NRRD.")
     data_path = _detached(path, fields["datafile"]) if "datafile" in fields else path
     is_segmentation = path.name.lower().endswith(SEGMENTATION_EXTENSIONS) or "Segment0_ID" in keys
-    return _Storage(data_path, start if data_path == path else 0, compression, is_segmentation=is_segmentation)
+    start = start if data_path == path else 0
+    return _Storage(data_path, start, compression, is_segmentation=is_segmentation, extents=_extents(fields))
+
+
+def _extents(fields: dict[str, str]) -> dict[int, np.ndarray]:
+    """The extents of the segments of every layer, shape (n, 6), in the layers where all segments have one."""
+    extents: dict[int, list] = {}
+    for name in fields:
+        if match := re.fullmatch(r"(segment\d+_)id", name):
+            extent = [int(number) for number in fields.get(f"{match[1]}extent", "").split()]
+            extents.setdefault(int(fields.get(f"{match[1]}layer", "0")), []).append(extent)
+    return {layer: np.reshape(several, (-1, 6)) for layer, several in extents.items() if all(several)}
 
 
 def _metaimage(path: Path) -> _Storage:

@@ -57,11 +57,11 @@ class Grid:
 
     def ras(self, ijk) -> np.ndarray:
         """RAS mm of voxel coordinates (i, j, k), shape ``(..., 3)``."""
-        return np.asarray(ijk) @ self.ijk_to_ras[:3, :3].T + self.ijk_to_ras[:3, 3]
+        return mapped(self.ijk_to_ras, ijk)
 
     def ijk(self, ras) -> np.ndarray:
         """Voxel coordinates (i, j, k) of RAS points, shape ``(..., 3)``."""
-        return np.asarray(ras) @ self.ras_to_ijk[:3, :3].T + self.ras_to_ijk[:3, 3]
+        return mapped(self.ras_to_ijk, ras)
 
     def box(self, slices) -> Grid:
         """The part of the lattice that ``slices`` (of k, j, i) cut out; starts may be negative."""
@@ -101,14 +101,30 @@ class Grid:
         return self.ras(np.stack([i, j, k], axis=-1))
 
 
+def mapped(affine: np.ndarray, points) -> np.ndarray:
+    """Points, shape ``(..., 3)``, through an affine, coordinate by coordinate: BLAS would start threads that cost more."""
+    x, y, z = np.moveaxis(np.asarray(points, float), -1, 0)
+    return np.moveaxis(np.array([a * x + b * y + c * z + d for a, b, c, d in affine[:3]]), 0, -1)
+
+
 def resample(array: np.ndarray, source: Grid, target: Grid, outside: float = 0.0) -> np.ndarray:
-    """``array`` on ``source`` read at the voxel centers of ``target``, trilinear, float32; ``outside`` beyond the lattice."""
-    flip = [2, 1, 0]
-    affine = (source.ras_to_ijk @ target.ijk_to_ras)[:3]
-    matrix = affine[:, :3][np.ix_(flip, flip)]
-    return ndimage.affine_transform(
-        np.asarray(array, np.float32), matrix, affine[flip, 3], target.shape, order=1, cval=outside, output=np.float32
-    )
+    """``array`` on ``source`` read at the voxel centers of ``target``, trilinear, float32; ``outside`` beyond the lattice.
+
+    By ITK, which takes a fifth of scipy's time.
+    """
+    import SimpleITK
+
+    part = source.slices_around(target.corners(), pad=1)
+    if part is None:
+        return np.full(target.shape, outside, np.float32)
+    to_source = source.box(part).ras_to_ijk @ target.ijk_to_ras
+    resampling = SimpleITK.ResampleImageFilter()
+    resampling.SetNumberOfThreads(1)
+    resampling.SetSize([int(n) for n in target.shape[::-1]])
+    resampling.SetTransform(SimpleITK.AffineTransform(to_source[:3, :3].ravel().tolist(), to_source[:3, 3].tolist()))
+    resampling.SetDefaultPixelValue(outside)
+    read = resampling.Execute(SimpleITK.GetImageFromArray(np.asarray(array[part], np.float32)))
+    return SimpleITK.GetArrayFromImage(read)
 
 
 def sample(array: np.ndarray, grid: Grid, points_ras: np.ndarray, order: int = 1, outside: float = np.nan) -> np.ndarray:
@@ -124,18 +140,25 @@ def signed_distance(mask: np.ndarray, spacing_kji) -> np.ndarray:
     sample beyond it, which lies half a step away where the border follows the lattice and less where it is oblique;
     the sixth powers of the direction's components describe that to 0.05 mm on lattices of 0.75 mm.
     """
-    distance = np.zeros(mask.shape, np.float32)
+    if mask.all() or not mask.any():
+        return np.full(mask.shape, np.inf if mask.any() else -np.inf, np.float32)
     lattice = np.ogrid[tuple(slice(n) for n in mask.shape)]
-    for side, sign in ((mask, 1), (~mask, -1)):
-        if side.all():
-            return np.full(mask.shape, sign * np.inf, np.float32)
-        length, nearest = ndimage.distance_transform_edt(side, spacing_kji, return_indices=True)
-        length = np.maximum(length, 1e-6).astype(np.float32)
-        overshoot = np.zeros(mask.shape, np.float32)
-        for step, index, there in zip(spacing_kji, lattice, nearest):
-            overshoot += np.float32(0.5 * step) * np.square((there - index) * np.float32(step) / length) ** 3
-        np.copyto(distance, sign * (length - overshoot), where=side)
-    return distance
+    nearest = _nearest_across(mask, spacing_kji)
+    squares = [np.square((there - here) * float(step)) for there, here, step in zip(nearest, lattice, spacing_kji)]
+    square = sum(squares)
+    distance = np.sqrt(square)
+    for part, step in zip(squares, spacing_kji):
+        part /= square
+        distance -= 0.5 * step * part * part * part
+    return np.where(mask, distance, -distance).astype(np.float32)
+
+
+def _nearest_across(mask: np.ndarray, spacing_kji) -> np.ndarray:
+    """Indices, one array an axis, of the sample beyond the border that is nearest to each sample."""
+    sides = [
+        ndimage.distance_transform_edt(side, spacing_kji, return_distances=False, return_indices=True) for side in (mask, ~mask)
+    ]
+    return np.where(mask, *sides)
 
 
 def outlines(field: np.ndarray) -> list[np.ndarray]:
@@ -177,6 +200,11 @@ class Image:
     grid: Grid
     tags: ImageTags = ImageTags()
 
+    @cached_property
+    def thinned(self) -> np.ndarray:
+        """Every third voxel along each axis, for checks and histograms."""
+        return np.ascontiguousarray(self.array[::3, ::3, ::3])
+
     @property
     def slice_thickness(self) -> float:
         """The larger of the tag and the distance of the slices, mm."""
@@ -201,6 +229,14 @@ class Mask:
         """RAS of the centroid."""
         return self.points.mean(axis=0)
 
+    @cached_property
+    def row_ends(self) -> np.ndarray:
+        """RAS of the first and the last voxel of every row, shape (n, 3): all that extremes and hulls of the mask need."""
+        k, j = np.nonzero(self.array.any(axis=2))
+        rows = self.array[k, j] > 0
+        first, last = rows.argmax(axis=1), rows.shape[1] - 1 - rows[:, ::-1].argmax(axis=1)
+        return self.grid.ras(np.concatenate([np.stack([i, j, k], axis=1) for i in (first, last)]))
+
     @property
     def volume(self) -> float:
         """mm3"""
@@ -208,7 +244,8 @@ class Mask:
 
     def on(self, grid: Grid) -> np.ndarray:
         """Share of the mask at the voxel centers of another lattice: trilinear, 0 to 1."""
-        return resample(self.padded(1).array, self.padded(1).grid, grid)
+        padded = self.padded(1)
+        return resample(padded.array, padded.grid, grid)
 
     def cropped(self) -> Mask:
         """The same mask cut to its bounding box."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import locale
 import os
 import sys
 import tempfile
@@ -33,6 +34,20 @@ def mrml_scene():
 
 
 @contextlib.contextmanager
+def decimal_point() -> Iterator[None]:
+    """Let C libraries read and write numbers with a decimal point while the block (or decorated function) runs.
+
+    Where a locale with a decimal comma is set, as Qt does at the start of a program, ITK and MRML read a spacing of 1.2 as 1.
+    """
+    before = locale.setlocale(locale.LC_NUMERIC)
+    locale.setlocale(locale.LC_NUMERIC, "C")
+    try:
+        yield
+    finally:
+        locale.setlocale(locale.LC_NUMERIC, before)
+
+
+@contextlib.contextmanager
 def messages_of_vtk() -> Iterator[list[str]]:
     """Collect what VTK and MRML would print while the block runs; filled when it ends."""
     import vtk
@@ -53,13 +68,16 @@ def quiet_stderr() -> Iterator[None]:
 
     The errors that matter come back as our own sentences; a block that fails unexpectedly shows what was held back.
     """
+    if sys.stderr is None:  # closed by whoever started the process
+        yield
+        return
     sys.stderr.flush()
     with tempfile.TemporaryFile() as held_back:
         terminal = os.dup(2)
         os.dup2(held_back.fileno(), 2)
         try:
             yield
-        except (BoneQualityError, KeyboardInterrupt, SystemExit):
+        except (BoneQualityError, OSError, MemoryError, KeyboardInterrupt, SystemExit):
             raise
         except BaseException:
             sys.stderr.flush()

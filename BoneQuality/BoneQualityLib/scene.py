@@ -15,12 +15,14 @@ from .dicom import ImageTags, find_series
 from .errors import BoneQualityError
 from .files import check_image_file, structure_files
 from .geometry import Grid, Image, Mask
-from .headless import messages_of_vtk, mrml_scene
+from .headless import decimal_point, messages_of_vtk, mrml_scene
 
 #: Where a volume node keeps what is known of its acquisition (JSON of ImageTags; no patient data).
 TAGS_ATTRIBUTE = "BoneQuality.ImageTags"
 #: Lattice on which a segment that has nothing but a closed surface is filled, mm.
 SURFACE_STEP_MM = 0.5
+#: Larger values are no labels; to look them up would take memory by their size.
+LARGEST_LABEL = 65535
 _SHEAR_TOLERANCE = 0.009  # half a degree: what DICOM's rounded directions need
 
 
@@ -39,6 +41,7 @@ class Segmentation:
 # Files to nodes
 
 
+@decimal_point()
 def read_volume(path: str, series: str | None = None):
     """A scalar volume node from an image file or a DICOM folder, at its native type; its tags go to a node attribute."""
     if Path(path).is_dir():
@@ -58,6 +61,7 @@ def read_volume(path: str, series: str | None = None):
     return _read("vtkMRMLScalarVolumeNode", _storage_of(path, header.pixel_type), [path], _stem(path))
 
 
+@decimal_point()
 def read_segmentation(path: str):
     """Nodes from a segmentation file (.seg.nrrd), a label map (any image file), or a folder with one file a structure."""
     if Path(path).is_dir():
@@ -127,7 +131,7 @@ def segments_of(segmentation: Segmentation) -> list[Segment]:
         return _label_map_segments(node, labels)
     if not node.IsA("vtkMRMLSegmentationNode"):
         raise BoneQualityError(f"{node.GetName()} is no segmentation and no label map; choose one.")
-    if labels and all(key.isdigit() for key in labels):
+    if labels and all(key.isdecimal() for key in labels):
         raise BoneQualityError(f"The labels of {node.GetName()} number label values, but its segments have names: use segment,name.")
     return assign(_segmentation_segments(node), labels)
 
@@ -136,7 +140,7 @@ def _label_map_segments(node, labels: dict[str, str]) -> list[Segment]:
     _check_volume(node)
     name, layer = node.GetName(), _Layer(_array(node.GetImageData()), name=node.GetName())
     grid = Grid(layer.array.shape, _ijk_to_ras(node))
-    if labels and not all(key.isdigit() for key in labels):
+    if labels and not all(key.isdecimal() for key in labels):
         raise BoneQualityError(f"The labels of {name} name segments, but it is a label map: use value,name.")
     if labels:
         known = {value: structure for value, structure in labels.items() if int(value) in layer.boxes and structure}
@@ -165,34 +169,39 @@ def _segmentation_segments(node) -> list[Segment]:
         segment.GetTag("TerminologyEntry", entry)
         found.append(
             Segment(
-                segment.GetName() or "",
+                _text(segment.GetName()),
                 node.GetName(),
                 lambda segment=segment: _segment_mask(segment, to_world, layers),
-                segmentation.GetNthSegmentID(n),
+                _text(segmentation.GetNthSegmentID(n)),
                 str(entry),
             )
         )
     return found
 
 
+def _text(name) -> str:
+    """A segment's name; VTK gives bytes where a file held other letters than UTF-8."""
+    return name.decode("utf-8", "replace") if isinstance(name, bytes) else name or ""
+
+
 def _segment_mask(segment, to_world: np.ndarray, layers: dict) -> Mask:
     import vtk
 
-    image = segment.GetRepresentation("Binary labelmap")
+    name, image = _text(segment.GetName()), segment.GetRepresentation("Binary labelmap")
     if image is None:
         return _filled_surface(segment, to_world)
     extent, scalars = image.GetExtent(), image.GetPointData().GetScalars()
     if scalars is None or any(extent[n] > extent[n + 1] for n in (0, 2, 4)):
-        return _no_mask(segment.GetName())
-    if id(scalars) not in layers:
-        layers[id(scalars)] = _Layer(_array(image), segment.GetName())
-    layer = layers[id(scalars)]
+        return _no_mask(name)
+    if scalars not in layers:
+        layers[scalars] = _Layer(_array(image), name)
+    layer = layers[scalars]
     matrix = vtk.vtkMatrix4x4()
     image.GetImageToWorldMatrix(matrix)
     affine = to_world @ _numpy(matrix)
     affine[:3, 3] += affine[:3, :3] @ [extent[0], extent[2], extent[4]]
-    _check_shear(affine, f"The segment {segment.GetName()}")
-    return layer.mask(int(segment.GetLabelValue()), Grid(layer.array.shape, affine), segment.GetName())
+    _check_shear(affine, f"The segment {name}")
+    return layer.mask(int(segment.GetLabelValue()), Grid(layer.array.shape, affine), name)
 
 
 def _filled_surface(segment, to_world: np.ndarray) -> Mask:
@@ -230,30 +239,35 @@ class _Layer:
 
     def __init__(self, array: np.ndarray, name: str):
         self.array = array
+        if array.max() > LARGEST_LABEL:
+            raise BoneQualityError(f"{name} holds values up to {array.max():g}, so it is no label map; choose the segmentation.")
         if not np.issubdtype(array.dtype, np.integer):
             if not np.array_equal(array, np.round(array)):
                 raise BoneQualityError(f"{name} holds fractions, so it is no label map; give a mask of whole numbers.")
-            self.array = array = array.astype(np.int32)
-        filled = [np.nonzero(_any(array, axis))[0] for axis in range(3)]
+            self.array = array = np.maximum(array, -1).astype(np.int32)
         self.boxes: dict[int, tuple] = {}
-        if all(len(f) for f in filled):
-            start = [int(f[0]) for f in filled]
-            part = array[tuple(slice(int(f[0]), int(f[-1]) + 1) for f in filled)]
+        filled = _filled_box(array)
+        if filled:
+            part = array[filled]
             if part.min() < 0:
                 raise BoneQualityError(f"{name} holds negative values, so it is no label map; choose the segmentation.")
             for value, box in enumerate(ndimage.find_objects(part), 1):
                 if box is not None:
-                    self.boxes[value] = tuple(slice(s.start + a, s.stop + a) for s, a in zip(box, start))
+                    self.boxes[value] = tuple(slice(s.start + f.start, s.stop + f.start) for s, f in zip(box, filled))
 
     def mask(self, value: int, grid: Grid, name: str) -> Mask:
         box = self.boxes.get(value)
         return Mask(name, self.array[box] == value, grid.box(box)) if box else _no_mask(name)
 
 
-def _any(array: np.ndarray, axis: int) -> np.ndarray:
-    """Where along an axis a label image holds anything, without a copy of it."""
-    others = tuple(a for a in range(3) if a != axis)
-    return np.bitwise_or.reduce(array, axis=others)
+def _filled_box(array: np.ndarray) -> tuple[slice, slice, slice] | None:
+    """Slices (of k, j, i) around all that a label image holds, without a copy of it: one pass along k, then only what is left."""
+    across = np.bitwise_or.reduce(array, axis=0)
+    if not across.any():
+        return None
+    j, i = (slice(int(n.min()), int(n.max()) + 1) for n in np.nonzero(across))
+    k = np.nonzero(np.bitwise_or.reduce(array[:, j, i], axis=(1, 2)))[0]
+    return slice(int(k[0]), int(k[-1]) + 1), j, i
 
 
 def _no_mask(name: str) -> Mask:
@@ -349,6 +363,7 @@ def segmentation_node(name: str, masks: list[Mask]):
     return node
 
 
+@decimal_point()
 def write_node(node, path: str | Path) -> None:
     """Write a volume or segmentation node to a file; raises BoneQualityError where that fails."""
     segmentation = node.IsA("vtkMRMLSegmentationNode")
