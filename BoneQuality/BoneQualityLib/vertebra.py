@@ -21,6 +21,8 @@ from .roi import RegionRoi
 BODY_SOLIDITY = 0.65
 #: Half-width of the column over which the endplates' centers are read, as a share of the body's half extents.
 CENTRAL_SHARE = 0.35
+#: How far a depth map reaches beyond its mask: what interpolation and shares of voxels at the surface need.
+RIM_MM = 1.5
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,17 +63,18 @@ def endplate_centers(points: np.ndarray, center: np.ndarray, superior: np.ndarra
     points: RAS of the body's voxel centers on ``grid``, shape (n, 3). Returns the two positions along ``superior`` in mm (dot
     product with RAS): medians over the central column, so that a pit or a rim does not move them.
     """
-    along = points @ superior
-    across = points - center - np.outer(along - center @ superior, superior)
-    distance = np.linalg.norm(across, axis=1)
-    column = distance <= CENTRAL_SHARE * np.percentile(distance, 95)
     first, second = np.linalg.svd(superior[None])[2][1:]
-    cells = np.round(across[column] @ np.stack([first, second], axis=1) / max(grid.spacing)).astype(int)
-    cells -= cells.min(axis=0)
-    _, cell = np.unique(cells @ [cells.max() + 1, 1], return_inverse=True)
-    low, high = (extreme(along[column], cell, np.arange(cell.max() + 1)) for extreme in (ndimage.minimum, ndimage.maximum))
+    right, front, along = np.einsum("rc,nc->rn", [first, second, superior], points - center)
+    distance = np.hypot(right, front)
+    column = distance <= CENTRAL_SHARE * np.percentile(distance, 95)
+    cells = np.round(np.stack([right, front])[:, column] / max(grid.spacing)).astype(int)
+    cells -= cells.min(axis=1, keepdims=True)
+    low, high = np.full((2, *cells.max(axis=1) + 1), [[[np.inf]], [[-np.inf]]])
+    np.minimum.at(low, tuple(cells), along[column])
+    np.maximum.at(high, tuple(cells), along[column])
+    filled, middle = high >= low, float(center @ superior)
     half_voxel = 0.5 * float(np.abs(superior @ grid.ijk_to_ras[:3, :3]).max())
-    return float(np.median(low)) - half_voxel, float(np.median(high)) + half_voxel
+    return middle + float(np.median(low[filled])) - half_voxel, middle + float(np.median(high[filled])) + half_voxel
 
 
 def place_body(level: str, mask: Mask, exclusions: list[Mask], covers: str) -> Body:
@@ -94,14 +97,13 @@ def place_body(level: str, mask: Mask, exclusions: list[Mask], covers: str) -> B
 def depth_map(mask: Mask) -> tuple[Grid, np.ndarray]:
     """Signed distance to the mask's surface, which runs midway between inside and outside voxel centers.
 
-    Returns the lattice (0.75 mm or finer, two voxels wider than the mask on every side) and the distance in mm, positive
+    Returns the lattice (0.75 mm or finer, wider than the mask by ``RIM_MM`` on every side) and the distance in mm, positive
     inside, float32.
     """
-    padded = mask.padded(2)
-    fine = padded.grid.refined(padded.grid.fine_factors())
-    inside = padded.array
-    if fine.shape != padded.grid.shape:
-        inside = resample(padded.array, padded.grid, fine) >= 0.5
+    fine = mask.grid.refined(mask.grid.fine_factors())
+    rim = np.ceil(RIM_MM / fine.spacing[::-1]).astype(int)
+    fine = fine.box([slice(-n, size + n) for n, size in zip(rim, fine.shape)])
+    inside = mask.on(fine) >= 0.5
     if not inside.any():
         raise NotMeasured("the mask is empty")
     return fine, signed_distance(inside, fine.spacing[::-1])
@@ -109,7 +111,7 @@ def depth_map(mask: Mask) -> tuple[Grid, np.ndarray]:
 
 def solidity(mask: Mask) -> float:
     """Volume of the mask over that of its convex hull, voxels counted with their corners; 1 for convex masks."""
-    border = mask.points
+    border = mask.row_ends
     offsets = np.array(np.meshgrid([-0.5, 0.5], [-0.5, 0.5], [-0.5, 0.5])).reshape(3, -1).T @ mask.grid.ijk_to_ras[:3, :3].T
     try:
         hull_of_centers = border[ConvexHull(border).vertices]
@@ -142,7 +144,7 @@ def place_region(body: Body, image: Image, margin_mm: float, kind: str) -> Regio
 
     Raises NotMeasured where the body lies outside the image.
     """
-    slices = image.grid.slices_around(body.mask.points, pad=1)
+    slices = image.grid.slices_around(body.mask.row_ends, pad=1)
     if slices is None:
         raise NotMeasured("the mask lies outside the image")
     box = image.grid.box(slices)
