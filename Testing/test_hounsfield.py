@@ -10,6 +10,7 @@ from BoneQualityLib import hounsfield, phantom
 from BoneQualityLib.errors import NotMeasured
 from BoneQualityLib.geometry import Grid, Image, Mask
 from BoneQualityLib.hounsfield import effective_margin, measure_level, place_slices, slice_stack
+from BoneQualityLib.parameters import Parameters
 from BoneQualityLib.roi import PlanarRoi
 from BoneQualityLib.vertebra import place_body
 
@@ -18,7 +19,8 @@ SLICES = ("hu_upper", "hu_middle", "hu_lower")
 
 def measured(spine, grid, noise_sd=0.0, mask_grid=None, margin=3.0, exclusions=(), avoid=True):
     image = ct_of(spine, grid, noise_sd)
-    return measure_level(body_of(spine, mask_grid or grid, exclusions=exclusions), image, margin, avoid)
+    parameters = Parameters(cancellous_margin_mm=margin, avoid_basivertebral=avoid)
+    return measure_level(body_of(spine, mask_grid or grid, exclusions=exclusions), image, parameters)
 
 
 @pytest.mark.parametrize(
@@ -131,8 +133,8 @@ def test_the_middle_ellipse_keeps_off_the_posterior_third():
     spine = single_vertebra()
     grid = phantom.grid_for(spine, (0.7, 0.7, 1.0))
     body, image = body_of(spine, grid), ct_of(spine, grid)
-    free = place_slices(body, image, 3.0, avoid_basivertebral=False)
-    kept = place_slices(body, image, 3.0, avoid_basivertebral=True)
+    free = place_slices(body, image, 3.0, Parameters(avoid_basivertebral=False))
+    kept = place_slices(body, image, 3.0, Parameters())
     back, front = spine.vertebra("L3").center[1] + np.array([-0.5, 0.5]) * (spine.vertebra("L3").depth_mm - 6.0)
     hindmost = [min(curve[:, 1].min() for curve in slices["middle"].curves()) for slices in (free, kept)]
     assert hindmost[0] < back + 3
@@ -145,7 +147,7 @@ def test_end_slices_are_the_last_with_60_percent_of_the_middle_area():
     grid = phantom.grid_for(spine, (0.7, 0.7, 1.0))
     body, image = body_of(spine, grid), ct_of(spine, grid)
     stack, middle = slice_stack(body, image)
-    slices = place_slices(body, image, 3.0, avoid_basivertebral=False)
+    slices = place_slices(body, image, 3.0, Parameters(avoid_basivertebral=False))
     field = hounsfield.resample(body.field(3.0), body.grid, stack, outside=-100.0)
     for name, step in (("upper", 1), ("lower", -1)):
         index = round(stack.ijk(slices[name].center)[2])
@@ -158,7 +160,7 @@ def test_every_ellipse_lies_inside_the_cancellous_region():
     spine = single_vertebra(height_middle_mm=20)
     grid = phantom.grid_for(spine, (0.7, 0.7, 1.0), rotation=rotation("R", 15))
     body, image = body_of(spine, grid), ct_of(spine, grid)
-    for roi in place_slices(body, image, 3.0, avoid_basivertebral=True).values():
+    for roi in place_slices(body, image, 3.0, Parameters()).values():
         depth = spine.vertebra("L3").depth(np.concatenate(roi.curves(200)))
         assert depth.min() > 3.0 - 0.5
 
@@ -188,7 +190,7 @@ def test_voxels_that_hold_no_number_leave_the_value_empty_with_a_reason():
     broken = image.array.astype(np.float32)
     k, j, i = np.array(grid.ijk(spine.vertebra("L3").center)).round().astype(int)[::-1]
     broken[k, j, i] = np.nan
-    numbers = measure_level(body_of(spine, grid), type(image)("CT", broken, grid), 3.0, True)
+    numbers = measure_level(body_of(spine, grid), type(image)("CT", broken, grid), Parameters())
     assert "hu_3d" not in numbers.values
     assert "hold no number" in numbers.reasons[0]
 

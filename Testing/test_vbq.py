@@ -7,7 +7,9 @@ import pytest
 from conftest import rotation
 
 from BoneQualityLib import phantom, vbq
+from BoneQualityLib.bodies import Surroundings, Vertebra
 from BoneQualityLib.geometry import Image, Mask
+from BoneQualityLib.parameters import Parameters
 from BoneQualityLib.roi import PlanarRoi
 
 LEVELS = ("L1", "L2", "L3", "L4")
@@ -20,12 +22,17 @@ def masks_on(grid, spine=SPINE):
     return masks, Mask("sac", phantom.sac_mask(spine, grid), grid).cropped()
 
 
+def vertebra(name, mask):
+    return Vertebra(name, mask, "body", Surroundings())
+
+
 def measured(grid, noise_sd=0.0, mask_grid=None, volume=False, spine=SPINE, masks=None):
     """Signals of L1-L4 and the CSF, as measure_case takes them."""
     image = Image("T1", phantom.render_t1(spine, grid, noise_sd, seed=7), grid)
     bodies, sac = masks or masks_on(mask_grid or grid, spine)
     plane = None if volume else vbq.common_plane(image, bodies)
-    levels = {name: vbq.measure_level(name, bodies[name], [], image, plane, 3.0, "body") for name in LEVELS}
+    parameters = Parameters(vbq_slice="volume" if volume else "midsagittal")
+    levels = {name: vbq.measure_level(vertebra(name, bodies[name]), image, plane, parameters) for name in LEVELS}
     csf = vbq.read_csf({}, sac, None, vbq.level_extents(bodies), image, ())
     return levels, csf
 
@@ -91,7 +98,7 @@ def test_a_level_off_the_common_slice_is_read_on_its_own():
     bodies, _ = masks_on(grid, bent)
     plane = vbq.common_plane(image, bodies)
     for name, mask in bodies.items():
-        numbers = vbq.measure_level(name, mask, [], image, plane, 3.0, "body")
+        numbers = vbq.measure_level(vertebra(name, mask), image, plane, Parameters())
         assert numbers.values["t1_signal"] == pytest.approx(300, rel=0.01)
         off = plane.distance(mask.center) > 4.0
         assert ("parasagittal" in [flag.code for flag in numbers.flags]) == off

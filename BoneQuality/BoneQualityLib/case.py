@@ -1,139 +1,31 @@
-"""A case from nodes to one result: which mask is what, every level measured, case values, flags and cut-offs."""
+"""A case from nodes to one result: ``measure_case``, the one entry everywhere."""
 
 from __future__ import annotations
 
 import hashlib
 import math
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
-from itertools import combinations
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 
 from . import __version__, hounsfield, vbq
+from .aggregate import set_case_values
 from .anatomy import Segment, check_unique
+from .bodies import Surroundings, Vertebra, check_whole, mask_flags, read_vertebrae
 from .cutoffs import CUTOFFS_FILE, read_cutoffs
 from .errors import BoneQualityError, NotMeasured
-from .flags import OVERLAP_SHARE, Flag, codes, ct_flags, t1_flags, unknown_tags
-from .geometry import Image, Mask, sample
+from .flags import Flag, ct_flags, t1_flags, unknown_tags
+from .geometry import Image
+from .heights import grade_losses, is_coarse, measure_heights
 from .parameters import LEVELS, LUMBAR_USED, CaseFacts, Parameters
-from .roi import LevelNumbers
-from .scene import Segmentation, image_of, segments_of, table_node
-from .tables import CASE_COLUMNS, LEVEL_COLUMNS, csv_text, json_text, write_whole
-from .vertebra import has_posterior_elements, place_body
+from .result import CaseResult, Level
+from .scene import Segmentation, image_of, segments_of
+from .vertebra import Body, place_body
 
-CT_MEANS = ("hu_3d", "hu_3d_wide", "hu_multislice", "hu_middle")
-CT_MEANS_INCLUDING_FRACTURED = ("hu_3d", "hu_multislice")
-FEWEST_VBQ_LEVELS = 2
 OUTSIDE_MEAN = "outside L1-L4"
-WHOLE_VERTEBRA = "the mask includes posterior elements; give a mask of the vertebral body"
 Progress = Callable[[float, str], None]
-
-
-@dataclass(eq=False)
-class Level:
-    """One vertebra: what CT and T1 say of it, and why either is left out of the case values ("" where it is in)."""
-
-    name: str
-    ct: LevelNumbers = field(default_factory=LevelNumbers)
-    t1: LevelNumbers = field(default_factory=LevelNumbers)
-    ct_exclusion: str = "no mask"
-    t1_exclusion: str = "no mask"
-
-    @property
-    def flags(self) -> list[Flag]:
-        return [Flag(flag.code, self.name, flag.number) for flag in (*self.ct.flags, *self.t1.flags)]
-
-    @property
-    def values(self) -> dict:
-        return {**self.ct.values, **self.t1.values}
-
-
-@dataclass(eq=False)
-class CaseResult:
-    """A measured case.
-
-    levels: every vertebra found, top to bottom. values: the case row by column name. flags: of the case; ``all_flags`` has those
-    of the levels too. csf: CSF by level. cutoffs: published cut-offs beside the values. inputs: geometry and hashes.
-    """
-
-    facts: CaseFacts
-    parameters: Parameters
-    levels: list[Level] = field(default_factory=list)
-    values: dict = field(default_factory=dict)
-    flags: list[Flag] = field(default_factory=list)
-    reasons: list[str] = field(default_factory=list)
-    csf: dict[str, vbq.Csf] = field(default_factory=dict)
-    cutoffs: list[dict] = field(default_factory=list)
-    inputs: dict = field(default_factory=dict)
-
-    @property
-    def all_flags(self) -> list[Flag]:
-        return [*self.flags, *(flag for level in self.levels for flag in level.flags)]
-
-    @property
-    def level_rows(self) -> list[dict]:
-        """The rows of CASE_levels.csv."""
-        return [
-            dict(
-                case_id=self.facts.case_id, level=level.name, ct_exclusion=_said(level.ct_exclusion, level.ct),
-                used="yes" if not (level.ct_exclusion and level.t1_exclusion) else "no",
-                t1_exclusion=_said(level.t1_exclusion, level.t1), flags=codes(level.flags), **level.values,
-            )
-            for level in self.levels
-        ]  # fmt: skip
-
-    @property
-    def case_row(self) -> dict:
-        """The row of CASE_case.csv."""
-        return dict(self.values, flags=codes(self.all_flags))
-
-    def to_table_nodes(self):
-        """The level table and the case table as MRML table nodes."""
-        name = self.facts.case_id
-        return (
-            table_node(f"{name} levels", LEVEL_COLUMNS, self.level_rows),
-            table_node(f"{name} case", CASE_COLUMNS, [self.case_row]),
-        )
-
-    def to_json(self) -> dict:
-        """Everything: values, parameters, flags, inputs, and every ROI's place in RAS mm."""
-        return dict(
-            case_id=self.facts.case_id, software="BoneQuality", software_version=__version__,
-            statement="Research use; not a medical device.",
-            parameters=asdict(self.parameters), facts=asdict(self.facts), case=self.case_row,
-            levels=[
-                dict(row, reasons=dict(ct=level.ct.reasons, t1=level.t1.reasons),
-                     rois=[roi.place() for roi in (*level.ct.rois, *level.t1.rois)])
-                for row, level in zip(self.level_rows, self.levels)
-            ],
-            csf={
-                name: dict(signal=csf.signal, area_mm2=csf.area, dropped_share=csf.dropped, blocked=csf.blocked,
-                           roi=csf.roi.place() if csf.roi else None)
-                for name, csf in self.csf.items()
-            },
-            flags=[dict(asdict(flag), severity=flag.severity, sentence=flag.sentence) for flag in self.all_flags],
-            reasons=self.reasons, cutoffs=self.cutoffs, inputs=self.inputs,
-        )  # fmt: skip
-
-    def write_files(self, folder: str | Path, overwrite: bool = False) -> list[Path]:
-        """Write CASE_levels.csv, CASE_case.csv and CASE.json (last: it marks the case as done); returns their paths."""
-        levels, case, everything = output_paths(folder, self.facts.case_id)
-        write_whole(
-            {
-                levels: csv_text(LEVEL_COLUMNS, self.level_rows),
-                case: csv_text(CASE_COLUMNS, [self.case_row]),
-                everything: json_text(self.to_json()),
-            },
-            overwrite,
-        )
-        return [levels, case, everything]
-
-
-def output_paths(folder: str | Path, case_id: str) -> list[Path]:
-    """The files of a case; the JSON, last, marks it as done."""
-    return [Path(folder) / f"{case_id}{ending}" for ending in ("_levels.csv", "_case.csv", ".json")]
 
 
 def measure_case(
@@ -178,9 +70,10 @@ def measure_case(
         level.t1_exclusion = level.t1_exclusion if t1 is not None else "no T1 MRI"
     if not any(level.values for level in result.levels):
         reasons = [f"{level.name}: {r}" for level in result.levels for r in dict.fromkeys((*level.ct.reasons, *level.t1.reasons))]
-        raise BoneQualityError(f"Nothing can be measured. {'; '.join(reasons)}.")
-    _case_values(result)
-    _set_cutoffs(result, published)
+        raise BoneQualityError(f"Nothing can be measured; check the masks and the image they were drawn on. {'; '.join(reasons)}.")
+    result.values.update(case_id=facts.case_id, software_version=__version__)
+    result.values.update({name: getattr(facts, name) for name in ("t_score", "age", "sex", "bmi", "hyperlipidemia", "reader")})
+    set_case_values(result, published)
     return result
 
 
@@ -202,26 +95,29 @@ def _structures(segmentation) -> list[Segment]:
     return found
 
 
-def _measure_ct(result: CaseResult, levels: dict, image: Image, segments: list[Segment], progress: Progress) -> None:
+def _measure_ct(result: CaseResult, levels: dict[str, Level], image: Image, segments: list[Segment], progress: Progress) -> None:
     parameters, facts = result.parameters, result.facts
-    _check_modality(image, "CT")
+    check_modality(image, "CT")
     result.flags += ct_flags(image, facts.contrast)
-    vertebrae, others = _load(segments)
+    vertebrae, _ = read_vertebrae(segments, parameters.mask)
     _describe(result, "ct", image, vertebrae)
-    for n, (name, (segment, mask)) in enumerate(vertebrae.items()):
+    bodies: dict[str, Body] = {}
+    for n, (name, vertebra) in enumerate(vertebrae.items()):
         progress(n / len(vertebrae), f"CT {name}")
         level = levels.setdefault(name, Level(name))
         level.ct_exclusion = facts.exclusion(name) or ("" if name in LUMBAR_USED else OUTSIDE_MEAN)
         try:
-            covers = _covers(segment, mask, parameters.mask)
-            _check_whole(mask, image)
-            body = place_body(name, mask, _exclusions(others, name), covers)
-            level.ct = hounsfield.measure_level(
-                body, image, parameters.cancellous_margin_mm, parameters.avoid_basivertebral
-            )
+            check_whole(vertebra.mask, image)
+            body = place_body(name, vertebra.body, vertebra.exclusions, vertebra.covers)
+            bodies[name] = body
         except NotMeasured as reason:
             level.ct.gap(reason)
-    _check_masks(result, {name: mask for name, (_, mask) in vertebrae.items()})
+            continue
+        level.frame = vertebra.frame
+        level.ct = hounsfield.measure_level(body, image, parameters, level.frame)
+        level.ct.flags += vertebra.doubts
+    _measure_heights(levels, bodies, facts)
+    result.flags += mask_flags(vertebrae)
     tags = image.tags
     result.values.update(
         kvp=tags.kvp, slice_thickness_mm=image.slice_thickness, kernel=tags.kernel, contrast=facts.contrast or tags.contrast,
@@ -229,28 +125,53 @@ def _measure_ct(result: CaseResult, levels: dict, image: Image, segments: list[S
     )  # fmt: skip
 
 
-def _measure_t1(result: CaseResult, levels: dict, image: Image, segments: list[Segment], progress: Progress) -> None:
+def _measure_heights(levels: dict[str, Level], bodies: dict[str, Body], facts: CaseFacts) -> None:
+    """Heights of every body on CT, and the grades that they suggest."""
+    for name, body in bodies.items():
+        if levels[name].frame is None:
+            continue
+        try:
+            levels[name].heights = heights = measure_heights(body, levels[name].frame)
+        except NotMeasured as reason:
+            levels[name].ct.gap(reason)
+            continue
+        levels[name].ct.values.update(
+            height_anterior_mm=heights.anterior, height_middle_mm=heights.middle, height_posterior_mm=heights.posterior
+        )
+    measured = {name: levels[name].heights for name in bodies if levels[name].heights is not None}
+    broken = [name for name in measured if facts.exclusion(name)]
+    defects = [name for name in measured if any(flag.code == "endplate-defect" for flag in levels[name].ct.flags)]
+    coarse = any(is_coarse(body) for body in bodies.values())
+    for name, loss in grade_losses(measured, broken, coarse, defects).items():
+        levels[name].loss = loss
+        levels[name].ct.values.update(height_loss_percent=loss.percent, genant_grade=loss.grade)
+        if loss.grade:
+            levels[name].ct.flags.append(Flag("possible-fracture", number=f"grade {loss.grade} {loss.shape}"))
+
+
+def _measure_t1(result: CaseResult, levels: dict[str, Level], image: Image, segments: list[Segment], progress: Progress) -> None:
     parameters, facts = result.parameters, result.facts
-    _check_modality(image, "T1 MRI")
+    check_modality(image, "T1 MRI")
     result.flags += t1_flags(image)
-    vertebrae, others = _load(segments)
+    vertebrae, around = read_vertebrae(segments, parameters.mask)
     _describe(result, "t1", image, vertebrae)
-    masks = {name: mask for name, (_, mask) in vertebrae.items() if mask.array.any()}
-    plane = vbq.common_plane(image, masks) if masks and parameters.vbq_slice == "midsagittal" else None
-    for n, (name, (segment, mask)) in enumerate(vertebrae.items()):
-        progress(n / len(vertebrae), f"T1 {name}")
+    bodies = {}
+    for name, vertebra in vertebrae.items():
         level = levels.setdefault(name, Level(name))
         level.t1_exclusion = facts.exclusion(name) or ("" if name in LUMBAR_USED else OUTSIDE_MEAN)
         try:
-            covers = _covers(segment, mask, parameters.mask)
-            level.t1 = vbq.measure_level(
-                name, mask, _exclusions(others, name), image, plane, parameters.vbq_margin_mm, covers
-            )
+            if not vertebra.mask.array.any():
+                raise NotMeasured("the mask is empty")
+            bodies[name] = vertebra.body
         except NotMeasured as reason:
             level.t1.gap(reason)
-    _check_masks(result, masks)
+    plane = vbq.common_plane(image, bodies) if bodies and parameters.vbq_slice == "midsagittal" else None
+    for n, name in enumerate(bodies):
+        progress(n / len(bodies), f"T1 {name}")
+        levels[name].t1 = vbq.measure_level(vertebrae[name], image, plane, parameters)
+    result.flags += mask_flags(vertebrae)
     progress(1.0, "CSF")
-    result.csf = _csf(others, masks, image, facts.csf_blocked)
+    result.csf = _read_csf(around, vbq.level_extents(bodies), image, facts.csf_blocked)
     tags = image.tags
     result.values.update(
         field_strength_t=tags.field_strength_t, tr_ms=tags.tr_ms, te_ms=tags.te_ms, ti_ms=tags.ti_ms,
@@ -258,52 +179,26 @@ def _measure_t1(result: CaseResult, levels: dict, image: Image, segments: list[S
     )  # fmt: skip
 
 
-def _load(segments: list[Segment]) -> tuple[dict[str, tuple[Segment, Mask]], list[tuple[Segment, Mask]]]:
-    """The vertebrae by level, top to bottom, and every other structure that a measure here needs."""
-    vertebrae = {s.structure.level: (s, s.load()) for s in segments if s.structure.kind == "vertebra"}
-    others = [(s, s.load()) for s in segments if s.structure.kind in ("csf", "sac", "cord", "exclude")]
-    return {name: vertebrae[name] for name in LEVELS if name in vertebrae}, others
-
-
-def _covers(segment: Segment, mask: Mask, asked: str) -> str:
-    """What the mask covers: as asked, else as its name or terminology says, else by its shape."""
-    if not mask.array.any():
-        raise NotMeasured("the mask is empty")
-    covers = asked if asked != "auto" else segment.structure.covers
-    if covers == "vertebra" or (not covers and has_posterior_elements(mask)):
-        raise NotMeasured(WHOLE_VERTEBRA)
-    return covers or "body"
-
-
-def _exclusions(others: list[tuple[Segment, Mask]], level: str) -> list[Mask]:
-    return [m for s, m in others if s.structure.kind == "exclude" and s.structure.level in ("", level) and m.array.any()]
-
-
-def _csf(others: list[tuple[Segment, Mask]], masks: dict[str, Mask], image: Image, blocked) -> dict[str, vbq.Csf]:
-    kinds: dict[str, list[Mask]] = {"csf": [], "sac": [], "cord": []}
-    drawn = {}
-    extents = vbq.level_extents(masks)
-    for segment, mask in others:
-        if segment.structure.kind not in kinds or not mask.array.any():
-            continue
-        level = segment.structure.level
-        if segment.structure.kind == "csf" and not level:
-            level = vbq.level_of(mask, extents)
-        if level and segment.structure.kind == "csf":
+def _read_csf(around: Surroundings, extents: dict[str, vbq.LevelExtent], image: Image, blocked) -> dict[str, vbq.Csf]:
+    """CSF masks that lie at one level are drawn there; one that is longer counts as a sac."""
+    drawn, sacs = {}, list(around.sacs)
+    for level, mask in around.csf:
+        level = level or vbq.level_of(mask, extents)
+        if level:
             drawn[level] = mask
         else:
-            kinds[segment.structure.kind].append(mask)
-    sacs = kinds["sac"] + kinds["csf"]
+            sacs.append(mask)
     if len(sacs) > 1:
         raise BoneQualityError(f"{sacs[0].name} and {sacs[1].name} both show the CSF of the whole sac; keep one of them.")
-    return vbq.read_csf(drawn, sacs[0] if sacs else None, next(iter(kinds["cord"]), None), extents, image, blocked)
+    return vbq.read_csf(drawn, next(iter(sacs), None), next(iter(around.cords), None), extents, image, blocked)
 
 
-def _check_modality(image: Image, wanted: str) -> None:
+def check_modality(image: Image, wanted: str) -> None:
+    """Raise BoneQualityError where an image is not what it was given as, by its tag or by its values."""
     modality = {"CT": "CT", "MR": "T1 MRI"}.get(image.tags.modality or "", image.tags.modality)
     if modality and modality != wanted:
         raise BoneQualityError(f"{image.name} is {modality} by its DICOM tags, but was given as {wanted}; choose the other volume.")
-    thinned = image.array[::3, ::3, ::3]
+    thinned = image.thinned
     lowest = float(np.nanmin(thinned)) if np.isfinite(thinned).any() else math.nan
     if math.isnan(lowest):
         raise BoneQualityError(f"{image.name} holds no numbers; export it again.")
@@ -323,144 +218,22 @@ def _noise_free(array: np.ndarray) -> bool:
     return float(np.sort(counts)[-10:].sum()) >= 0.8 * array.size
 
 
-def _check_whole(mask: Mask, image: Image) -> None:
-    """Raise NotMeasured where the mask reaches the image's outermost voxels."""
-    ijk = image.grid.ijk(mask.points)
-    last = np.array(image.grid.shape)[::-1] - 1
-    inside = np.all((ijk > -0.5) & (ijk < last + 0.5), axis=1)
-    if not inside.any():
-        raise NotMeasured("the mask lies outside the image")
-    outermost = ~np.all((ijk > 0.5) & (ijk < last - 0.5), axis=1)
-    if outermost.any():
-        raise NotMeasured("the mask reaches the edge of the image", "truncated")
-
-
-def _check_masks(result: CaseResult, masks: dict[str, Mask]) -> None:
-    """Flag levels out of order from top to bottom, and masks that overlap."""
-    masks = {name: mask for name, mask in masks.items() if mask.array.any()}
-    names = list(masks)
-    for upper, lower in zip(names, names[1:]):
-        if masks[upper].center[2] <= masks[lower].center[2]:
-            result.flags.append(Flag("level-order", number=f"{lower} above {upper}"))
-    for one, other in combinations(names, 2):
-        share = _overlap(masks[one], masks[other])
-        if share > OVERLAP_SHARE:
-            result.flags.append(Flag("mask-overlap", number=f"{one} and {other}: {100 * share:.1f} %"))
-
-
-def _overlap(one: Mask, other: Mask) -> float:
-    smaller, larger = sorted((one, other), key=lambda mask: mask.volume)
-    if larger.grid.slices_around(smaller.grid.corners()) is None:
-        return 0.0
-    return float((sample(larger.array.view(np.uint8), larger.grid, smaller.points, order=0, outside=0) > 0).mean())
-
-
-def _describe(result: CaseResult, role: str, image: Image, vertebrae: dict[str, tuple[Segment, Mask]]) -> None:
+def _describe(result: CaseResult, role: str, image: Image, vertebrae: dict[str, Vertebra]) -> None:
     """Geometry and content hashes of an input; no names of files, nodes or series, which may hold a patient's."""
+    masks = {name: vertebra.mask for name, vertebra in vertebrae.items()}
     result.inputs[role] = dict(
         shape_kji=image.grid.shape, ijk_to_ras=image.grid.ijk_to_ras, type=str(image.array.dtype),
         sha256=_sha256(image.array), tags=asdict(image.tags), unknown_tags=unknown_tags(image, role),
         masks={
             name: dict(sha256=_sha256(mask.array), shape_kji=mask.grid.shape, ijk_to_ras=mask.grid.ijk_to_ras, volume_mm3=mask.volume)
-            for name, (_, mask) in vertebrae.items()
+            for name, mask in masks.items()
         },
     )  # fmt: skip
-    for name, column in (("manufacturer", "manufacturer"), ("model", "model")):
-        value = getattr(image.tags, name)
-        before = result.values.get(column)
+    for column in ("manufacturer", "model"):
+        value, before = getattr(image.tags, column), result.values.get(column)
         if value and value != before:
             result.values[column] = f"{before}; {value}" if before else value
 
 
 def _sha256(array: np.ndarray) -> str:
     return hashlib.sha256(np.ascontiguousarray(array)).hexdigest()
-
-
-def _said(exclusion: str, numbers: LevelNumbers) -> str:
-    return "; ".join(dict.fromkeys(filter(None, (exclusion, *numbers.reasons))))
-
-
-def _case_values(result: CaseResult) -> None:
-    facts, values = result.facts, result.values
-    lumbar = [level for level in result.levels if level.name in LUMBAR_USED]
-    for level in lumbar:
-        if not level.ct_exclusion and "hu_3d" not in level.ct.values:
-            level.ct_exclusion = "not measured"
-        if not level.t1_exclusion and "t1_signal" not in level.t1.values:
-            level.t1_exclusion = "not measured"
-    used = [level for level in lumbar if not level.ct_exclusion]
-    with_fractured = [level for level in lumbar if level.ct_exclusion in ("", "fractured")]
-    for name in CT_MEANS:
-        values[name] = _mean(used, name)
-    for name in CT_MEANS_INCLUDING_FRACTURED:
-        values[f"{name}_including_fractured"] = _mean(with_fractured, name)
-    values["hu_middle_l1"] = _mean([level for level in used if level.name == "L1"], "hu_middle")
-    values["ct_levels"] = [level.name for level in used]
-    if len(used) == 1:
-        result.flags.append(Flag("few-levels", number="CT: 1"))
-    if "t1" in result.inputs:
-        _vbq_values(result, lumbar)
-    values.update(case_id=facts.case_id, software_version=__version__)
-    for name in ("t_score", "age", "sex", "bmi", "hyperlipidemia", "reader"):
-        values[name] = getattr(facts, name)
-
-
-def _mean(levels: list[Level], name: str) -> float | None:
-    found = [level.ct.values[name] for level in levels if name in level.ct.values]
-    return float(np.mean(found)) if found else None
-
-
-def _vbq_values(result: CaseResult, lumbar: list[Level]) -> None:
-    values, csf = result.values, vbq.used_csf(result.csf)
-    used = [level for level in lumbar if not level.t1_exclusion]
-    with_fractured = [level for level in lumbar if level.t1_exclusion in ("", "fractured") and "t1_signal" in level.t1.values]
-    values["t1_levels"] = [level.name for level in used]
-    if csf is None:
-        result.reasons.append("no VBQ: " + "; ".join(f"CSF {name}: {c.blocked}" for name, c in result.csf.items()))
-        return
-    values.update(csf_signal=csf.signal, csf_level=csf.level)
-    if csf.level != "L3":
-        result.flags.append(Flag("csf-level", number=csf.level))
-    for level in result.levels:
-        if "t1_signal" in level.t1.values:
-            level.t1.values["vbq_single_level"] = level.t1.values["t1_signal"] / csf.signal
-    if len(used) < FEWEST_VBQ_LEVELS:
-        result.reasons.append(f"no VBQ: {len(used)} used level of L1-L4; at least {FEWEST_VBQ_LEVELS} are needed")
-        result.flags.append(Flag("few-levels", number=f"T1: {len(used)}"))
-    for name, levels in (("vbq", used), ("vbq_including_fractured", with_fractured)):
-        if len(levels) >= FEWEST_VBQ_LEVELS:
-            values[name] = float(np.median([level.t1.values["t1_signal"] for level in levels])) / csf.signal
-    marrow = [level.t1.values["t1_signal"] for level in used]
-    if marrow and csf.signal >= np.median(marrow):
-        result.flags.append(Flag("not-t1", number=f"CSF {csf.signal:.1f} against marrow {np.median(marrow):.1f}"))
-    if result.facts.hyperlipidemia == "yes":
-        result.flags.append(Flag("hyperlipidemia", number="yes"))
-
-
-def _set_cutoffs(result: CaseResult, published) -> None:
-    by_name = {level.name: level for level in result.levels}
-    for cutoff in published:
-        value = result.values.get(cutoff.measure)
-        if cutoff.level and cutoff.measure not in result.values:
-            level = by_name.get(cutoff.level)
-            used = level and not (level.t1_exclusion if cutoff.measure.startswith("vbq") else level.ct_exclusion)
-            value = level.values.get(cutoff.measure) if used else None
-        beside = cutoff.beside(value, _standard_error(result, cutoff.measure))
-        if beside:
-            result.cutoffs.append(beside)
-            if beside["straddles"]:
-                result.flags.append(Flag("straddles-cutoff", number=f"{cutoff.measure} {cutoff.cutoff:g} ({cutoff.source})"))
-
-
-def _standard_error(result: CaseResult, measure: str) -> float:
-    """Of a mean HU by the voxels' spread: one for the whole ROI of every level in it."""
-    if measure.startswith("vbq"):
-        return 0.0
-    spread = []
-    for level in result.levels:
-        if not level.ct_exclusion and "hu_3d_sd" in level.ct.values:
-            region = level.ct.rois[0]
-            area = level.ct.values.get("hu_middle_area_mm2", 0)
-            count = region.weights.sum() if measure.startswith("hu_3d") else area / region.grid.voxel_volume ** (2 / 3)
-            spread.append(level.ct.values["hu_3d_sd"] ** 2 / max(count, 1))
-    return math.sqrt(sum(spread)) / len(spread) if spread else 0.0

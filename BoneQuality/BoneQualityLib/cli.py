@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
+import os
 import sys
 from dataclasses import fields
 from pathlib import Path
@@ -35,12 +37,11 @@ def main(arguments: list[str] | None = None) -> int:
     except BoneQualityError as error:
         sentence = " ".join(str(error).split())
     except KeyboardInterrupt:
-        sentence = "Stopped; nothing was written."
+        sentence = "Stopped; start it again."
     except MemoryError:
         sentence = "Not enough memory; close other programs or use a smaller image."
-    except BrokenPipeError:
-        sys.stderr.close()
-        return 2
+    except OSError as error:
+        sentence = f"{error.filename or 'A file'} cannot be used ({error.strerror}); check the path, its permissions and its disk."
     except Exception as error:  # a fault of ours: still one line, with what a report of it needs
         where = _innermost(error.__traceback__)
         sentence = f"Unexpected {type(error).__name__} in {where} ({' '.join(str(error).split())}); please report it."
@@ -59,6 +60,16 @@ def parser() -> argparse.ArgumentParser:
     _add_fields(measure.add_argument_group("method"), Parameters)
     _add_output(measure)
     measure.set_defaults(run=run_measure)
+    compare = commands.add_parser(
+        "compare",
+        help="name new fractures between two measured cases",
+        description=f"Compare vertebral heights of one patient at two dates (radiographic; Xue 2025). {RESEARCH}",
+    )
+    compare.add_argument("baseline", type=_path, metavar="BASELINE.json", help="JSON file of the earlier case")
+    compare.add_argument("followup", type=_path, metavar="FOLLOWUP.json", help="JSON file of the later case")
+    compare.add_argument("--output", type=_path, metavar="DIR", help="folder for CASE_compare.csv; default: that of the later case")
+    compare.add_argument("--overwrite", action="store_true", help="replace the file if it is there already")
+    compare.set_defaults(run=run_compare)
     demo = commands.add_parser(
         "demo",
         help="make a synthetic case with known answers and measure it",
@@ -75,10 +86,14 @@ def run_measure(options) -> int:
     parameters = Parameters(**_chosen(options, Parameters))
     if options.label_scheme and options.labels:
         raise BoneQualityError("Give --label-scheme or --labels, not both.")
+    from .anatomy import scheme_labels
     from .headless import quiet_stderr
 
+    if options.label_scheme or options.labels:
+        scheme_labels(options.label_scheme or options.labels)
     with quiet_stderr():
-        from .case import measure_case, output_paths
+        from .case import measure_case
+        from .result import output_paths
         from .scene import read_volume
         from .tables import check_free
 
@@ -90,8 +105,24 @@ def run_measure(options) -> int:
             inputs[f"{role}_segmentation"] = _read_segmentations(options, role)
         result = measure_case(facts, parameters=parameters, cutoffs=options.cutoffs or _default_cutoffs(), progress=_progress, **inputs)
         paths = result.write_files(options.output, options.overwrite)
-    print(summary(result))
-    print("\n".join(["", "Written:", *(f"  {path}" for path in paths)]))
+    _show("\n".join([summary(result), "", "Written:", *(f"  {path}" for path in paths)]))
+    return 0
+
+
+def run_compare(options) -> int:
+    """The command ``compare``."""
+    from .compare import COMPARE_COLUMNS, compare, read_case
+    from .tables import csv_text, write_whole
+
+    followup = read_case(options.followup)
+    rows = compare(read_case(options.baseline), followup)
+    folder = Path(options.output) if options.output else Path(options.followup).parent
+    path = folder / f"{CaseFacts(str(followup.get('case_id'))).case_id}_compare.csv"
+    write_whole({path: csv_text(COMPARE_COLUMNS, rows)}, options.overwrite)
+    header = [column.title for column in COMPARE_COLUMNS]
+    cells = [[column.cell(row.get(column.name)) or "-" for column in COMPARE_COLUMNS] for row in rows]
+    new = [row["level"] for row in rows if row["new_fracture"] == "yes"]
+    _show("\n".join([*_aligned([header, *cells]), "", f"New fractures: {', '.join(new) or 'none found'}", f"Written: {path}", RESEARCH]))
     return 0
 
 
@@ -103,7 +134,7 @@ def run_demo(options) -> int:
         from .demo import run
 
         text = run(Path(options.output), options.overwrite, _progress)
-    print(text)
+    _show(text)
     return 0
 
 
@@ -117,8 +148,7 @@ def summary(result) -> str:
          row["t1_exclusion"] or "used")
         for row in result.level_rows
     ]  # fmt: skip
-    widths = [max(len(row[n]) for row in (header, *rows)) for n in range(len(header))]
-    lines += ["  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in (header, *rows)]
+    lines += _aligned([header, *rows])
     case = result.case_row
     lines += [
         "",
@@ -139,20 +169,34 @@ def summary(result) -> str:
     return "\n".join([*lines, "", RESEARCH])
 
 
+def _aligned(rows) -> list[str]:
+    widths = [max(map(len, column)) for column in zip(*rows)]
+    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in rows]
+
+
+def _show(text: str) -> None:
+    """Print what was done; by now the files are there, so a reader that went away or lacks a letter is no fault."""
+    with contextlib.suppress(AttributeError):  # Slicer's console is no text file
+        sys.stdout.reconfigure(errors="backslashreplace")
+    try:
+        print(text, flush=True)
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def _add_inputs(command) -> None:
     group = command.add_argument_group("images")
     volume = "NRRD, NIfTI, MetaImage, or a DICOM folder"
-    group.add_argument("--ct", metavar="FILE", help=f"CT: {volume}")
-    group.add_argument("--ct-segmentation", metavar="FILE", action="append", default=[], help=f"vertebrae on the CT: {SEGMENTATION_HELP}")
-    group.add_argument("--t1", metavar="FILE", help=f"T1 MRI: {volume}")
-    group.add_argument(
-        "--t1-segmentation", metavar="FILE", action="append", default=[], help="vertebral bodies and CSF or sac on the T1 MRI, likewise"
-    )
+    group.add_argument("--ct", type=_path, metavar="FILE", help=f"CT: {volume}")
+    masks = dict(type=_path, metavar="FILE", action="append", default=[])
+    group.add_argument("--ct-segmentation", **masks, help=f"vertebrae on the CT: {SEGMENTATION_HELP}")
+    group.add_argument("--t1", type=_path, metavar="FILE", help=f"T1 MRI: {volume}")
+    group.add_argument("--t1-segmentation", **masks, help="vertebral bodies and CSF or sac on the T1 MRI, likewise")
     group.add_argument("--series", metavar="UID", help="series of a DICOM folder that holds several")
     from .anatomy import SCHEMES
 
     group.add_argument("--label-scheme", metavar="NAME", help=f"what the values of label maps mean: {', '.join(SCHEMES)}")
-    group.add_argument("--labels", metavar="CSV", help="the same from a file with the columns value,name or segment,name")
+    group.add_argument("--labels", type=_path, metavar="CSV", help="the same from a file: value,name or segment,name")
 
 
 def _add_fields(group, dataclass) -> None:
@@ -164,7 +208,8 @@ def _add_fields(group, dataclass) -> None:
         elif item.type == "bool":
             group.add_argument(_option(item.name), dest=item.name, action=argparse.BooleanOptionalAction, default=item.default, help=about["help"])
         elif item.type.startswith("tuple"):
-            group.add_argument(_option(item.name), dest=item.name, type=_levels, default=(), metavar="L2,L3", help=about["help"])
+            levels = dict(type=_levels, action="extend", default=[], metavar="L2,L3")
+            group.add_argument(_option(item.name), dest=item.name, **levels, help=about["help"])
         elif item.type.startswith("float"):
             default = "" if item.default is None else f", default {item.default:g}"
             group.add_argument(
@@ -182,13 +227,19 @@ def _add_fields(group, dataclass) -> None:
 def _add_output(command) -> None:
     group = command.add_argument_group("output")
     if command.prog.endswith("measure"):
-        group.add_argument("--cutoffs", metavar="FILE", help="published cut-offs to show instead of the ones that come with BoneQuality")
+        group.add_argument("--cutoffs", type=_path, metavar="FILE", help="published cut-offs to show instead of the ones that come with BoneQuality")
     group.add_argument("--overwrite", action="store_true", help="replace files that are there already")
-    group.add_argument("--output", required=True, metavar="DIR", help="folder for the results; made if it is not there")
+    group.add_argument("--output", type=_path, required=True, metavar="DIR", help="folder for the results; made if it is not there")
 
 
 def _option(name: str) -> str:
     return "--" + _OPTION_NAMES.get(name, name).removesuffix("_mm").replace("_", "-")
+
+
+def _path(text: str) -> str:
+    if not text.strip():
+        raise argparse.ArgumentTypeError("the path is empty; give one")
+    return text
 
 
 def _levels(text: str) -> tuple[str, ...]:
@@ -215,16 +266,20 @@ def _read_segmentations(options, role: str):
 
     found = []
     for given in getattr(options, f"{role}_segmentation"):
-        path, _, labels = given.rpartition("@")
-        if not path or Path(given).exists():
-            path, labels = given, options.label_scheme or options.labels
-            named = False
-        else:
-            named = True
+        path, named = _path_and_labels(given)
         for node in read_segmentation(path):
-            takes = named or node.IsA("vtkMRMLLabelMapVolumeNode") or options.labels
-            found.append(Segmentation(node, labels if takes else None))
+            for_all = options.labels or (options.label_scheme if node.IsA("vtkMRMLLabelMapVolumeNode") else None)
+            found.append(Segmentation(node, named or for_all))
     return found
+
+
+def _path_and_labels(given: str) -> tuple[str, str]:
+    """The parts of FILE@SCHEME or FILE@LABELS.csv, "" where no labels are named; either path may hold an @ of its own."""
+    if not Path(given).exists():
+        for at in (n for n in reversed(range(len(given))) if given[n] == "@"):
+            if Path(given[:at]).exists():
+                return given[:at], given[at + 1 :]
+    return given, ""
 
 
 def _default_cutoffs():
@@ -234,7 +289,7 @@ def _default_cutoffs():
 
 
 def _progress(share: float, text: str) -> None:
-    if sys.stdout.isatty():
+    if sys.stdout and sys.stdout.isatty():
         print(f"\r\033[K{100 * share:3.0f} %  {text}" if share < 1 else "\r\033[K", end="", flush=True)
 
 

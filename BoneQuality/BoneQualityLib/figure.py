@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from .case import CaseResult
+from .result import CaseResult
 from .geometry import ANTERIOR, RIGHT, SUPERIOR, Grid, Image, resample
 from .roi import PlanarRoi, RegionRoi
 

@@ -18,14 +18,18 @@ CATALOG = {
     "truncated": ("error", "The mask reaches the edge of the image: the vertebra is cut off and not used."),
     "small-roi": ("warning", "Little cancellous bone is left inside the margin."),
     "endplate-defect": ("warning", "No end slice lies 4 mm from the middle: an endplate is broken in, or the body is tilted or flat."),
+    "cement-or-metal": ("warning", "Cement or metal lies in the cancellous region: its HU are not those of bone."),
+    "possible-fracture": ("warning", "The body has lost height: a fracture is suggested, and a person decides whether it is one."),
     "hu-offset": ("warning", "Air is not near -1000 HU: the scanner's calibration or the rescaling is off."),
     "not-t1": ("warning", "The image does not look like T1 spin echo, by its repetition or echo time, or because CSF is not dark."),
     "inversion-recovery": ("warning", "An inversion pulse was used (T1-FLAIR): it darkens CSF and raises VBQ."),
     "fat-suppressed": ("warning", "Fat is suppressed: the marrow's signal does not show its fat."),
     "rescaled": ("warning", "Intensities are 8-bit or cut off at the top: ratios of signals may be wrong."),
+    "coil-shading": ("warning", "The signal of CSF or marrow drifts along the spine, as near a surface coil: VBQ depends on the levels."),
     "csf-level": ("info", "CSF was not read at L3."),
     "parasagittal": ("info", "The level lies off the mid-sagittal slice and was read on its own slice."),
     "hyperlipidemia": ("warning", "Hyperlipidemia raises VBQ: prefer HU (Xue 2025)."),
+    "frame-uncertain": ("warning", "The vertebra's own axes, or its body within the mask, are uncertain."),
     "level-order": ("error", "The levels are not in anatomical order from top to bottom: check the segments' names."),
     "mask-overlap": ("warning", "Vertebra masks overlap by more than 1 %."),
     "few-levels": ("warning", "Too few levels: one alone carries the value, or VBQ has none."),
@@ -35,6 +39,8 @@ CATALOG = {
 KVP = 120.0
 THICK_SLICE_MM = 3.0
 SMALL_ROI_MM3 = 4000.0
+CEMENT_HU, CEMENT_MM3 = 700.0, 200.0
+SHADING_SHARE = 0.20
 AIR_HU, AIR_TOLERANCE_HU, AIR_BELOW_HU, AIR_FLOOR_HU, AIR_SHARE = -1000.0, 50.0, -700.0, -1300.0, 0.005
 T1_LONGEST_TR_MS, T1_LONGEST_TE_MS = 1000.0, 30.0
 SATURATED_SHARE = 0.001
@@ -91,7 +97,7 @@ def air_hu(image: Image) -> float | None:
 
     Padding beyond the scanner's circle lies lower and does not count; lung is spread wider than the air around the body.
     """
-    thinned = image.array[::3, ::3, ::3]
+    thinned = image.thinned
     air = thinned[(thinned > AIR_FLOOR_HU) & (thinned < AIR_BELOW_HU)]
     if air.size < AIR_SHARE * thinned.size:
         return None

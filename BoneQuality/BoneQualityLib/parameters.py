@@ -52,7 +52,11 @@ class Parameters:
         0.0,
         10.0,
     )
-    slice_plane: str = setting("axial", "CT: plane of the three slices of the multi-slice HU", choices=("axial",))
+    slice_plane: str = setting(
+        "axial",
+        "CT: plane of the three slices: the patient's axial plane as in the papers, or parallel to the vertebra's own mid-plane",
+        choices=("axial", "vertebra"),
+    )
     avoid_basivertebral: bool = setting(
         True, "CT: the middle ellipse keeps to the anterior two thirds, away from the basivertebral veins"
     )
@@ -61,9 +65,10 @@ class Parameters:
     )
     vbq_slice: str = setting(
         "midsagittal",
-        "T1 MRI: where marrow is read: the mid-sagittal slice, or the volume of the body",
-        choices=("midsagittal", "volume"),
+        "T1 MRI: where marrow is read: the mid-sagittal slice, each vertebra's own, or the volume of the body",
+        choices=("midsagittal", "per-vertebra", "volume"),
     )
+    strict: bool = setting(False, "exclude a level for every warning that belongs to it")
 
     def __post_init__(self):
         check_settings(self)

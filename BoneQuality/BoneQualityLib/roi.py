@@ -11,7 +11,7 @@ import numpy as np
 
 from .errors import NotMeasured
 from .flags import Flag
-from .geometry import Grid, Image, sample
+from .geometry import Grid, Image, mapped, sample
 
 #: Distance of the points at which a planar ROI is read, mm: pixels count by the share of them that lies inside.
 SAMPLING_MM = 0.2
@@ -44,20 +44,20 @@ class PlanarRoi:
         """mm2"""
         if self.semi_axes:
             return float(np.pi * np.prod(self.semi_axes))
-        return float(len(self._points_inside()) * SAMPLING_MM**2)
+        return float(len(self._points_inside()[0]) * SAMPLING_MM**2)
 
-    def contains(self, uv: np.ndarray) -> np.ndarray:
-        """Whether points in plane coordinates, shape (n, 2), lie inside."""
+    def contains(self, u: np.ndarray, v: np.ndarray) -> np.ndarray:
+        """Which points of a lattice in plane coordinates, columns at rising ``u`` and rows at ``v``, lie inside: bool [v, u]."""
         if self.semi_axes:
-            return np.sum((uv / np.array(self.semi_axes)) ** 2, axis=1) <= 1
-        inside = np.zeros(len(uv), bool)
+            return (u / self.semi_axes[0]) ** 2 + (v[:, None] / self.semi_axes[1]) ** 2 <= 1
+        crossings = np.zeros((len(v), len(u) + 1), int)
         for outline in self.outlines:
-            start, end = outline, np.roll(outline, -1, axis=0)
-            for (u0, v0), (u1, v1) in zip(start, end):
-                if v0 != v1:
-                    crossed = (uv[:, 1] >= min(v0, v1)) & (uv[:, 1] < max(v0, v1))
-                    inside ^= crossed & (uv[:, 0] < u0 + (uv[:, 1] - v0) * (u1 - u0) / (v1 - v0))
-        return inside
+            (u0, v0), (u1, v1) = outline.T, np.roll(outline, -1, axis=0).T
+            row, edge = np.nonzero((v[:, None] >= np.minimum(v0, v1)) & (v[:, None] < np.maximum(v0, v1)))
+            crossed = u0[edge] + (v[row] - v0[edge]) * (u1[edge] - u0[edge]) / (v1[edge] - v0[edge])
+            np.add.at(crossings, (row, np.searchsorted(u, crossed)), 1)
+        beyond = crossings[:, ::-1].cumsum(axis=1)[:, ::-1]
+        return beyond[:, 1:] % 2 == 1
 
     def curves(self, points: int = 64) -> list[np.ndarray]:
         """The closed curves around the region in RAS, each shape (n, 3)."""
@@ -73,18 +73,21 @@ class PlanarRoi:
 
         On one of the image's own planes every point takes its pixel's value, elsewhere it is interpolated.
         """
-        points = self.center + self._points_inside() @ np.stack([self.u, self.v])
+        u, v = self._points_inside()
+        to_ras = np.column_stack([self.u, self.v, self.normal, self.center])
         order = 0 if self._on_lattice_plane(image.grid) else 1
         steps = max(int(np.ceil(self.thickness)), 1)
         offsets = (np.arange(steps) - (steps - 1) / 2) * self.thickness / steps
-        total = np.mean([sample(image.array, image.grid, points + o * self.normal, order) for o in offsets], axis=0)
+        planes = [mapped(to_ras, np.array([u, v, np.full(len(u), offset)]).T) for offset in offsets]
+        total = np.mean([sample(image.array, image.grid, plane, order) for plane in planes], axis=0)
         if not len(total):
             raise NotMeasured("no image samples inside the ROI")
         if not np.all(np.isfinite(total)):
             raise NotMeasured("the ROI reaches beyond the image or over voxels that hold no number")
         return total
 
-    def _points_inside(self) -> np.ndarray:
+    def _points_inside(self) -> tuple[np.ndarray, np.ndarray]:
+        """Plane coordinates u and v of points 0.2 mm apart inside."""
         if self.semi_axes:
             high = np.full(2, max(self.semi_axes))
             low = -high
@@ -92,10 +95,10 @@ class PlanarRoi:
             every = np.concatenate(self.outlines)
             low, high = every.min(axis=0), every.max(axis=0)
         else:
-            return np.empty((0, 2))
+            return np.empty(0), np.empty(0)
         u, v = (np.arange(a + SAMPLING_MM / 2, b, SAMPLING_MM) for a, b in zip(low, high))
-        uv = np.stack(np.meshgrid(u, v), axis=-1).reshape(-1, 2)
-        return uv[self.contains(uv)]
+        row, column = np.nonzero(self.contains(u, v))
+        return u[column], v[row]
 
     def _on_lattice_plane(self, grid: Grid) -> bool:
         along = np.abs(self.normal @ grid.directions)
@@ -165,9 +168,13 @@ def weighted_median(values: np.ndarray, weights: np.ndarray) -> float:
 
 @dataclass(eq=False)
 class LevelNumbers:
-    """What one image says of one level: table values by column name, the ROIs they were taken in, flags, reasons for gaps."""
+    """What one image says of one level: table values by column name, the ROIs they were taken in, flags, reasons for gaps.
+
+    variations: by column name, what the value is under each small change of margin and mask, see ranges.py.
+    """
 
     values: dict[str, float] = field(default_factory=dict)
+    variations: dict[str, dict[str, float]] = field(default_factory=dict)
     rois: list[PlanarRoi | RegionRoi] = field(default_factory=list)
     flags: list[Flag] = field(default_factory=list)
     reasons: list[str] = field(default_factory=list)

@@ -86,6 +86,12 @@ height_loss_percent | Height loss | % | 1 | largest loss of height
 genant_grade | Genant grade | | 0 | suggested grade of fracture; 0 to 3
 edited | Edited | | | ROIs that a person moved
 flags | Flags | | | codes of quality flags of this level
+hu_3d_low | 3D-HU low | HU | 2 | lowest 3D-HU when the margin moves by 0.5 mm or the mask by half a voxel
+hu_3d_high | 3D-HU high | HU | 2 | highest 3D-HU likewise
+hu_multislice_low | Multi-slice HU low | HU | 2 | lowest multi-slice HU likewise
+hu_multislice_high | Multi-slice HU high | HU | 2 | highest multi-slice HU likewise
+vbq_single_level_low | Single-level VBQ low | | 4 | lowest single-level VBQ likewise
+vbq_single_level_high | Single-level VBQ high | | 4 | highest single-level VBQ likewise
 """)
 
 CASE_COLUMNS = _columns("""
@@ -130,6 +136,12 @@ vbq_margin_mm | VBQ margin | mm | 3 | margin of the marrow ROI
 edited | Edited | | | yes where a person moved a ROI
 flags | Flags | | | codes of quality flags
 software_version | Software | | | version of BoneQuality
+hu_3d_low | 3D-HU low | HU | 2 | lowest 3D-HU when the margin moves by 0.5 mm or the masks by half a voxel
+hu_3d_high | 3D-HU high | HU | 2 | highest 3D-HU likewise
+hu_multislice_low | Multi-slice HU low | HU | 2 | lowest multi-slice HU likewise
+hu_multislice_high | Multi-slice HU high | HU | 2 | highest multi-slice HU likewise
+vbq_low | VBQ low | | 4 | lowest VBQ likewise
+vbq_high | VBQ high | | 4 | highest VBQ likewise
 """)
 
 

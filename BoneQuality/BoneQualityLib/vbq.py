@@ -10,9 +10,13 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from .bodies import Vertebra
 from .errors import NotMeasured
 from .flags import Flag
+from .frame import Frame
 from .geometry import ANTERIOR, RIGHT, SUPERIOR, Grid, Image, Mask, outlines, resample, signed_distance
+from .parameters import Parameters
+from .ranges import MARGINS, moved_plane, moved_region
 from .roi import LevelNumbers, PlanarRoi, RegionRoi
 from .vertebra import Body, endplate_centers, place_body, place_region
 
@@ -62,21 +66,25 @@ class SectionPlane:
         return Grid((slices, int(rows), int(columns)), affine)
 
 
-def section_plane(image: Image, center: np.ndarray) -> SectionPlane:
-    """The acquired slice nearest to ``center`` (RAS), or a 4 mm slab through it where the slices are thin or not sagittal."""
+def section_plane(image: Image, center: np.ndarray, frame: Frame | None = None) -> SectionPlane:
+    """The acquired slice nearest to ``center`` (RAS), or a 4 mm slab through it where the slices are thin or not sagittal.
+
+    The slab is the patient's sagittal plane, or the vertebra's own where its frame is given.
+    """
     axis = image.grid.slice_axis
     normal = image.grid.directions[:, axis]
     normal = normal * np.sign(normal @ RIGHT)
     acquired = (
         image.grid.spacing[axis] >= ACQUIRED_SLICE_MM and abs(normal @ RIGHT) >= np.cos(np.radians(SAGITTAL_DEGREES))
     )
+    superior = SUPERIOR
     if acquired:
         index = image.grid.ijk(center)
         index[axis] = np.clip(round(index[axis]), 0, image.grid.shape[2 - axis] - 1)
         center = image.grid.ras(index)
     else:
-        normal = RIGHT
-    superior = SUPERIOR - (SUPERIOR @ normal) * normal
+        normal, superior = (RIGHT, SUPERIOR) if frame is None else (frame.right, frame.superior)
+    superior = superior - (superior @ normal) * normal
     superior /= np.linalg.norm(superior)
     return SectionPlane(np.asarray(center, float), np.cross(superior, normal), superior, 0.0 if acquired else SLAB_MM)
 
@@ -87,32 +95,45 @@ def common_plane(image: Image, masks: dict[str, Mask]) -> SectionPlane:
     return section_plane(image, np.mean([mask.center for mask in lumbar or masks.values()], axis=0))
 
 
-def measure_level(
-    level: str,
-    mask: Mask,
-    exclusions: list[Mask],
-    image: Image,
-    plane: SectionPlane | None,
-    margin_mm: float,
-    covers: str,
-) -> LevelNumbers:
-    """The marrow's signal at one level: on ``plane``, on the level's own slice where that lies over 4 mm off, or in 3-D (None)."""
-    numbers = LevelNumbers()
+def measure_level(vertebra: Vertebra, image: Image, plane: SectionPlane | None, parameters: Parameters) -> LevelNumbers:
+    """The marrow's signal at one level.
+
+    It is read on ``plane``; on the level's own slice where its center lies over 4 mm off that, or where the parameters ask for
+    "per-vertebra"; or in the whole body ("volume").
+    """
+    numbers, level, covers = LevelNumbers(), vertebra.level, vertebra.covers
     try:
-        if plane is None:
-            roi = place_region(place_body(level, mask, exclusions, covers), image, margin_mm, "marrow")
+        body = vertebra.body
+        if parameters.vbq_slice == "volume":
+            solid = place_body(level, body, vertebra.exclusions, covers)
+            roi = place_region(solid, image, parameters.vbq_margin_mm, "marrow")
+            moved = moved_region(roi, image)
         else:
-            off = plane.distance(mask.center)
+            off = plane.distance(body.center) if plane is not None else 0.0
+            if plane is None or off > PARASAGITTAL_MM:
+                plane = section_plane(image, body.center, vertebra.frame)
             if off > PARASAGITTAL_MM:
-                plane = section_plane(image, mask.center)
                 numbers.flags.append(Flag("parasagittal", number=off))
-            roi = place_marrow(level, mask, exclusions, plane, margin_mm, covers)
+            roi = place_marrow(level, body, vertebra.exclusions, plane, parameters.vbq_margin_mm, covers)
             numbers.values["t1_area_mm2"] = roi.area
+            moved = moved_plane(roi, image, read_signal)
         numbers.values["t1_signal"] = read_signal(roi, image)
         numbers.rois.append(roi)
     except NotMeasured as reason:
         numbers.values.clear()
         numbers.gap(reason)
+        return numbers
+    for name, step in MARGINS.items() if covers != "cancellous" else ():
+        margin = max(parameters.vbq_margin_mm + step, 0.0)
+        try:
+            if parameters.vbq_slice == "volume":
+                wider = place_region(solid, image, margin, name)
+            else:
+                wider = place_marrow(level, body, vertebra.exclusions, plane, margin, covers)
+            moved[name] = read_signal(wider, image)
+        except NotMeasured:  # too little is left of a small body
+            continue
+    numbers.variations["t1_signal"] = moved
     return numbers
 
 
@@ -123,7 +144,7 @@ def place_marrow(
 
     Raises NotMeasured where the plane does not meet the body or nothing is left.
     """
-    lattice = plane.lattice(mask.points)
+    lattice = plane.lattice(mask.row_ends)
     inside = _on_plane(mask, lattice)
     if not inside.any():
         raise NotMeasured("the slice does not meet the body")
@@ -147,7 +168,10 @@ def read_signal(roi: PlanarRoi | RegionRoi, image: Image) -> float:
 
 @dataclass(frozen=True, eq=False)
 class Csf:
-    """CSF of one level: its ROI, mean signal, area kept (mm2), share of pixels dropped as roots; else why it is blocked."""
+    """CSF of one level: its ROI, mean signal, area kept (mm2), share of pixels dropped as roots; else why it is blocked.
+
+    variations: the signal where the mask lies half a voxel otherwise, see ranges.py.
+    """
 
     level: str
     roi: PlanarRoi | RegionRoi | None = None
@@ -155,6 +179,7 @@ class Csf:
     area: float = float("nan")
     dropped: float = 0.0
     blocked: str = ""
+    variations: dict = field(default_factory=dict)
 
 
 def place_sac(level: str, sac: Mask, cord: Mask | None, extent: LevelExtent, image: Image) -> PlanarRoi:
@@ -221,8 +246,8 @@ def level_extents(masks: dict[str, Mask]) -> dict[str, LevelExtent]:
     extents = {}
     for n, level in enumerate(ordered):
         above, below = masks[ordered[max(n - 1, 0)]].center, masks[ordered[min(n + 1, len(ordered) - 1)]].center
-        superior = above - below if len(ordered) > 1 else SUPERIOR
-        superior = superior / np.linalg.norm(superior)
+        along = np.linalg.norm(above - below)
+        superior = (above - below) / along if along > 1 else SUPERIOR  # alone, or masks of one place under two names
         mask = masks[level]
         extents[level] = LevelExtent(superior, *endplate_centers(mask.points, mask.center, superior, mask.grid))
     return extents
@@ -263,6 +288,10 @@ def read_csf(
                 found[level] = read_sac(place_sac(level, sac, cord, extents[level], image), image)
         except NotMeasured as reason:
             found[level] = Csf(level, blocked=str(reason))
+        if not found[level].blocked and not found[level].signal > 0:
+            found[level] = replace(found[level], blocked="the mean signal there is not above 0")
+        if not found[level].blocked:
+            found[level] = replace(found[level], variations=_moved_csf(found[level], image))
         if level in blocked:
             found[level] = replace(found[level], blocked="ruled out by the reader")
     reference = found["L2"]
@@ -276,6 +305,12 @@ def read_csf(
 def used_csf(found: dict[str, Csf]) -> Csf | None:
     """The CSF that VBQ is set against: L3, else L2, else L4."""
     return next((found[level] for level in CSF_LEVELS if level in found and not found[level].blocked), None)
+
+
+def _moved_csf(csf: Csf, image: Image) -> dict[str, float]:
+    if isinstance(csf.roi, RegionRoi):
+        return moved_region(csf.roi, image)
+    return moved_plane(csf.roi, image, lambda roi, there: read_sac(roi, there).signal)
 
 
 def _read_drawn(body: Body, image: Image) -> Csf:

@@ -1,0 +1,160 @@
+"""The result of a case: levels, values, flags and ROIs, and the tables, files and nodes made from them."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from . import __version__
+from .flags import Flag, codes
+from .frame import Frame
+from .heights import HeightLoss, Heights
+from .parameters import CaseFacts, Parameters
+from .roi import LevelNumbers
+from .scene import table_node
+from .tables import CASE_COLUMNS, LEVEL_COLUMNS, csv_text, json_text, write_whole
+from .vbq import Csf
+
+
+@dataclass(eq=False)
+class Level:
+    """One vertebra: what CT and T1 say of it, and why either is left out of the case values ("" where it is in)."""
+
+    name: str
+    ct: LevelNumbers = field(default_factory=LevelNumbers)
+    t1: LevelNumbers = field(default_factory=LevelNumbers)
+    ct_exclusion: str = "no mask"
+    t1_exclusion: str = "no mask"
+    frame: Frame | None = None
+    heights: Heights | None = None
+    loss: HeightLoss | None = None
+
+    @property
+    def flags(self) -> list[Flag]:
+        return [Flag(flag.code, self.name, flag.number) for flag in (*self.ct.flags, *self.t1.flags)]
+
+    @property
+    def values(self) -> dict:
+        return {**self.ct.values, **self.t1.values}
+
+    def shape(self) -> dict:
+        """What the JSON says of the vertebra's axes and heights, RAS mm."""
+        found = {}
+        if self.frame is not None:
+            names = ("center", "superior", "anterior", "upper_normal", "lower_normal", "anterior_from", "uncertain")
+            found["frame"] = {name: getattr(self.frame, name) for name in names}
+        if self.heights is not None:
+            found["height_lines"] = self.heights.lines
+        if self.loss is not None:
+            found["height_loss"] = asdict(self.loss)
+        return found
+
+
+@dataclass(eq=False)
+class CaseResult:
+    """A measured case.
+
+    levels: every vertebra found, top to bottom. values: the case row by column name. flags: of the case; ``all_flags`` has those
+    of the levels too. csf: CSF by level. cutoffs: published cut-offs beside the values. inputs: geometry and hashes.
+    """
+
+    facts: CaseFacts
+    parameters: Parameters
+    levels: list[Level] = field(default_factory=list)
+    values: dict = field(default_factory=dict)
+    flags: list[Flag] = field(default_factory=list)
+    reasons: list[str] = field(default_factory=list)
+    csf: dict[str, Csf] = field(default_factory=dict)
+    cutoffs: list[dict] = field(default_factory=list)
+    inputs: dict = field(default_factory=dict)
+
+    @property
+    def all_flags(self) -> list[Flag]:
+        return [*self.flags, *(flag for level in self.levels for flag in level.flags)]
+
+    @property
+    def level_rows(self) -> list[dict]:
+        """The rows of CASE_levels.csv."""
+        return [
+            dict(
+                case_id=self.facts.case_id, level=level.name, ct_exclusion=_said(level.ct_exclusion, level.ct),
+                used="yes" if not (level.ct_exclusion and level.t1_exclusion) else "no",
+                t1_exclusion=_said(level.t1_exclusion, level.t1), flags=codes(level.flags), **level.values,
+            )
+            for level in self.levels
+        ]  # fmt: skip
+
+    @property
+    def case_row(self) -> dict:
+        """The row of CASE_case.csv."""
+        return dict(self.values, flags=codes(self.all_flags))
+
+    def endplate_angles(self) -> list[dict]:
+        """Angles between the upper endplate of a level and the lower endplate of one below, in the upper one's sagittal plane.
+
+        Degrees, positive for lordosis; neighbors, and L1-L5 (lumbar lordosis) where both are there.
+        """
+        framed = [level for level in self.levels if level.frame is not None]
+        pairs = list(zip(framed, framed[1:]))
+        ends = {level.name: level for level in framed}
+        if {"L1", "L5"} <= set(ends):
+            pairs.append((ends["L1"], ends["L5"]))
+        found = []
+        for upper, lower in pairs:
+            axes = np.stack([upper.frame.anterior, upper.frame.superior])
+            tilts = [np.degrees(np.arctan2(*(axes @ normal))) for normal in (upper.frame.upper_normal, lower.frame.lower_normal)]
+            found.append(dict(upper=upper.name, lower=lower.name, degrees=float(tilts[1] - tilts[0])))
+        return found
+
+    def to_table_nodes(self):
+        """The level table and the case table as MRML table nodes."""
+        name = self.facts.case_id
+        return (
+            table_node(f"{name} levels", LEVEL_COLUMNS, self.level_rows),
+            table_node(f"{name} case", CASE_COLUMNS, [self.case_row]),
+        )
+
+    def to_json(self) -> dict:
+        """Everything: values, parameters, flags, inputs, and every ROI's place in RAS mm."""
+        return dict(
+            case_id=self.facts.case_id, software="BoneQuality", software_version=__version__,
+            statement="Research use; not a medical device.",
+            parameters=asdict(self.parameters), facts=asdict(self.facts), case=self.case_row,
+            levels=[
+                dict(row, reasons=dict(ct=level.ct.reasons, t1=level.t1.reasons), **level.shape(),
+                     rois=[roi.place() for roi in (*level.ct.rois, *level.t1.rois)])
+                for row, level in zip(self.level_rows, self.levels)
+            ],
+            endplate_angles=self.endplate_angles(),
+            csf={
+                name: dict(signal=csf.signal, area_mm2=csf.area, dropped_share=csf.dropped, blocked=csf.blocked,
+                           roi=csf.roi.place() if csf.roi else None)
+                for name, csf in self.csf.items()
+            },
+            flags=[dict(asdict(flag), severity=flag.severity, sentence=flag.sentence) for flag in self.all_flags],
+            reasons=self.reasons, cutoffs=self.cutoffs, inputs=self.inputs,
+        )  # fmt: skip
+
+    def write_files(self, folder: str | Path, overwrite: bool = False) -> list[Path]:
+        """Write CASE_levels.csv, CASE_case.csv and CASE.json (last: it marks the case as done); returns their paths."""
+        levels, case, everything = output_paths(folder, self.facts.case_id)
+        write_whole(
+            {
+                levels: csv_text(LEVEL_COLUMNS, self.level_rows),
+                case: csv_text(CASE_COLUMNS, [self.case_row]),
+                everything: json_text(self.to_json()),
+            },
+            overwrite,
+        )
+        return [levels, case, everything]
+
+
+def output_paths(folder: str | Path, case_id: str) -> list[Path]:
+    """The files of a case; the JSON, last, marks it as done."""
+    return [Path(folder) / f"{case_id}{ending}" for ending in ("_levels.csv", "_case.csv", ".json")]
+
+
+def _said(exclusion: str, numbers: LevelNumbers) -> str:
+    return "; ".join(dict.fromkeys(filter(None, (exclusion, *numbers.reasons))))
