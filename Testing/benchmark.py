@@ -1,0 +1,199 @@
+"""How fast and how lean a case is measured, against one pass of SimpleITK's label statistics over the same CT.
+
+    python Testing/benchmark.py [--repeats 5]
+
+Prints a table and exits with 1 where a target is missed. Only ratios within one run mean anything: the yardstick and the
+measurements take turns, SimpleITK on one thread. Memory added is the peak of a fresh process that loads the nodes and measures,
+less the peak of one that only loads them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+import subprocess
+import sys
+import tempfile
+import time
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "BoneQuality"))
+
+from BoneQualityLib import CaseFacts, measure_case, phantom  # noqa: E402
+from BoneQualityLib.geometry import Grid, Mask  # noqa: E402
+from BoneQualityLib.scene import mrml_scene, segmentation_node  # noqa: E402
+
+
+def centered_grid(shape: tuple[int, int, int], spacing_mm, orientation: str) -> Grid:
+    """A lattice of ``shape`` (k, j, i) around the origin, where the phantom's middle vertebra lies."""
+    affine = phantom.grid_for(phantom.lumbar_spine(), spacing_mm, orientation=orientation).ijk_to_ras
+    affine[:3, 3] = -affine[:3, :3] @ (np.array(shape[::-1]) - 1) / 2
+    return Grid(shape, affine)
+
+
+GRIDS = {
+    "ct": centered_grid((350, 512, 512), (0.7, 0.7, 1.0), "axial"),
+    "t1": centered_grid((20, 512, 512), (0.6, 0.6, 4.4), "sagittal"),
+}
+#: How an image is rendered; its air, soft tissue and noise.
+LOOKS = {"ct": (phantom.render_ct, -1000, 40, 20), "t1": (phantom.render_t1, 0, 200, 6)}
+#: What is measured: the image, and whether one full-extent layer holds all segments, or each has a cropped one of its own.
+CASES = {"CT, cropped layers": ("ct", False), "CT, one shared layer": ("ct", True), "T1, cropped layers": ("t1", False)}
+#: Time as a share of the yardstick's, memory as a share of the CT's; a goal leaves a margin.
+TIME_TARGETS, TIME_GOALS, MEMORY_TARGET = {"ct": 0.35, "t1": 0.05}, {"ct": 0.15, "t1": 0.05}, 0.5
+YARDSTICK, WITHOUT_HISTOGRAMS = "label statistics (yardstick)", "the same without histograms"
+
+
+def make_files(folder: Path) -> None:
+    """Images and labels as raw files: the phantom near its spine, around that a plain trunk with noise, and air."""
+    spine = phantom.lumbar_spine()
+    for name, (render, air, soft_tissue, noise) in LOOKS.items():
+        grid, random = GRIDS[name], np.random.default_rng(1)
+        labels = phantom.sac_mask(spine, grid) * np.uint8(6 if name == "t1" else 0)
+        for value, vertebra in enumerate(spine.vertebrae, 1):
+            labels[phantom.body_mask(vertebra, grid)] = value
+        image = np.empty(grid.shape, np.int16)
+        for k, plane in enumerate(image):
+            right, anterior, _ = np.moveaxis(grid.box((slice(k, k + 1), slice(0, 512), slice(0, 512))).centers()[0], -1, 0)
+            inside = (right / 150) ** 2 + ((anterior + 20) / 110) ** 2 < 1
+            plane[:] = np.where(inside, soft_tissue, air) + noise * random.standard_normal(plane.shape, np.float32)
+        near = grid.slices_around(np.concatenate([vertebra.corners for vertebra in spine.vertebrae]), pad=20 if name == "ct" else 0)
+        image[near] = render(spine, grid.box(near), noise, seed=2)
+        image.tofile(folder / name)
+        labels.tofile(folder / f"{name}-labels")
+
+
+def oriented_image(file: Path, grid: Grid, vtk_type: int):
+    """The file's voxels as oriented image data, read in place, so that loading has no peak of its own."""
+    import slicer
+    from vtk.util.numpy_support import vtk_to_numpy
+
+    image = slicer.vtkOrientedImageData()
+    image.SetDimensions(*grid.shape[::-1])
+    image.AllocateScalars(vtk_type, 1)
+    with open(file, "rb") as opened:
+        opened.readinto(vtk_to_numpy(image.GetPointData().GetScalars()))
+    return image
+
+
+def load(folder: Path, name: str, shared: bool) -> dict:
+    """The volume node and the segmentation node of an image, as arguments of `measure_case`."""
+    import vtk
+
+    grid, matrix = GRIDS[name], vtk.vtkMatrix4x4()
+    matrix.DeepCopy(grid.ijk_to_ras.ravel().tolist())
+    volume = mrml_scene().AddNewNodeByClass("vtkMRMLScalarVolumeNode", name)
+    volume.SetAndObserveImageData(oriented_image(folder / name, grid, vtk.VTK_SHORT))
+    volume.SetIJKToRASMatrix(matrix)
+    masks = cropped_masks(folder, name)
+    segmentation = segmentation_node("masks", masks)
+    if shared:
+        layer = oriented_image(folder / f"{name}-labels", grid, vtk.VTK_UNSIGNED_CHAR)
+        layer.SetImageToWorldMatrix(matrix)
+        for n in range(len(masks)):
+            segment = segmentation.GetSegmentation().GetNthSegment(n)
+            segment.AddRepresentation("Binary labelmap", layer)
+            segment.SetLabelValue(n + 1)
+    return {name: volume, f"{name}_segmentation": segmentation}
+
+
+def cropped_masks(folder: Path, name: str) -> list[Mask]:
+    """The labels as masks; only the slices around a structure are read."""
+    grid, spine = GRIDS[name], phantom.lumbar_spine()
+    corners = {f"{vertebra.level} body": vertebra.corners for vertebra in spine.vertebrae}
+    if name == "t1":
+        corners["thecal sac"] = grid.corners()
+    masks = []
+    for value, (text, points) in enumerate(corners.items(), 1):
+        k, j, i = part = grid.slices_around(points, pad=2)
+        count, size = k.stop - k.start, grid.shape[1] * grid.shape[2]
+        labels = np.fromfile(folder / f"{name}-labels", np.uint8, count * size, offset=k.start * size)
+        masks.append(Mask(text, labels.reshape(count, *grid.shape[1:])[:, j, i] == value, grid.box(part)).cropped())
+    return masks
+
+
+def times(folder: Path, repeats: int) -> dict[str, float]:
+    """Median seconds of the yardstick and of every case, all taking turns."""
+    import SimpleITK as sitk
+
+    sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(1)
+    image, labels = (
+        sitk.GetImageFromArray(np.fromfile(folder / file, kind).reshape(GRIDS["ct"].shape))
+        for file, kind in (("ct", np.int16), ("ct-labels", np.uint8))
+    )
+    yardstick, plain = sitk.LabelStatisticsImageFilter(), sitk.LabelStatisticsImageFilter()
+    plain.UseHistogramsOff()
+    actions = {YARDSTICK: lambda: yardstick.Execute(image, labels), WITHOUT_HISTOGRAMS: lambda: plain.Execute(image, labels)}
+    for case, (name, shared) in CASES.items():
+        actions[case] = lambda nodes=load(folder, name, shared): measure_case(CaseFacts("benchmark"), **nodes)
+    taken = {text: [] for text in actions}
+    for text, action in [*actions.items()] * repeats:
+        start = time.perf_counter()
+        action()
+        taken[text].append(time.perf_counter() - start)
+    return {text: float(np.median(seconds)) for text, seconds in taken.items()}
+
+
+def peak_bytes(folder: Path, case: str, measured: bool) -> int:
+    """Of this process, after loading a case, or after measuring it too."""
+    import resource
+
+    nodes = load(folder, *CASES[case])
+    if measured:
+        measure_case(CaseFacts("benchmark"), **nodes)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+
+
+STEPS = {
+    "make": lambda folder: make_files(Path(folder)),
+    "time": lambda folder, repeats: times(Path(folder), int(repeats)),
+    "load": lambda folder, case: peak_bytes(Path(folder), case, measured=False),
+    "measure": lambda folder, case: peak_bytes(Path(folder), case, measured=True),
+}
+
+
+def in_fresh_process(step: str, *arguments):
+    """What a step of this script returns. This process stays small, as a child's peak begins at that of its parent."""
+    done = subprocess.run([sys.executable, __file__, step, *map(str, arguments)], stdout=subprocess.PIPE, check=True, text=True)
+    return json.loads(done.stdout)
+
+
+def benchmark(folder: str, repeats: int) -> bool:
+    """Prints the table; returns whether every target is kept."""
+    in_fresh_process("make", folder)
+    taken = in_fresh_process("time", folder, repeats)
+    packages = ", ".join(f"{package} {version(package)}" for package in ("slicer-core", "SimpleITK", "numpy", "scipy"))
+    print(f"python {platform.python_version()}, {packages}; medians of {repeats}\n")
+    print(f"{'time':30}{'seconds':>9}{'ratio':>8}{'target':>8}{'goal':>8}")
+    kept = True
+    for text, seconds in taken.items():
+        name, ratio = CASES.get(text, ("", False))[0], seconds / taken[YARDSTICK]
+        missed = bool(name) and ratio > TIME_TARGETS[name]
+        kept &= not missed
+        limits = f"{TIME_TARGETS[name]:8.2f}{TIME_GOALS[name]:8.2f}" if name else ""
+        print(f"{text:30}{seconds:9.2f}{ratio:8.3f}{limits}{'  MISSED' * missed}")
+    print(f"\n{'peak memory added':30}{'MB':>9}{'of CT':>8}{'target':>8}")
+    for case in CASES:
+        added = in_fresh_process("measure", folder, case) - in_fresh_process("load", folder, case)
+        share = added / (2 * int(np.prod(GRIDS["ct"].shape)))
+        kept &= share <= MEMORY_TARGET
+        print(f"{case:30}{added / 1e6:9.0f}{share:8.3f}{MEMORY_TARGET:8.2f}{'  MISSED' * (share > MEMORY_TARGET)}")
+    return kept
+
+
+def main() -> int:
+    if sys.argv[1:] and sys.argv[1] in STEPS:
+        print(json.dumps(STEPS[sys.argv[1]](*sys.argv[2:])))
+        return 0
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--repeats", type=int, default=5, help="how often everything is timed (default 5)")
+    with tempfile.TemporaryDirectory() as folder:
+        return 0 if benchmark(folder, parser.parse_args().repeats) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
