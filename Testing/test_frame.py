@@ -7,20 +7,21 @@ import time
 import numpy as np
 import pytest
 import SimpleITK as sitk
-from conftest import rotation
 from scipy import ndimage
 
 from BoneQualityLib import phantom
 from BoneQualityLib.errors import NotMeasured
 from BoneQualityLib.frame import cut_body, place_frame
 from BoneQualityLib.geometry import Grid, Mask
+from BoneQualityLib.phantom_solids import Pit
+from conftest import rotation
 
 FRACTURES = {
     "wedge": dict(height_anterior_mm=18.0, height_middle_mm=21.0),
     "biconcave": dict(height_middle_mm=16.0),
     "crush": dict(height_anterior_mm=15.0, height_middle_mm=13.0, height_posterior_mm=18.0),
 }
-PIT = dict(pit=phantom.Pit(depth_mm=7.0, radius_mm=6.0, x_mm=8.0, y_mm=6.0))
+PIT = dict(pit=Pit(depth_mm=7.0, radius_mm=6.0, x_mm=8.0, y_mm=6.0))
 
 
 def spine_of(level="L3", lordosis_deg=0.0, scoliosis_deg=0.0, **changes):

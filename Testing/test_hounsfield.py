@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from conftest import body_of, ct_of, rotation, single_vertebra
 
 from BoneQualityLib import hounsfield, phantom
 from BoneQualityLib.errors import NotMeasured
 from BoneQualityLib.geometry import Grid, Image, Mask
 from BoneQualityLib.hounsfield import effective_margin, measure_level, place_slices, slice_stack
 from BoneQualityLib.parameters import Parameters
+from BoneQualityLib.phantom_solids import Pit, cement
 from BoneQualityLib.roi import PlanarRoi
 from BoneQualityLib.vertebra import place_body
+from conftest import body_of, ct_of, rotation, single_vertebra
 
 SLICES = ("hu_upper", "hu_middle", "hu_lower")
 
@@ -110,18 +111,18 @@ def test_wide_3d_hu_is_3d_hu_at_a_margin_of_2_mm():
 
 
 def test_excluded_bone_is_left_out_of_region_and_slices():
-    spine = single_vertebra(inclusions=(phantom.cement(radius_mm=5.0),))
+    spine = single_vertebra(inclusions=(cement(radius_mm=5.0),))
     grid = phantom.grid_for(spine, (0.7, 0.7, 0.7))
     distance = np.linalg.norm(grid.centers() - spine.vertebra("L3").center - [0, 3, 0], axis=-1)
-    cement = Mask("cement", distance < 8, grid)
-    with_cement, without = measured(spine, grid).values, measured(spine, grid, exclusions=[cement]).values
+    around_it = Mask("cement", distance < 8, grid)
+    with_cement, without = measured(spine, grid).values, measured(spine, grid, exclusions=[around_it]).values
     assert with_cement["hu_3d"] > 150
     assert without["hu_3d"] == pytest.approx(120, abs=1)
     assert without["hu_middle"] == pytest.approx(120, abs=1.5)
 
 
 def test_a_deep_endplate_pit_leaves_the_upper_slice_empty_instead_of_taking_its_rim():
-    spine = single_vertebra(pit=phantom.Pit(depth_mm=11, radius_mm=9))
+    spine = single_vertebra(pit=Pit(depth_mm=11, radius_mm=9))
     numbers = measured(spine, phantom.grid_for(spine, (0.7, 0.7, 1.0)))
     assert {"hu_upper", "hu_multislice"}.isdisjoint(numbers.values)
     assert "endplate-defect" in [flag.code for flag in numbers.flags]

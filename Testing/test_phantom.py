@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy import ndimage
+from scipy.special import erf
+
 from BoneQualityLib.errors import BoneQualityError
 from BoneQualityLib.phantom import (
-    Pit,
-    basivertebral_vein,
     body_mask,
     canal_mask,
     cord_mask,
@@ -20,8 +21,7 @@ from BoneQualityLib.phantom import (
     sac_mask,
     vertebra_mask,
 )
-from scipy import ndimage
-from scipy.special import erf
+from BoneQualityLib.phantom_solids import Pit, basivertebral_vein
 
 FLAT = dict(height_anterior_mm=28, height_middle_mm=28, height_posterior_mm=28)
 

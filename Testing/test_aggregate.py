@@ -1,0 +1,113 @@
+"""From levels to the case: ranges, strictness, and the flags that need a measured case."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from BoneQualityLib import CaseFacts, Parameters, phantom
+from BoneQualityLib.aggregate import set_case_values
+from BoneQualityLib.cutoffs import read_cutoffs
+from BoneQualityLib.flags import CATALOG, Flag
+from BoneQualityLib.phantom_solids import cement
+from BoneQualityLib.result import CaseResult, Level
+from BoneQualityLib.roi import LevelNumbers
+from BoneQualityLib.vbq import Csf
+from conftest import single_vertebra
+from test_hounsfield import measured
+
+
+def case(parameters=Parameters(), **signals):
+    """A case with T1 signals by level and CSF of 100 at L2-L4."""
+    result = CaseResult(CaseFacts("a"), parameters, inputs=dict(t1={}))
+    for name, signal in signals.items():
+        numbers = LevelNumbers(values=dict(t1_signal=float(signal)), variations=dict(t1_signal={"+i": signal * 1.1, "-i": signal * 0.95}))
+        result.levels.append(Level(name, t1=numbers, t1_exclusion="", ct_exclusion="no CT"))
+    result.csf = {name: Csf(name, None, 100.0, 99.0) for name in ("L2", "L3", "L4")}
+    return result
+
+
+def codes(result):
+    return [flag.code for flag in result.all_flags]
+
+
+def test_the_range_of_vbq_is_that_of_its_variations():
+    result = case(L1=300, L2=300, L3=300, L4=300)
+    set_case_values(result, [])
+    assert (result.values["vbq_low"], result.values["vbq"], result.values["vbq_high"]) == pytest.approx((2.85, 3.0, 3.3))
+    assert result.levels[0].values["vbq_single_level_high"] == pytest.approx(3.3)
+
+
+@pytest.mark.parametrize(("top", "flagged"), [(300 * 1.21 / 0.92, True), (330, False)])
+def test_a_trend_of_marrow_over_l1_to_l4_is_flagged(top, flagged):
+    signals = np.linspace(300, top, 4)
+    result = case(**dict(zip(("L1", "L2", "L3", "L4"), signals)))
+    set_case_values(result, [])
+    assert ("coil-shading" in codes(result)) == flagged
+
+
+@pytest.mark.parametrize(("l4", "flagged"), [(116, True), (112, False)])
+def test_a_trend_of_csf_over_l1_to_l4_is_flagged(l4, flagged):
+    result = case(L1=300, L2=300, L3=300, L4=300)
+    result.csf = {name: Csf(name, None, signal, 99.0) for name, signal in (("L2", 100.0), ("L3", (100.0 + l4) / 2), ("L4", l4))}
+    set_case_values(result, [])
+    assert ("coil-shading" in codes(result)) == flagged
+
+
+def test_csf_brighter_than_marrow_is_not_t1():
+    result = case(L1=90, L2=95, L3=90, L4=95)
+    set_case_values(result, [])
+    assert "not-t1" in codes(result)
+
+
+@pytest.mark.parametrize("strict", [True, False])
+def test_strict_turns_warnings_of_a_level_into_its_exclusion(strict):
+    result = case(Parameters(strict=strict), L1=300, L2=310, L3=320, L4=900)
+    result.levels[3].t1.flags.append(Flag("small-roi"))
+    result.levels[0].t1.flags.append(Flag("parasagittal"))
+    set_case_values(result, [])
+    assert result.values["t1_levels"] == (["L1", "L2", "L3"] if strict else ["L1", "L2", "L3", "L4"])
+    assert result.levels[3].t1_exclusion == ("small-roi" if strict else "")
+
+
+def test_a_cut_off_within_the_range_widened_by_5_percent_is_straddled():
+    (cutoff,) = [c for c in read_cutoffs() if c.cutoff == 4.275]
+    for signal, straddled in ((300, False), (375, True)):  # 3.0 to 3.3 and 3.56 to 4.13, 5 % of 4.275 being 0.21
+        result = case(L1=signal, L2=signal, L3=signal, L4=signal)
+        set_case_values(result, [cutoff])
+        assert result.cutoffs[0]["straddles"] == straddled
+        assert ("straddles-cutoff" in codes(result)) == straddled
+
+
+def test_the_range_of_hu_brackets_the_value_and_widens_with_the_structure_around():
+    spine = single_vertebra(gradient_hu_per_mm=3.0)
+    grid = phantom.grid_for(spine, (1.0, 1.0, 1.0))
+    variations = measured(spine, grid).variations
+    up, down = variations["hu_multislice"]["+k"], variations["hu_multislice"]["-k"]
+    assert up - down == pytest.approx(3.0, abs=0.2)
+    assert variations["hu_3d"]["+k"] - variations["hu_3d"]["-k"] == pytest.approx(3.0, abs=0.2)
+    assert variations["hu_3d"]["narrower margin"] >= variations["hu_3d"]["wider margin"]
+    assert set(variations["hu_3d"]) == {"+i", "-i", "+j", "-j", "+k", "-k", "narrower margin", "wider margin"}
+
+
+@pytest.mark.parametrize(("radius", "flagged"), [(3.8, True), (3.3, False)])  # 0.23 and 0.15 cm3
+def test_cement_over_0_2_cm3_is_flagged(radius, flagged):
+    spine = single_vertebra(inclusions=(cement(radius_mm=radius),))
+    numbers = measured(spine, phantom.grid_for(spine, (0.7, 0.7, 0.7)))
+    assert ("cement-or-metal" in [flag.code for flag in numbers.flags]) == flagged
+
+
+@pytest.mark.parametrize(("height", "flagged"), [(16.5, True), (21.0, False)])
+def test_a_small_region_is_flagged_under_4_cm3(height, flagged):
+    spine = single_vertebra(
+        width_mm=30, depth_mm=26, height_anterior_mm=height, height_middle_mm=height - 1, height_posterior_mm=height
+    )
+    assert (spine.vertebra("L3").cancellous_truth(3.0).volume_mm3 < 4000) == flagged
+    numbers = measured(spine, phantom.grid_for(spine, (0.8, 0.8, 0.8)))
+    assert ("small-roi" in [flag.code for flag in numbers.flags]) == flagged
+
+
+def test_every_flag_has_a_severity_and_a_plain_sentence():
+    for severity, sentence in CATALOG.values():
+        assert severity in ("info", "warning", "error")
+        assert sentence[0].isupper() and sentence.endswith(".") and "\n" not in sentence
