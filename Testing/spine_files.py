@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import SimpleITK as sitk
+
 from BoneQualityLib import cli
 from BoneQualityLib.geometry import Grid, Mask
 from BoneQualityLib.scene import segmentation_node, write_node

@@ -6,11 +6,23 @@ import re
 import numpy as np
 import pytest
 import SimpleITK as sitk
+
 from BoneQualityLib import cli
 from BoneQualityLib.geometry import Grid
 from spine_files import (
-    CT_GRID, T1_GRID, bodies, ct, dicom_folder, image_file, label_map, measure, process, sac, segmentation_file,
-    spine_files, t1,
+    CT_GRID,
+    T1_GRID,
+    bodies,
+    ct,
+    dicom_folder,
+    image_file,
+    label_map,
+    measure,
+    process,
+    sac,
+    segmentation_file,
+    spine_files,
+    t1,
 )  # fmt: skip
 
 NOTHING = np.zeros(CT_GRID.shape, bool)

@@ -7,10 +7,11 @@ from pathlib import Path
 import numpy as np
 import pydicom
 import pytest
-from BoneQualityLib.dicom import DicomSeries, ImageTags, find_series
-from BoneQualityLib.errors import BoneQualityError
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, ImplicitVRLittleEndian, RLELossless, generate_uid
+
+from BoneQualityLib.dicom import DicomSeries, ImageTags, find_series
+from BoneQualityLib.errors import BoneQualityError
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data" / "ct_dicom_T11-T12" / "dicom"
 SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import SimpleITK as sitk
+
 from BoneQualityLib.errors import BoneQualityError
 from BoneQualityLib.files import ImageHeader, check_image_file, structure_files
 

@@ -6,13 +6,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
-from conftest import rotation
 
 from BoneQualityLib import phantom
 from BoneQualityLib.errors import NotMeasured
 from BoneQualityLib.geometry import Mask
 from BoneQualityLib.heights import HeightLoss, Heights, grade_losses, grade_of, is_coarse, measure_heights
 from BoneQualityLib.vertebra import place_body
+from conftest import rotation
 
 NAMES = ("anterior", "middle", "posterior")
 GRIDS = {

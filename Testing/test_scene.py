@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 import slicer
 import vtk
-from conftest import rotation, single_vertebra
 
 from BoneQualityLib import CaseFacts, measure_case, phantom
 from BoneQualityLib.anatomy import identify
@@ -14,6 +13,7 @@ from BoneQualityLib.errors import BoneQualityError
 from BoneQualityLib.geometry import Grid, Mask
 from BoneQualityLib.headless import mrml_scene
 from BoneQualityLib.scene import Segmentation, image_of, read_segmentation, segmentation_node, segments_of, volume_node, write_node
+from conftest import rotation, single_vertebra
 
 SPINE = single_vertebra()
 GRID = phantom.grid_for(SPINE, (1.0, 1.0, 1.0))

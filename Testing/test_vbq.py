@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from conftest import rotation
 
 from BoneQualityLib import phantom, vbq
 from BoneQualityLib.bodies import Surroundings, Vertebra
 from BoneQualityLib.geometry import Image, Mask
 from BoneQualityLib.parameters import Parameters
 from BoneQualityLib.roi import PlanarRoi
+from conftest import rotation
 
 LEVELS = ("L1", "L2", "L3", "L4")
 SPINE = phantom.lumbar_spine(LEVELS, marrow_t1={"L1": 280, "L2": 300, "L3": 320, "L4": 350}, csf_t1=100.0, posterior_elements=False)

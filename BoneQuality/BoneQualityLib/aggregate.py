@@ -30,12 +30,11 @@ def set_case_values(result: CaseResult, cutoffs: Iterable[Cutoff]) -> None:
             level.ct_exclusion = "not measured"
         if not level.t1_exclusion and "t1_signal" not in level.t1.values:
             level.t1_exclusion = "not measured"
-    ranges: dict[str, Variations] = {}
     if "ct" in result.inputs:
-        _ct_values(result, lumbar, ranges)
+        _ct_values(result, lumbar)
     if "t1" in result.inputs:
-        _vbq_values(result, lumbar, ranges)
-    _set_cutoffs(result, cutoffs, ranges)
+        _vbq_values(result, lumbar)
+    _set_cutoffs(result, cutoffs)
 
 
 def _exclude_doubtful(result: CaseResult) -> None:
@@ -47,7 +46,7 @@ def _exclude_doubtful(result: CaseResult) -> None:
                 setattr(level, role, "; ".join(dict.fromkeys(doubts)))
 
 
-def _ct_values(result: CaseResult, lumbar: list[Level], ranges: dict[str, Variations]) -> None:
+def _ct_values(result: CaseResult, lumbar: list[Level]) -> None:
     values = result.values
     used = [level for level in lumbar if not level.ct_exclusion]
     with_fractured = [level for level in lumbar if level.ct_exclusion in ("", "fractured")]
@@ -60,8 +59,7 @@ def _ct_values(result: CaseResult, lumbar: list[Level], ranges: dict[str, Variat
     for name in CT_RANGES:
         for level in result.levels:
             _set_range(level.ct.values, name, level.ct.variations.get(name, {}))
-        ranges[name] = mean_of([level.ct.variations[name] for level in used if name in level.ct.variations])
-        _set_range(values, name, ranges[name])
+        _set_range(values, name, mean_of([level.ct.variations[name] for level in used if name in level.ct.variations]))
     if len(used) == 1:
         result.flags.append(Flag("few-levels", number="CT: 1"))
 
@@ -76,7 +74,7 @@ def _set_range(values: dict, name: str, variations: Variations) -> None:
         values[f"{name}_low"], values[f"{name}_high"] = extremes(values[name], variations)
 
 
-def _vbq_values(result: CaseResult, lumbar: list[Level], ranges: dict[str, Variations]) -> None:
+def _vbq_values(result: CaseResult, lumbar: list[Level]) -> None:
     values, csf = result.values, used_csf(result.csf)
     used = [level for level in lumbar if not level.t1_exclusion]
     with_fractured = [level for level in lumbar if level.t1_exclusion in ("", "fractured") and "t1_signal" in level.t1.values]
@@ -98,8 +96,7 @@ def _vbq_values(result: CaseResult, lumbar: list[Level], ranges: dict[str, Varia
     for name, levels in (("vbq", used), ("vbq_including_fractured", with_fractured)):
         if len(levels) >= FEWEST_VBQ_LEVELS:
             values[name] = float(np.median([level.t1.values["t1_signal"] for level in levels])) / csf.signal
-    ranges["vbq"] = _ratios(used, csf)
-    _set_range(values, "vbq", ranges["vbq"])
+    _set_range(values, "vbq", _ratios(used, csf))
     marrow = [level.t1.values["t1_signal"] for level in used]
     if marrow and csf.signal >= np.median(marrow):
         result.flags.append(Flag("not-t1", number=f"CSF {csf.signal:.1f} against marrow {np.median(marrow):.1f}"))
@@ -128,10 +125,10 @@ def _flag_shading(result: CaseResult, lumbar: list[Level]) -> None:
             result.flags.append(Flag("coil-shading", number=f"{what} {100 * trend:.0f} %"))
 
 
-def _set_cutoffs(result: CaseResult, cutoffs: Iterable[Cutoff], ranges: dict[str, Variations]) -> None:
+def _set_cutoffs(result: CaseResult, cutoffs: Iterable[Cutoff]) -> None:
     by_name = {level.name: level for level in result.levels}
     for cutoff in cutoffs:
-        values, variations = result.values, ranges.get(cutoff.measure, {})
+        values = result.values
         if cutoff.level and cutoff.measure not in values:
             level = by_name.get(cutoff.level)
             used = level and not (level.t1_exclusion if cutoff.is_vbq else level.ct_exclusion)

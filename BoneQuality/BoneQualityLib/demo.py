@@ -10,9 +10,9 @@ import numpy as np
 
 from . import phantom
 from .case import measure_case
-from .result import output_paths
 from .geometry import Grid, Mask
-from .parameters import CaseFacts, Parameters
+from .parameters import CaseFacts
+from .result import output_paths
 from .scene import image_of, read_segmentation, read_volume, segmentation_node, volume_node, write_node
 from .tables import check_free
 
@@ -23,7 +23,7 @@ FILES = ("demo_ct.nrrd", "demo_ct_bodies.seg.nrrd", "demo_t1.nrrd", "demo_t1_bod
 
 
 def demo_spine() -> phantom.PhantomSpine:
-    """L1-L5 of a woman with low bone density; a Schmorl node at L3; marrow and CSF signals that make VBQ 3.2."""
+    """L1-L5 with low bone density, and marrow and CSF signals that make VBQ 3.2."""
     return phantom.lumbar_spine(
         cancellous_hu={"L1": 88, "L2": 82, "L3": 76, "L4": 80, "L5": 92},
         marrow_t1={"L1": 310, "L2": 316, "L3": 324, "L4": 334, "L5": 345},
@@ -66,7 +66,7 @@ def run(folder: Path, overwrite: bool, progress) -> str:
             os.replace(Path(made) / path.name, path)
     progress(1.0, "")
     lines = ["Demo case: measured values beside the truth", "", *beside_truth(result, spine), ""]
-    lines += [f"{flag.severity} {flag.code} {flag.level}: {flag.sentence}" for flag in result.all_flags]
+    lines += [f"{flag.severity} {flag.code} {flag.level or flag.number}: {flag.sentence}" for flag in result.all_flags]
     lines += ["", f"Picture of every ROI: {images[-1]}", f"Tables and ROIs: {', '.join(path.name for path in tables)}"]
     return "\n".join([*lines, f"Images and masks for 3D Slicer: {', '.join(FILES[:4])}", "", "Research use; not a medical device."])
 

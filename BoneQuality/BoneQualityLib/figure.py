@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from .result import CaseResult
 from .geometry import ANTERIOR, RIGHT, SUPERIOR, Grid, Image, resample
+from .result import CaseResult
 from .roi import PlanarRoi, RegionRoi
 
 STEP_MM, RIM_MM = 0.4, 12.0

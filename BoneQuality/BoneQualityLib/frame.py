@@ -96,7 +96,8 @@ def _degrees(first: np.ndarray, second: np.ndarray) -> float:
 
 
 def _axes(superior: np.ndarray, anterior: np.ndarray) -> np.ndarray:
-    """Right, anterior, superior as columns, out of an anterior that need not be perpendicular."""
+    """Right, anterior, superior as columns, out of an anterior that need not be perpendicular; the patient's where it is none."""
+    anterior = anterior if np.linalg.norm(np.cross(anterior, superior)) > 1e-6 else ANTERIOR
     anterior = _unit(anterior - (anterior @ superior) * superior)
     return np.stack([np.cross(anterior, superior), anterior, superior], axis=1)
 
@@ -204,7 +205,8 @@ def place_frame(
     behind, anterior_from = _beside(canal, ends), "canal"
     if behind is None and posterior is not None and posterior.array.any():
         behind, anterior_from = posterior.center, "posterior elements"
-    if behind is None or abs(_unit(ends.center - behind) @ ends.superior) > 0.98:
+    forward = np.zeros(3) if behind is None else ends.center - behind
+    if np.linalg.norm(np.cross(forward, ends.superior)) <= 0.2 * np.linalg.norm(forward):
         behind, anterior_from = ends.center - ANTERIOR, "patient"
     anterior = _axes(ends.superior, ends.center - behind)[:, 1]
     frame = Frame(ends.center, ends.superior, anterior, ends.upper_normal, ends.lower_normal, anterior_from, "")

@@ -50,13 +50,23 @@ def effective_margin(margin_mm: float, image: Image) -> float:
 
 def read_region(roi: RegionRoi, image: Image) -> RegionNumbers:
     """Numbers of a region; raises NotMeasured under 1 cm3 or where the image holds no numbers."""
-    if roi.volume < MINIMUM_VOLUME_MM3:
-        raise NotMeasured("less than 1 cm3 of cancellous bone inside the margin", "small-roi")
-    values, weights = roi.values(image)
+    values, weights = _voxels(roi, image)
     mean = float(np.average(values, weights=weights))
     sd = float(np.sqrt(np.average((values - mean) ** 2, weights=weights)))
     dense = float(weights[values > CEMENT_HU].sum()) * roi.grid.voxel_volume
     return RegionNumbers(mean, sd, weighted_median(values, weights), roi.volume, dense)
+
+
+def region_mean(roi: RegionRoi, image: Image) -> float:
+    """The mean alone of what `read_region` reads."""
+    values, weights = _voxels(roi, image)
+    return float(np.average(values, weights=weights))
+
+
+def _voxels(roi: RegionRoi, image: Image) -> tuple[np.ndarray, np.ndarray]:
+    if roi.volume < MINIMUM_VOLUME_MM3:
+        raise NotMeasured("less than 1 cm3 of cancellous bone inside the margin", "small-roi")
+    return roi.values(image)
 
 
 def measure_level(body: Body, image: Image, parameters: Parameters, frame: Frame | None = None) -> LevelNumbers:
@@ -73,7 +83,7 @@ def measure_level(body: Body, image: Image, parameters: Parameters, frame: Frame
         numbers.rois.append(region)
         numbers.values.update(
             hu_3d=read.mean, hu_3d_sd=read.sd, hu_3d_median=read.median, hu_3d_volume_mm3=read.volume,
-            hu_3d_wide=read.mean if margin == wide else read_region(place_region(body, image, wide, "wide"), image).mean,
+            hu_3d_wide=read.mean if margin == wide else region_mean(place_region(body, image, wide, "wide"), image),
         )  # fmt: skip
         numbers.variations["hu_3d"] = moved_region(region, image) | _margins_moved(body, image, margin)
         if read.volume < SMALL_ROI_MM3:
@@ -90,7 +100,7 @@ def _margins_moved(body: Body, image: Image, margin_mm: float) -> dict[str, floa
     found = {}
     for name, step in MARGINS.items() if body.covers != "cancellous" else ():
         try:
-            found[name] = read_region(place_region(body, image, max(margin_mm + step, 0.0), name), image).mean
+            found[name] = region_mean(place_region(body, image, max(margin_mm + step, 0.0), name), image)
         except NotMeasured:  # too little is left of a small region
             found[name] = math.nan
     return found

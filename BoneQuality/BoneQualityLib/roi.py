@@ -6,6 +6,7 @@ A measure places a ROI with masks alone and reads it from an image alone, so tha
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 
@@ -39,7 +40,7 @@ class PlanarRoi:
     def normal(self) -> np.ndarray:
         return np.cross(self.u, self.v)
 
-    @property
+    @cached_property
     def area(self) -> float:
         """mm2"""
         if self.semi_axes:

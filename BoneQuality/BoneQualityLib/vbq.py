@@ -14,7 +14,7 @@ from .bodies import Vertebra
 from .errors import NotMeasured
 from .flags import Flag
 from .frame import Frame
-from .geometry import ANTERIOR, RIGHT, SUPERIOR, Grid, Image, Mask, outlines, resample, signed_distance
+from .geometry import RIGHT, SUPERIOR, Grid, Image, Mask, outlines, signed_distance
 from .parameters import Parameters
 from .ranges import MARGINS, moved_plane, moved_region
 from .roi import LevelNumbers, PlanarRoi, RegionRoi
