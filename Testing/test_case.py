@@ -91,7 +91,7 @@ def test_one_level_alone_is_flagged_on_ct_and_makes_no_vbq():
 def test_without_csf_there_are_signals_but_no_vbq_and_the_reason_is_said():
     result = measure_case(CaseFacts("a"), **t1(bodies(T1_GRID)))
     assert "vbq" not in result.values
-    assert "no CSF or sac is segmented" in result.reasons[0]
+    assert "no CSF or sac is segmented" in result.reasons[0] and "csf-level" in codes(result)
     assert result.levels[0].values["t1_signal"] == pytest.approx(300, rel=0.02)
 
 

@@ -81,7 +81,9 @@ def _vbq_values(result: CaseResult, lumbar: list[Level]) -> None:
     values["t1_levels"] = [level.name for level in used]
     _flag_shading(result, lumbar)
     if csf is None:
-        result.reasons.append("no VBQ: " + "; ".join(f"CSF {name}: {c.blocked}" for name, c in result.csf.items()))
+        blocked = "; ".join(f"CSF {name}: {c.blocked}" for name, c in result.csf.items())
+        result.reasons.append(f"no VBQ: {blocked}")
+        result.flags.append(Flag("csf-level", number=f"none ({blocked})"))
         return
     values.update(csf_signal=csf.signal, csf_level=csf.level)
     if csf.level != "L3":

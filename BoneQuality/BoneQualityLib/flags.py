@@ -26,7 +26,7 @@ CATALOG = {
     "fat-suppressed": ("warning", "Fat is suppressed: the marrow's signal does not show its fat."),
     "rescaled": ("warning", "Intensities are 8-bit or cut off at the top: ratios of signals may be wrong."),
     "coil-shading": ("warning", "The signal of CSF or marrow drifts along the spine, as near a surface coil: VBQ depends on the levels."),
-    "csf-level": ("info", "CSF was not read at L3."),
+    "csf-level": ("info", "CSF was not read at L3, but at the level named here or at none: without CSF there is no VBQ."),
     "parasagittal": ("info", "The level lies off the mid-sagittal slice and was read on its own slice."),
     "hyperlipidemia": ("warning", "Hyperlipidemia raises VBQ: prefer HU (Xue 2025)."),
     "frame-uncertain": ("warning", "The vertebra's own axes, or its body within the mask, are uncertain."),
