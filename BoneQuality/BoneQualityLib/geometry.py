@@ -166,6 +166,13 @@ def _resampled(array: np.ndarray, to_source: np.ndarray, shape: tuple[int, ...],
     return vtk_to_numpy(reslice.GetOutput().GetPointData().GetScalars()).reshape(shape).copy()
 
 
+def least_squares(design: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """Coefficients of a few terms to many values, by the normal equations: LAPACK on all of the design would start threads."""
+    columns = np.ascontiguousarray(design.T)
+    normal = np.einsum("an,bn->ab", columns, columns)
+    return np.linalg.lstsq(normal, np.einsum("an,n->a", columns, values), rcond=None)[0]
+
+
 def sample(array: np.ndarray, grid: Grid, points_ras: np.ndarray, order: int = 1, outside: float = np.nan) -> np.ndarray:
     """Values at RAS points (shape ``(..., 3)``): nearest voxel (order 0) or trilinear (order 1); ``outside`` beyond."""
     kji = np.moveaxis(grid.ijk(points_ras)[..., ::-1], -1, 0)

@@ -14,7 +14,7 @@ from scipy import ndimage
 
 from .errors import NotMeasured
 from .frame import Frame
-from .geometry import Grid, resample
+from .geometry import Grid, least_squares, resample
 from .parameters import LEVELS
 from .vertebra import Body
 
@@ -194,7 +194,7 @@ def _smooth(plate: np.ndarray, section: _Section, back: float, front: float) -> 
     used = np.isfinite(plate) & (np.abs(y) <= FIT_SHARE)
     if np.count_nonzero(used) < 10 * len(FIT_POWERS):
         raise NotMeasured("no heights: the body does not lie on its mid-sagittal plane")
-    return terms @ np.linalg.lstsq(terms[used], plate[used], rcond=None)[0]
+    return np.einsum("yxt,t->yx", terms, least_squares(terms[used], plate[used]))
 
 
 def _walls(section: _Section, lower: np.ndarray, upper: np.ndarray) -> tuple[float, float]:
@@ -230,7 +230,7 @@ def _waist(walls, section: _Section, ends) -> tuple[np.ndarray, float]:
         terms[:, 6] = (2 * side - 1) * height[used] ** 2
         rows.append(terms)
         positions.append(wall[used])
-    solved = np.linalg.lstsq(np.concatenate(rows), np.concatenate(positions), rcond=None)[0]
+    solved = least_squares(np.concatenate(rows), np.concatenate(positions))
     return solved[[0, 3]], float(solved[6])
 
 
