@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from conftest import rotation
 
 from BoneQualityLib import CaseFacts, Parameters, measure_case, phantom
 from BoneQualityLib.geometry import Mask
 from BoneQualityLib.scene import segmentation_node, volume_node
+from conftest import rotation
 
 HU = {"L1": 70, "L2": 80, "L3": 90, "L4": 100, "L5": 110}
 TWO = ("L2", "L3")
