@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import re
 import unicodedata
 from collections.abc import Callable, Iterable
@@ -10,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from .errors import BoneQualityError
+from .files import csv_rows
 from .geometry import Mask
 from .parameters import LEVELS
 
@@ -219,12 +219,7 @@ def check_unique(segments: list[Segment]) -> None:
 
 def read_labels(path: str) -> dict[str, str]:
     """A LABELS.csv: column ``value`` (label maps) or ``segment`` (segment names or IDs), and column ``name``."""
-    try:
-        with open(path, newline="", encoding="utf-8-sig") as file:
-            rows = list(csv.DictReader(file))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        reason = getattr(error, "strerror", None) or "not UTF-8 CSV"
-        raise BoneQualityError(f"The labels file {path} cannot be read ({reason}); check its path, save it as UTF-8 CSV.") from None
+    rows = csv_rows(path, "labels")
     columns = set(rows[0]) if rows else set()
     key = next((c for c in ("value", "segment") if c in columns), None)
     if key is None or "name" not in columns:

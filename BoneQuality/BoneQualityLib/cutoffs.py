@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import csv
 from dataclasses import dataclass
 from pathlib import Path
 
 from .errors import BoneQualityError
+from .files import csv_rows
 
 CUTOFFS_FILE = Path(__file__).with_name("cutoffs.csv")
 _NUMBERS = ("sensitivity", "specificity", "auc", "auc_low", "auc_high")
@@ -40,12 +40,7 @@ class Cutoff:
 
 def read_cutoffs(path: str | Path = CUTOFFS_FILE) -> list[Cutoff]:
     """Cut-offs from a CSV file with the columns of cutoffs.csv beside this module; raises BoneQualityError with the row."""
-    try:
-        with open(path, newline="", encoding="utf-8-sig") as file:
-            rows = list(csv.DictReader(file))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        reason = getattr(error, "strerror", None) or "it is not UTF-8 CSV"
-        raise BoneQualityError(f"The cut-offs file {path} cannot be read ({reason}); check it and save it as UTF-8 CSV.") from None
+    rows = csv_rows(path, "cut-offs")
     found = []
     for number, row in enumerate(rows, 2):
         try:

@@ -10,6 +10,7 @@ Not checkable: uncompressed data of the right length with wrong bytes, which non
 
 from __future__ import annotations
 
+import csv
 import math
 import re
 import struct
@@ -111,6 +112,16 @@ def check_image_file(path) -> ImageHeader:
     except (ValueError, LookupError, struct.error):
         raise BoneQualityError(f"{path} has a header that cannot be understood: {AGAIN}.") from None
     return header
+
+
+def csv_rows(path, what: str) -> list[dict[str, str]]:
+    """The rows of a CSV file by column name; ``what`` is what an error calls the file."""
+    try:
+        with open(path, newline="", encoding="utf-8-sig") as file:
+            return list(csv.DictReader(file))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        reason = getattr(error, "strerror", None) or "not UTF-8 CSV"
+        raise BoneQualityError(f"The {what} file {path} cannot be read ({reason}); check its path, save it as UTF-8 CSV.") from None
 
 
 def structure_files(folder) -> list[tuple[str, Path]]:
