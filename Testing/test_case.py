@@ -321,7 +321,7 @@ def test_table_nodes_have_typed_columns_with_units_and_nan_for_not_measured():
 
 def test_a_number_can_be_taken_again_from_the_place_in_the_json(tmp_path):
     result = measure_case(CaseFacts("a"), **ct())
-    roi = next(r for r in result.to_json()["levels"][2]["rois"] if r["kind"] == "middle")
+    roi = next(r for r in result.document()["levels"][2]["rois"] if r["kind"] == "middle")
     a, b = roi["semi_axes_mm"]
     steps = np.arange(-30, 30, 0.25)
     u, v = np.meshgrid(steps, steps)

@@ -22,7 +22,7 @@ def case(sha="a", cemented=(), **levels):
         columns = ("height_anterior_mm", "height_middle_mm", "height_posterior_mm", "genant_grade")
         level.ct.values = {column: value for column, value in zip(columns, numbers) if value is not None}
         result.levels.append(level)
-    return json.loads(json_text(result.to_json()))
+    return json.loads(json_text(result.document()))
 
 
 def row(before, after, level="L2", **followup):

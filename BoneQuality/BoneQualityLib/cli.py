@@ -10,10 +10,10 @@ from dataclasses import fields
 from pathlib import Path
 
 from . import __version__
+from .document import RESEARCH, aligned, output_paths, summary
 from .errors import BoneQualityError
 from .parameters import LEVELS, CaseFacts, Parameters
 
-RESEARCH = "Research use; not a medical device."
 SEGMENTATION_HELP = (
     ".seg.nrrd, label map, or folder with one file a structure; may be given several times. A label map's scheme: FILE@SCHEME or "
     "FILE@LABELS.csv, else --label-scheme or --labels"
@@ -93,7 +93,6 @@ def run_measure(options) -> int:
         scheme_labels(options.label_scheme or options.labels)
     with quiet_stderr():
         from .case import measure_case
-        from .result import output_paths
         from .scene import read_volume
         from .tables import check_free
 
@@ -105,7 +104,7 @@ def run_measure(options) -> int:
             inputs[f"{role}_segmentation"] = _read_segmentations(options, role)
         result = measure_case(facts, parameters=parameters, cutoffs=options.cutoffs or _default_cutoffs(), progress=_progress, **inputs)
         paths = result.write_files(options.output, options.overwrite)
-    _show("\n".join([summary(result), "", "Written:", *(f"  {path}" for path in paths)]))
+    _show("\n".join([summary(result.document()), "", "Written:", *(f"  {path}" for path in paths)]))
     return 0
 
 
@@ -122,7 +121,7 @@ def run_compare(options) -> int:
     header = [column.title for column in COMPARE_COLUMNS]
     cells = [[column.cell(row.get(column.name)) or "-" for column in COMPARE_COLUMNS] for row in rows]
     new = [row["level"] for row in rows if row["new_fracture"] == "yes"]
-    _show("\n".join([*_aligned([header, *cells]), "", f"New fractures: {', '.join(new) or 'none found'}", f"Written: {path}", RESEARCH]))
+    _show("\n".join([*aligned([header, *cells]), "", f"New fractures: {', '.join(new) or 'none found'}", f"Written: {path}", RESEARCH]))
     return 0
 
 
@@ -136,42 +135,6 @@ def run_demo(options) -> int:
         text = run(Path(options.output), options.overwrite, _progress)
     _show(text)
     return 0
-
-
-def summary(result) -> str:
-    """The result as text for a terminal."""
-    lines = [f"Case {result.facts.case_id}", ""]
-    header = ("level", "3D-HU", "upper", "middle", "lower", "multi-slice", "VBQ", "CT", "T1")
-    names = ("hu_3d", "hu_upper", "hu_middle", "hu_lower", "hu_multislice", "vbq_single_level")
-    rows = [
-        (row["level"], *(_number(row.get(name), 2 if "vbq" in name else 1) for name in names), row["ct_exclusion"] or "used",
-         row["t1_exclusion"] or "used")
-        for row in result.level_rows
-    ]  # fmt: skip
-    lines += _aligned([header, *rows])
-    case = result.case_row
-    lines += [
-        "",
-        f"3D-HU {_number(case.get('hu_3d'), 1)}  multi-slice HU {_number(case.get('hu_multislice'), 1)}  "
-        f"mid-slice HU of L1 {_number(case.get('hu_middle_l1'), 1)}  VBQ {_number(case.get('vbq'), 2)}",
-    ]
-    lines += [f"  {reason}" for reason in result.reasons]
-    if result.cutoffs:
-        lines += ["", "Published cut-offs (each belongs to its method and scanner; not a verdict):"]
-        for c in result.cutoffs:
-            note = f"; {c['note']}" if c["note"] else ""
-            lines.append(f"  {c['measure']} {c['value']:.4g}: {c['comparison']} {c['cutoff']:g} {c['purpose']} ({c['source']}{note})")
-    if result.all_flags:
-        lines += ["", "Flags:"]
-        for flag in result.all_flags:
-            found = "" if flag.number is None else f" ({flag.number:.4g})" if isinstance(flag.number, float) else f" ({flag.number})"
-            lines.append(f"  {flag.severity} {flag.code}{' ' + flag.level if flag.level else ''}: {flag.sentence}{found}")
-    return "\n".join([*lines, "", RESEARCH])
-
-
-def _aligned(rows) -> list[str]:
-    widths = [max(map(len, column)) for column in zip(*rows)]
-    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in rows]
 
 
 def _show(text: str) -> None:
@@ -291,10 +254,6 @@ def _default_cutoffs():
 def _progress(share: float, text: str) -> None:
     if sys.stdout and sys.stdout.isatty():
         print(f"\r\033[K{100 * share:3.0f} %  {text}" if share < 1 else "\r\033[K", end="", flush=True)
-
-
-def _number(value, decimals: int) -> str:
-    return "-" if value is None or value != value else f"{value:.{decimals}f}"
 
 
 def _innermost(traceback) -> str:

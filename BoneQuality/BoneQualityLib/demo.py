@@ -10,9 +10,9 @@ import numpy as np
 
 from . import phantom
 from .case import measure_case
+from .document import flag_sentences, output_paths
 from .geometry import Grid, Mask
 from .parameters import CaseFacts
-from .result import output_paths
 from .scene import image_of, read_segmentation, read_volume, segmentation_node, volume_node, write_node
 from .tables import check_free
 
@@ -66,7 +66,7 @@ def run(folder: Path, overwrite: bool, progress) -> str:
             os.replace(Path(made) / path.name, path)
     progress(1.0, "")
     lines = ["Demo case: measured values beside the truth", "", *beside_truth(result, spine), ""]
-    lines += [f"{flag.severity} {flag.code} {flag.level or flag.number}: {flag.sentence}" for flag in result.all_flags]
+    lines += flag_sentences(result.document())
     lines += ["", f"Picture of every ROI: {images[-1]}", f"Tables and ROIs: {', '.join(path.name for path in tables)}"]
     return "\n".join([*lines, f"Images and masks for 3D Slicer: {', '.join(FILES[:4])}", "", "Research use; not a medical device."])
 

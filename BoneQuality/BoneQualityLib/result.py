@@ -1,4 +1,4 @@
-"""The result of a case: levels, values, flags and ROIs, and the tables, files and nodes made from them."""
+"""The result of a case: levels, values, flags and ROIs, and the plain document made from them."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ from pathlib import Path
 import numpy as np
 
 from . import __version__
+from .document import RESEARCH, case_rows, level_rows, write_case
 from .flags import Flag, codes
 from .frame import Frame
 from .heights import HeightLoss, Heights
 from .parameters import CaseFacts, Parameters
 from .roi import LevelNumbers
 from .scene import table_node
-from .tables import CASE_COLUMNS, LEVEL_COLUMNS, csv_text, json_text, write_whole
+from .tables import CASE_COLUMNS, LEVEL_COLUMNS, check_columns, plain
 from .vbq import Csf
 
 
@@ -110,17 +111,18 @@ class CaseResult:
 
     def to_table_nodes(self):
         """The level table and the case table as MRML table nodes."""
-        name = self.facts.case_id
+        name, document = self.facts.case_id, self.document()
         return (
-            table_node(f"{name} levels", LEVEL_COLUMNS, self.level_rows),
-            table_node(f"{name} case", CASE_COLUMNS, [self.case_row]),
+            table_node(f"{name} levels", LEVEL_COLUMNS, level_rows(document)),
+            table_node(f"{name} case", CASE_COLUMNS, case_rows(document)),
         )
 
-    def to_json(self) -> dict:
-        """Everything: values, parameters, flags, inputs, and every ROI's place in RAS mm."""
-        return dict(
-            case_id=self.facts.case_id, software="BoneQuality", software_version=__version__,
-            statement="Research use; not a medical device.",
+    def document(self) -> dict:
+        """Everything as plain data: values, parameters, flags, inputs, and every ROI's place in RAS mm."""
+        check_columns(LEVEL_COLUMNS, self.level_rows)
+        check_columns(CASE_COLUMNS, [self.case_row])
+        content = dict(
+            case_id=self.facts.case_id, software="BoneQuality", software_version=__version__, statement=RESEARCH,
             parameters=asdict(self.parameters), facts=asdict(self.facts), case=self.case_row,
             levels=[
                 dict(row, reasons=dict(ct=level.ct.reasons, t1=level.t1.reasons), **level.shape(),
@@ -136,24 +138,11 @@ class CaseResult:
             flags=[dict(asdict(flag), severity=flag.severity, sentence=flag.sentence) for flag in self.all_flags],
             reasons=self.reasons, cutoffs=self.cutoffs, inputs=self.inputs,
         )  # fmt: skip
+        return plain(content)
 
     def write_files(self, folder: str | Path, overwrite: bool = False) -> list[Path]:
         """Write CASE_levels.csv, CASE_case.csv and CASE.json (last: it marks the case as done); returns their paths."""
-        levels, case, everything = output_paths(folder, self.facts.case_id)
-        write_whole(
-            {
-                levels: csv_text(LEVEL_COLUMNS, self.level_rows),
-                case: csv_text(CASE_COLUMNS, [self.case_row]),
-                everything: json_text(self.to_json()),
-            },
-            overwrite,
-        )
-        return [levels, case, everything]
-
-
-def output_paths(folder: str | Path, case_id: str) -> list[Path]:
-    """The files of a case; the JSON, last, marks it as done."""
-    return [Path(folder) / f"{case_id}{ending}" for ending in ("_levels.csv", "_case.csv", ".json")]
+        return write_case(self.document(), folder, overwrite)
 
 
 def _said(exclusion: str, numbers: LevelNumbers) -> str:

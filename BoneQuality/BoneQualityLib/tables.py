@@ -147,30 +147,35 @@ vbq_high | VBQ high | | 4 | highest VBQ likewise
 
 def csv_text(columns: tuple[Column, ...], rows: list[dict]) -> str:
     """A table as CSV text; raises KeyError for a value that has no column."""
-    names = [column.name for column in columns]
+    check_columns(columns, rows)
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n", quoting=csv.QUOTE_NONE, quotechar=None, escapechar="\\")
-    writer.writerow(names)
+    writer.writerow([column.name for column in columns])
     for row in rows:
-        unknown = set(row) - set(names)
-        if unknown:
-            raise KeyError(f"no column for {sorted(unknown)}")
         writer.writerow([column.cell(row.get(column.name)) for column in columns])
     return out.getvalue()
 
 
+def check_columns(columns: tuple[Column, ...], rows: list[dict]) -> None:
+    """Raise KeyError for a value that has no column."""
+    unknown = {name for row in rows for name in row} - {column.name for column in columns}
+    if unknown:
+        raise KeyError(f"no column for {sorted(unknown)}")
+
+
 def json_text(content: dict) -> str:
     """Content as JSON text: numbers to six decimals, not measured as null."""
-    return json.dumps(_plain(content), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    return json.dumps(plain(content), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 
-def _plain(value):
+def plain(value):
+    """Content as what JSON knows: numbers to six decimals, what is not finite as None."""
     if isinstance(value, dict):
-        return {str(key): _plain(item) for key, item in value.items()}
+        return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, np.ndarray):
-        return _plain(value.tolist())
+        return plain(value.tolist())
     if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
+        return [plain(item) for item in value]
     if isinstance(value, (bool, int, str)) or value is None:
         return value
     value = float(value)
