@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 
@@ -21,11 +22,15 @@ from .geometry import Image
 from .heights import grade_losses, is_coarse, measure_heights
 from .parameters import LEVELS, LUMBAR_USED, CaseFacts, Parameters
 from .result import CaseResult, Level
+from .roi import PlanarRoi
 from .scene import Segmentation, image_of, segments_of
 from .vertebra import Body, place_body
 
+SLICES = ("upper", "middle", "lower")
 OUTSIDE_MEAN = "outside L1-L4"
 Progress = Callable[[float, str], None]
+#: ROIs that a person edited, by level and kind ("upper", "middle", "lower", "marrow", "csf").
+Edits = Mapping[tuple[str, str], PlanarRoi]
 
 
 def measure_case(
@@ -37,12 +42,14 @@ def measure_case(
     parameters: Parameters = Parameters(),
     cutoffs: str | Path = CUTOFFS_FILE,
     progress: Progress = lambda share, text: None,
+    edits: Edits = MappingProxyType({}),
 ) -> CaseResult:
     """Measure one case from MRML nodes.
 
     facts: the case's id and what is known of it. ct, t1: scalar volume nodes, either may be absent. ct_segmentation,
     t1_segmentation: a segmentation or label map node, a ``Segmentation`` (node and labels), or several of these.
-    progress: called with the share done and what comes next; an exception from it cancels.
+    progress: called with the share done and what comes next; an exception from it cancels. edits: ROIs that a person moved or
+    reshaped: they are read in place of those that would be placed.
 
     Returns a CaseResult; what could not be measured is absent with its reason. Raises BoneQualityError where an input is
     unreadable, ambiguous or contradictory, or nothing at all can be measured.
@@ -61,9 +68,9 @@ def measure_case(
     result, levels = CaseResult(facts, parameters), {}
     published = read_cutoffs(cutoffs)
     if ct is not None:
-        _measure_ct(result, levels, image_of(ct), _structures(ct_segmentation), progress)
+        _measure_ct(result, levels, image_of(ct), _structures(ct_segmentation), edits, _part(progress, 0.0, 1.0 if t1 is None else 0.7))
     if t1 is not None:
-        _measure_t1(result, levels, image_of(t1), _structures(t1_segmentation), progress)
+        _measure_t1(result, levels, image_of(t1), _structures(t1_segmentation), edits, _part(progress, 0.0 if ct is None else 0.7, 1.0))
     result.levels = [levels[name] for name in LEVELS if name in levels]
     for level in result.levels:
         level.ct_exclusion = level.ct_exclusion if ct is not None else "no CT"
@@ -72,9 +79,22 @@ def measure_case(
         reasons = [f"{level.name}: {r}" for level in result.levels for r in dict.fromkeys((*level.ct.reasons, *level.t1.reasons))]
         raise BoneQualityError(f"Nothing can be measured; check the masks and the image they were drawn on. {'; '.join(reasons)}.")
     result.values.update(case_id=facts.case_id, software_version=__version__)
+    _check_edits_used(result, edits)
     result.values.update({name: getattr(facts, name) for name in ("t_score", "age", "sex", "bmi", "hyperlipidemia", "reader")})
     set_case_values(result, published)
     return result
+
+
+def _part(progress: Progress, start: float, end: float) -> Progress:
+    """Progress of a step that lies between two shares of the whole."""
+    return lambda share, text: progress(start + share * (end - start), text)
+
+
+def _check_edits_used(result: CaseResult, edits: Edits) -> None:
+    unused = set(edits) - {(roi.level, roi.kind) for roi in result.rois if isinstance(roi, PlanarRoi) and roi.edited}
+    if unused:
+        said = ", ".join(" ".join(key) for key in sorted(unused))
+        raise BoneQualityError(f"The edited ROI {said} has no place in this case any more; measure the case anew.")
 
 
 def _several(segmentation) -> list[Segmentation]:
@@ -95,27 +115,30 @@ def _structures(segmentation) -> list[Segment]:
     return found
 
 
-def _measure_ct(result: CaseResult, levels: dict[str, Level], image: Image, segments: list[Segment], progress: Progress) -> None:
+def _measure_ct(result: CaseResult, levels: dict[str, Level], image: Image, segments: list[Segment], edits: Edits, progress: Progress) -> None:
     parameters, facts = result.parameters, result.facts
+    progress(0.0, "CT: masks")
     check_modality(image, "CT")
     result.flags += ct_flags(image, facts.contrast)
     vertebrae, _ = read_vertebrae(segments, parameters.mask)
     _describe(result, "ct", image, vertebrae)
     bodies: dict[str, Body] = {}
     for n, (name, vertebra) in enumerate(vertebrae.items()):
-        progress(n / len(vertebrae), f"CT {name}")
+        progress((n + 0.1) / len(vertebrae), f"CT {name}: body")
         level = levels.setdefault(name, Level(name))
         level.ct_exclusion = facts.exclusion(name) or ("" if name in LUMBAR_USED else OUTSIDE_MEAN)
         try:
             check_whole(vertebra.mask, image)
             body = place_body(name, vertebra.body, vertebra.exclusions, vertebra.covers)
             bodies[name] = body
+            progress((n + 0.5) / len(vertebrae), f"CT {name}: cancellous region and slices")
         except NotMeasured as reason:
             level.ct.gap(reason)
             continue
         level.frame = vertebra.frame
-        level.ct = hounsfield.measure_level(body, image, parameters, level.frame)
+        level.ct = hounsfield.measure_level(body, image, parameters, level.frame, _of_level(edits, name))
         level.ct.flags += vertebra.doubts
+        progress((n + 0.9) / len(vertebrae), f"CT {name}: heights")
     _measure_heights(levels, bodies, facts)
     result.flags += mask_flags(vertebrae)
     tags = image.tags
@@ -123,6 +146,10 @@ def _measure_ct(result: CaseResult, levels: dict[str, Level], image: Image, segm
         kvp=tags.kvp, slice_thickness_mm=image.slice_thickness, kernel=tags.kernel, contrast=facts.contrast or tags.contrast,
         effective_margin_mm=hounsfield.effective_margin(parameters.cancellous_margin_mm, image), slice_plane=parameters.slice_plane,
     )  # fmt: skip
+
+
+def _of_level(edits: Edits, level: str) -> dict[str, PlanarRoi]:
+    return {kind: roi for (name, kind), roi in edits.items() if name == level and kind in SLICES}
 
 
 def _measure_heights(levels: dict[str, Level], bodies: dict[str, Body], facts: CaseFacts) -> None:
@@ -149,8 +176,9 @@ def _measure_heights(levels: dict[str, Level], bodies: dict[str, Body], facts: C
             levels[name].ct.flags.append(Flag("possible-fracture", number=f"grade {loss.grade} {loss.shape}"))
 
 
-def _measure_t1(result: CaseResult, levels: dict[str, Level], image: Image, segments: list[Segment], progress: Progress) -> None:
+def _measure_t1(result: CaseResult, levels: dict[str, Level], image: Image, segments: list[Segment], edits: Edits, progress: Progress) -> None:
     parameters, facts = result.parameters, result.facts
+    progress(0.0, "T1: masks")
     check_modality(image, "T1 MRI")
     result.flags += t1_flags(image)
     vertebrae, around = read_vertebrae(segments, parameters.mask)
@@ -167,11 +195,12 @@ def _measure_t1(result: CaseResult, levels: dict[str, Level], image: Image, segm
             level.t1.gap(reason)
     plane = vbq.common_plane(image, bodies) if bodies and parameters.vbq_slice == "midsagittal" else None
     for n, name in enumerate(bodies):
-        progress(n / len(bodies), f"T1 {name}")
-        levels[name].t1 = vbq.measure_level(vertebrae[name], image, plane, parameters)
+        progress((n + 0.1) / (len(bodies) + 1), f"T1 {name}")
+        levels[name].t1 = vbq.measure_level(vertebrae[name], image, plane, parameters, edits.get((name, "marrow")))
     result.flags += mask_flags(vertebrae)
-    progress(1.0, "CSF")
-    result.csf = _read_csf(around, vbq.level_extents(bodies), image, facts.csf_blocked)
+    progress(0.95, "T1: CSF")
+    fluid = {level: roi for (level, kind), roi in edits.items() if kind == "csf"}
+    result.csf = _read_csf(around, vbq.level_extents(bodies), image, facts.csf_blocked, fluid)
     tags = image.tags
     result.values.update(
         field_strength_t=tags.field_strength_t, tr_ms=tags.tr_ms, te_ms=tags.te_ms, ti_ms=tags.ti_ms,
@@ -179,7 +208,7 @@ def _measure_t1(result: CaseResult, levels: dict[str, Level], image: Image, segm
     )  # fmt: skip
 
 
-def _read_csf(around: Surroundings, extents: dict[str, vbq.LevelExtent], image: Image, blocked) -> dict[str, vbq.Csf]:
+def _read_csf(around: Surroundings, extents: dict[str, vbq.LevelExtent], image: Image, blocked, edits) -> dict[str, vbq.Csf]:
     """CSF masks that lie at one level are drawn there; one that is longer counts as a sac."""
     drawn, sacs = {}, list(around.sacs)
     for level, mask in around.csf:
@@ -190,7 +219,7 @@ def _read_csf(around: Surroundings, extents: dict[str, vbq.LevelExtent], image: 
             sacs.append(mask)
     if len(sacs) > 1:
         raise BoneQualityError(f"{sacs[0].name} and {sacs[1].name} both show the CSF of the whole sac; keep one of them.")
-    return vbq.read_csf(drawn, next(iter(sacs), None), next(iter(around.cords), None), extents, image, blocked)
+    return vbq.read_csf(drawn, next(iter(sacs), None), next(iter(around.cords), None), extents, image, blocked, edits)
 
 
 def check_modality(image: Image, wanted: str) -> None:

@@ -93,6 +93,18 @@ def find_series(folder, series_uid: str | None = None) -> DicomSeries:
     return DicomSeries(tuple(s.path for s in ordered), tags, tags.modality)
 
 
+def read_tags(path) -> ImageTags:
+    """The tags of one DICOM file; none where the file is not there or is no DICOM file."""
+    import pydicom
+
+    with warnings.catch_warnings(), pydicom.config.disable_value_validation():
+        warnings.simplefilter("ignore")
+        try:
+            return _tags(pydicom.dcmread(path, stop_before_pixels=True))
+        except (OSError, pydicom.errors.InvalidDicomError):
+            return ImageTags()
+
+
 def _read(path: Path) -> _Slice | None:
     """The header of an image, None for any other file."""
     import pydicom

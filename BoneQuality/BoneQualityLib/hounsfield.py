@@ -69,11 +69,14 @@ def _voxels(roi: RegionRoi, image: Image) -> tuple[np.ndarray, np.ndarray]:
     return roi.values(image)
 
 
-def measure_level(body: Body, image: Image, parameters: Parameters, frame: Frame | None = None) -> LevelNumbers:
+def measure_level(
+    body: Body, image: Image, parameters: Parameters, frame: Frame | None = None, edits: dict[str, PlanarRoi] | None = None
+) -> LevelNumbers:
     """Every CT value of one level; what cannot be measured is absent, with its reason.
 
     The slice thickness replaces the margin where it is larger, for the wide region too. frame: the vertebra's own axes, needed for
-    the slice plane "vertebra"; without one, anterior is the patient's.
+    the slice plane "vertebra"; without one, anterior is the patient's. edits: ROIs that a person edited, by slice name; they take
+    the place of the ellipses.
     """
     numbers = LevelNumbers()
     margin, wide = (effective_margin(m, image) for m in (parameters.cancellous_margin_mm, WIDE_MARGIN_MM))
@@ -90,7 +93,7 @@ def measure_level(body: Body, image: Image, parameters: Parameters, frame: Frame
             numbers.flags.append(Flag("small-roi", number=read.volume))
         if read.dense_volume > CEMENT_MM3:
             numbers.flags.append(Flag("cement-or-metal", number=read.dense_volume))
-        _measure_slices(numbers, place_slices(body, image, margin, parameters, frame), image)
+        _measure_slices(numbers, place_slices(body, image, margin, parameters, frame) | (edits or {}), image)
     except NotMeasured as reason:
         numbers.gap(reason)
     return numbers

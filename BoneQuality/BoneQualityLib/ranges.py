@@ -58,7 +58,12 @@ def moved_plane(roi: PlanarRoi, image: Image, read) -> Variations:
 
 
 def resized_ellipse(roi: PlanarRoi, image: Image, read) -> Variations:
-    """What ``read(roi, image)`` gives for an ellipse whose axes grow by what the margin shrinks, and the other way."""
+    """What ``read(roi, image)`` gives for an ellipse whose axes grow by what the margin shrinks, and the other way.
+
+    Nothing for a ROI that a person drew: no margin made it.
+    """
+    if roi.semi_axes is None:
+        return {}
     return {
         name: _or_nan(read, replace(roi, semi_axes=tuple(max(axis - step, 0.1) for axis in roi.semi_axes)), image)
         for name, step in MARGINS.items()

@@ -13,7 +13,7 @@ from .flags import Flag, codes
 from .frame import Frame
 from .heights import HeightLoss, Heights
 from .parameters import CaseFacts, Parameters
-from .roi import LevelNumbers
+from .roi import LevelNumbers, PlanarRoi, RegionRoi
 from .scene import table_node
 from .tables import CASE_COLUMNS, LEVEL_COLUMNS, check_columns, plain
 from .vbq import Csf
@@ -35,6 +35,15 @@ class Level:
     @property
     def flags(self) -> list[Flag]:
         return [Flag(flag.code, self.name, flag.number) for flag in (*self.ct.flags, *self.t1.flags)]
+
+    @property
+    def rois(self) -> list:
+        return [*self.ct.rois, *self.t1.rois]
+
+    @property
+    def edited(self) -> list[str]:
+        """Kinds of the ROIs that a person edited."""
+        return [roi.kind for roi in self.rois if isinstance(roi, PlanarRoi) and roi.edited]
 
     @property
     def values(self) -> dict:
@@ -76,13 +85,18 @@ class CaseResult:
         return [*self.flags, *(flag for level in self.levels for flag in level.flags)]
 
     @property
+    def rois(self) -> list[PlanarRoi | RegionRoi]:
+        """Every ROI of the case."""
+        return [roi for level in self.levels for roi in level.rois] + [csf.roi for csf in self.csf.values() if csf.roi is not None]
+
+    @property
     def level_rows(self) -> list[dict]:
         """The rows of CASE_levels.csv."""
         return [
             dict(
                 case_id=self.facts.case_id, level=level.name, ct_exclusion=_said(level.ct_exclusion, level.ct),
                 used="yes" if not (level.ct_exclusion and level.t1_exclusion) else "no",
-                t1_exclusion=_said(level.t1_exclusion, level.t1), flags=codes(level.flags), **level.values,
+                t1_exclusion=_said(level.t1_exclusion, level.t1), flags=codes(level.flags), edited="; ".join(self._edited(level)), **level.values,
             )
             for level in self.levels
         ]  # fmt: skip
@@ -90,7 +104,12 @@ class CaseResult:
     @property
     def case_row(self) -> dict:
         """The row of CASE_case.csv."""
-        return dict(self.values, flags=codes(self.all_flags))
+        edited = any(isinstance(roi, PlanarRoi) and roi.edited for roi in self.rois)
+        return dict(self.values, flags=codes(self.all_flags), edited="yes" if edited else "")
+
+    def _edited(self, level: Level) -> list[str]:
+        csf = self.csf.get(level.name)
+        return level.edited + (["csf"] if csf is not None and isinstance(csf.roi, PlanarRoi) and csf.roi.edited else [])
 
     def endplate_angles(self) -> list[dict]:
         """Angles between the upper endplate of a level and the lower endplate of one below, in the upper one's sagittal plane.
@@ -126,7 +145,7 @@ class CaseResult:
             parameters=asdict(self.parameters), facts=asdict(self.facts), case=self.case_row,
             levels=[
                 dict(row, reasons=dict(ct=level.ct.reasons, t1=level.t1.reasons), **level.shape(),
-                     rois=[roi.place() for roi in (*level.ct.rois, *level.t1.rois)])
+                     rois=[roi.place() for roi in level.rois])
                 for row, level in zip(self.level_rows, self.levels)
             ],
             endplate_angles=self.endplate_angles(),

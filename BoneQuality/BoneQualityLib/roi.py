@@ -25,6 +25,7 @@ class PlanarRoi:
     semi_axes: mm along u and v, for an ellipse; None for outlines.
     outlines: closed polygons in plane coordinates (u, v) mm, each shape (n, 2); a hole is an outline within an outline.
     thickness: mm across which the image is averaged (a slab); 0 reads the plane alone.
+    edited: whether a person moved or reshaped it.
     """
 
     level: str
@@ -35,6 +36,7 @@ class PlanarRoi:
     semi_axes: tuple[float, float] | None = None
     outlines: tuple[np.ndarray, ...] = ()
     thickness: float = 0.0
+    edited: bool = False
 
     @property
     def normal(self) -> np.ndarray:
@@ -110,7 +112,7 @@ class PlanarRoi:
     def place(self) -> dict:
         """What the JSON says of it, RAS mm."""
         described = dict(level=self.level, kind=self.kind, center=self.center, u=self.u, v=self.v, normal=self.normal)
-        described.update(thickness_mm=self.thickness, area_mm2=self.area)
+        described.update(thickness_mm=self.thickness, area_mm2=self.area, edited=self.edited)
         if self.semi_axes:
             return dict(described, shape="ellipse", semi_axes_mm=self.semi_axes)
         return dict(described, shape="outlines", outlines_ras=self.curves())

@@ -11,7 +11,7 @@ import numpy as np
 from scipy import ndimage
 
 from .anatomy import Segment, assign, scheme_labels
-from .dicom import ImageTags, find_series
+from .dicom import ImageTags, find_series, read_tags
 from .errors import BoneQualityError
 from .files import check_image_file, structure_files
 from .geometry import Grid, Image, Mask
@@ -116,9 +116,20 @@ def image_of(node) -> Image:
     Raises BoneQualityError where the volume holds no image, colors instead of one value, or its transform cannot be used.
     """
     _check_volume(node)
-    tags = json.loads(node.GetAttribute(TAGS_ATTRIBUTE) or "{}")
     array = _array(node.GetImageData())
-    return Image(node.GetName(), array, Grid(array.shape, _ijk_to_ras(node)), ImageTags(**tags))
+    return Image(node.GetName(), array, Grid(array.shape, _ijk_to_ras(node)), _tags(node))
+
+
+def _tags(node) -> ImageTags:
+    """What is known of the acquisition: as it was read, or by Slicer's DICOM database where the volume came from there."""
+    known, instances = node.GetAttribute(TAGS_ATTRIBUTE), (node.GetAttribute("DICOM.instanceUIDs") or "").split()
+    if known:
+        return ImageTags(**json.loads(known))
+    import slicer
+
+    database = getattr(slicer, "dicomDatabase", None)
+    path = database.fileForInstance(instances[0]) if instances and database else ""
+    return read_tags(path) if path else ImageTags()
 
 
 def segments_of(segmentation: Segmentation) -> list[Segment]:

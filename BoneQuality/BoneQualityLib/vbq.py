@@ -95,19 +95,22 @@ def common_plane(image: Image, masks: dict[str, Mask]) -> SectionPlane:
     return section_plane(image, np.mean([mask.center for mask in lumbar or masks.values()], axis=0))
 
 
-def measure_level(vertebra: Vertebra, image: Image, plane: SectionPlane | None, parameters: Parameters) -> LevelNumbers:
+def measure_level(
+    vertebra: Vertebra, image: Image, plane: SectionPlane | None, parameters: Parameters, edited: PlanarRoi | None = None
+) -> LevelNumbers:
     """The marrow's signal at one level.
 
     It is read on ``plane``; on the level's own slice where its center lies over 4 mm off that, or where the parameters ask for
-    "per-vertebra"; or in the whole body ("volume").
+    "per-vertebra"; or in the whole body ("volume"). edited: the ROI as a person edited it, which is read instead.
     """
     numbers, level, covers = LevelNumbers(), vertebra.level, vertebra.covers
     try:
         body = vertebra.body
-        if parameters.vbq_slice == "volume":
+        if edited is not None:
+            roi = edited
+        elif parameters.vbq_slice == "volume":
             solid = place_body(level, body, vertebra.exclusions, covers)
             roi = place_region(solid, image, parameters.vbq_margin_mm, "marrow")
-            moved = moved_region(roi, image)
         else:
             off = plane.distance(body.center) if plane is not None else 0.0
             if plane is None or off > PARASAGITTAL_MM:
@@ -115,15 +118,16 @@ def measure_level(vertebra: Vertebra, image: Image, plane: SectionPlane | None, 
             if off > PARASAGITTAL_MM:
                 numbers.flags.append(Flag("parasagittal", number=off))
             roi = place_marrow(level, body, vertebra.exclusions, plane, parameters.vbq_margin_mm, covers)
+        if isinstance(roi, PlanarRoi):
             numbers.values["t1_area_mm2"] = roi.area
-            moved = moved_plane(roi, image, read_signal)
         numbers.values["t1_signal"] = read_signal(roi, image)
         numbers.rois.append(roi)
     except NotMeasured as reason:
         numbers.values.clear()
         numbers.gap(reason)
         return numbers
-    for name, step in MARGINS.items() if covers != "cancellous" else ():
+    moved = moved_region(roi, image) if isinstance(roi, RegionRoi) else moved_plane(roi, image, read_signal)
+    for name, step in MARGINS.items() if covers != "cancellous" and edited is None else ():
         margin = max(parameters.vbq_margin_mm + step, 0.0)
         try:
             if parameters.vbq_slice == "volume":
@@ -269,16 +273,20 @@ def read_csf(
     extents: dict[str, LevelExtent],
     image: Image,
     blocked: tuple[str, ...],
+    edits: dict[str, PlanarRoi] | None = None,
 ) -> dict[str, Csf]:
     """CSF at L2, L3 and L4, each with its value or the reason why it has none.
 
     drawn: masks drawn as CSF of a level, used as they are. sac: thecal sac or spinal canal, used where none is drawn.
-    extents: of the vertebral bodies. blocked: levels that a person ruled out.
+    extents: of the vertebral bodies. blocked: levels that a person ruled out. edits: ROIs that a person edited, by level; they
+    are read like those placed in a sac.
     """
-    found = {}
+    found, edits = {}, edits or {}
     for level in sorted(CSF_LEVELS):
         try:
-            if level in drawn:
+            if level in edits:
+                found[level] = read_sac(edits[level], image)
+            elif level in drawn:
                 found[level] = _read_drawn(place_body(level, drawn[level], [], "cancellous"), image)
             elif sac is None:
                 found[level] = Csf(level, blocked="no CSF or sac is segmented at this level")
@@ -297,7 +305,8 @@ def read_csf(
     reference = found["L2"]
     for level in ("L3", "L4"):
         csf = found[level]
-        if not reference.blocked and not csf.blocked and level not in drawn and csf.signal > BRIGHTER_THAN_L2 * reference.signal:
+        by_hand = level in drawn or level in edits
+        if not reference.blocked and not csf.blocked and not by_hand and csf.signal > BRIGHTER_THAN_L2 * reference.signal:
             found[level] = replace(csf, blocked="over 15 % brighter than at L2")
     return found
 
