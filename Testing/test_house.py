@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parents[1]
 LIBRARY = ROOT / "BoneQuality" / "BoneQualityLib"
 MODULES = sorted(path.stem for path in LIBRARY.glob("*.py") if path.stem != "__init__")
 #: The files that may speak MRML; all others know arrays only.
-SPEAK_MRML = {"scene", "headless"}
+SPEAK_MRML = {"scene", "headless", "case_nodes"}
 
 
 def test_the_library_loads_without_slicer_qt_and_what_slicer_does_not_ship():

@@ -8,11 +8,10 @@ import numpy as np
 
 from .geometry import ANTERIOR, RIGHT, SUPERIOR, Grid, Image, resample
 from .result import CaseResult
-from .roi import PlanarRoi, RegionRoi
+from .roi import COLORS, PlanarRoi, RegionRoi
 
 STEP_MM, RIM_MM = 0.4, 12.0
 CT_WINDOW = (-250.0, 500.0)
-COLORS = dict(upper="#ffb000", middle="#4cc9f0", lower="#fe6100", cancellous="#7ae582", marrow="#7ae582", csf="#4cc9f0")
 
 
 def draw_case(result: CaseResult, images: dict[str, Image], path: str | Path) -> None:

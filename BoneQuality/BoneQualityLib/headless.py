@@ -26,10 +26,11 @@ def mrml_scene():
         return scene
     if _scene is None:
         _scene = slicer.vtkMRMLScene()
-        for name in ("vtkSlicerSubjectHierarchyModuleLogic", "vtkSlicerSegmentationsModuleLogic"):
+        for name in ("vtkSlicerSubjectHierarchyModuleLogic", "vtkSlicerSegmentationsModuleLogic", "vtkSlicerMarkupsLogic"):
             logic = getattr(slicer, name)()
             logic.SetMRMLScene(_scene)
             _logics.append(logic)
+        _scene.AddNewNodeByClass("vtkMRMLSelectionNode")
     return _scene
 
 

@@ -16,6 +16,8 @@ from .geometry import Grid, Image, mapped, sample
 
 #: Distance of the points at which a planar ROI is read, mm: pixels count by the share of them that lies inside.
 SAMPLING_MM = 0.2
+#: Every kind of ROI has its color, in pictures and in the scene.
+COLORS = dict(upper="#ffb000", middle="#4cc9f0", lower="#fe6100", cancellous="#7ae582", marrow="#7ae582", csf="#4cc9f0")
 
 
 @dataclass(frozen=True, eq=False)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -138,35 +138,70 @@ def segments_of(segmentation: Segmentation) -> list[Segment]:
     if isinstance(labels, (str, Path)):
         labels = scheme_labels(str(labels))
     labels = {str(key): name for key, name in (labels or {}).items()}
+    segments = named_segments(node)
     if node.IsA("vtkMRMLLabelMapVolumeNode"):
-        return _label_map_segments(node, labels)
-    if not node.IsA("vtkMRMLSegmentationNode"):
-        raise BoneQualityError(f"{node.GetName()} is no segmentation and no label map; choose one.")
+        return _known_labels(node, segments, labels)
     if labels and all(key.isdecimal() for key in labels):
         raise BoneQualityError(f"The labels of {node.GetName()} number label values, but its segments have names: use segment,name.")
-    return assign(_segmentation_segments(node), labels)
+    return assign(segments, labels)
 
 
-def _label_map_segments(node, labels: dict[str, str]) -> list[Segment]:
+def named_segments(node) -> list[Segment]:
+    """Every segment of a segmentation node, or label value of a label map, whatever it shows, none of them read yet."""
+    if node.IsA("vtkMRMLLabelMapVolumeNode"):
+        return _label_values(node)
+    if node.IsA("vtkMRMLSegmentationNode"):
+        return _segmentation_segments(node)
+    raise BoneQualityError(f"{node.GetName()} is no segmentation and no label map; choose one.")
+
+
+def scheme_of(node, scheme: str) -> dict[str, str]:
+    """The labels of a named scheme for a label map; none for a segmentation node, whose segments have names."""
+    return scheme_labels(scheme) if scheme and node.IsA("vtkMRMLLabelMapVolumeNode") else {}
+
+
+def reference_volume(segmentation):
+    """The volume node on which a segmentation was drawn, where it says so."""
+    role = "GetReferenceImageGeometryReferenceRole"
+    return segmentation.GetNodeReference(getattr(segmentation, role)()) if hasattr(segmentation, role) else None
+
+
+def same_lattice(segmentation, volume) -> bool:
+    """Whether a segmentation's first mask lies on the voxels of a volume."""
+    grid = next((segment.load().grid for segment in named_segments(segmentation)), None)
+    image = image_of(volume).grid
+    if grid is None or not np.allclose(grid.ijk_to_ras[:3, :3], image.ijk_to_ras[:3, :3], atol=1e-4):
+        return False
+    offset = image.ijk(grid.ijk_to_ras[:3, 3])
+    return bool(np.allclose(offset, np.round(offset), atol=0.01))
+
+
+def _label_values(node) -> list[Segment]:
     _check_volume(node)
     name, layer = node.GetName(), _Layer(_array(node.GetImageData()), name=node.GetName())
     grid = Grid(layer.array.shape, _ijk_to_ras(node))
+    values = list(layer.boxes)
+    if len(values) < 2:
+        return [Segment(name, "its file", _loader(layer, value, grid, name), str(value or "")) for value in values or [0]]
+    return [Segment(str(value), name, _loader(layer, value, grid, f"{name} {value}"), str(value)) for value in values]
+
+
+def _known_labels(node, segments: list[Segment], labels: dict[str, str]) -> list[Segment]:
+    name, values = node.GetName(), [segment.identifier for segment in segments if segment.identifier]
     if labels and not all(key.isdecimal() for key in labels):
         raise BoneQualityError(f"The labels of {name} name segments, but it is a label map: use value,name.")
-    if labels:
-        known = {value: structure for value, structure in labels.items() if int(value) in layer.boxes and structure}
-        if not known:
-            raise BoneQualityError(
-                f"No label of {name} ({_some(layer.boxes)}) is in the label scheme that was named; name the one that made it."
-            )
-        segments = [Segment(f"{value} ({text})", name, _loader(layer, int(value), grid, text)) for value, text in known.items()]
-        return assign(segments, {s.name: text for s, text in zip(segments, known.values())})
-    if len(layer.boxes) > 1:
+    if not labels and len(segments) > 1:
+        raise BoneQualityError(f"{name} is a label map with the values {_some(values)}; name its label scheme, or give a LABELS.csv.")
+    if not labels:
+        return assign(segments)
+    known = {value: structure for value, structure in labels.items() if value in values and structure}
+    if not known:
         raise BoneQualityError(
-            f"{name} is a label map with the values {_some(layer.boxes)}; name its label scheme, or give a LABELS.csv."
+            f"No label of {name} ({_some(values)}) is in the label scheme that was named; name the one that made it."
         )
-    value = next(iter(layer.boxes), 1)
-    return assign([Segment(name, "its file", _loader(layer, value, grid, name))])
+    by_value = {segment.identifier: segment for segment in segments}
+    called = [replace(by_value[value], name=f"{value} ({structure})", source=name) for value, structure in known.items()]
+    return assign(called, known)
 
 
 def _segmentation_segments(node) -> list[Segment]:
@@ -356,12 +391,13 @@ def volume_node(name: str, array: np.ndarray, grid: Grid, label_map: bool = Fals
     return node
 
 
-def segmentation_node(name: str, masks: list[Mask]):
-    """A segmentation node with one segment for every mask, named like it."""
+def segmentation_node(name: str, masks: list[Mask], node=None):
+    """A segmentation node (a new one, or the given one filled anew) with one segment for every mask, named like it."""
     import slicer
 
-    node = mrml_scene().AddNewNodeByClass("vtkMRMLSegmentationNode", name)
+    node = node or mrml_scene().AddNewNodeByClass("vtkMRMLSegmentationNode", name)
     segmentation = node.GetSegmentation()
+    segmentation.RemoveAllSegments()
     segmentation.SetSourceRepresentationName("Binary labelmap")
     for mask in masks:
         labels = slicer.vtkOrientedImageData()
@@ -406,11 +442,14 @@ def _matrix(affine: np.ndarray):
     return matrix
 
 
-def table_node(name: str, columns, rows: list[dict]):
-    """A table node with typed columns, titles, units and descriptions; numbers that were not measured are nan."""
+def table_node(name: str, columns, rows: list[dict], node=None):
+    """A table node (a new one, or the given one filled anew) with typed columns, titles, units and descriptions.
+
+    Numbers that were not measured are nan.
+    """
     import vtk
 
-    node = mrml_scene().AddNewNodeByClass("vtkMRMLTableNode", name)
+    node = node or mrml_scene().AddNewNodeByClass("vtkMRMLTableNode", name)
     table = vtk.vtkTable()
     for column in columns:
         array = vtk.vtkDoubleArray() if column.is_number else vtk.vtkStringArray()

@@ -1,0 +1,334 @@
+"""A measured case in the scene: its tables, its document, its regions and curves, its chart; and what a person moved there.
+
+Every node that is made here carries the case's id and a role. Measuring again fills the same nodes anew, so that views, colors and
+visibility stay as a person set them; nodes that are no longer needed go.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+
+import numpy as np
+
+from .document import case_rows, level_rows
+from .errors import BoneQualityError
+from .geometry import Mask
+from .headless import mrml_scene
+from .roi import COLORS, PlanarRoi, RegionRoi
+from .scene import segmentation_node, table_node
+from .tables import CASE_COLUMNS, LEVEL_COLUMNS, Column, json_text
+
+CASE_ATTRIBUTE, ROLE_ATTRIBUTE, PLACED_ATTRIBUTE = "BoneQuality.Case", "BoneQuality.Role", "BoneQuality.Placed"
+ELLIPSE_POINTS = 8
+#: Outlines are drawn with as few points as keep within this distance of them, mm.
+OUTLINE_TOLERANCE_MM = 0.15
+#: A curve counts as edited when a point moved farther than a file rounds it, mm.
+MOVED_MM = 0.01
+#: A curve whose points lie farther than this from one plane is no flat ROI any more, mm.
+FLATNESS_MM = 1.0
+#: A curve that was moved within its plane, to these limits, keeps that plane exactly.
+SAME_PLANE_DEGREES, SAME_PLANE_MM = 1.0, 0.05
+PLANE_RIM_MM = 6.0
+LINE_COLORS = dict(hu_3d="#1b7837", hu_multislice="#e08214", hu_middle="#2166ac", vbq_single_level="#1b7837")
+CUTOFF_COLORS = ("#b2182b", "#762a83", "#7f7f7f", "#01665e", "#8c510a")
+
+
+def show_case(result, beside=None) -> None:
+    """Put a measured case into the scene, or fill its nodes anew where it is there already.
+
+    result: a CaseResult. beside: the volume node in whose subject hierarchy branch the case's folder goes. Curves that a person
+    edited and that were read as edited stay as they are.
+    """
+    case_id, document = result.facts.case_id, result.document()
+    nodes = _Nodes(case_id, beside)
+    table_node("", LEVEL_COLUMNS, level_rows(document), nodes.get("levels", "vtkMRMLTableNode", f"{case_id} levels"))
+    table_node("", CASE_COLUMNS, case_rows(document), nodes.get("case", "vtkMRMLTableNode", f"{case_id} case"))
+    nodes.get("document", "vtkMRMLTextNode", f"{case_id} document").SetText(json_text(document))
+    _show_chart(nodes, document)
+    _show_regions(nodes, [roi for roi in result.rois if isinstance(roi, RegionRoi)], beside)
+    for roi in result.rois:
+        if isinstance(roi, PlanarRoi):
+            _show_curves(nodes, roi)
+    nodes.remove_others()
+
+
+def shown_document(case_id: str) -> dict | None:
+    """The document of a case that is in the scene; None where it was not measured."""
+    node = node_of(case_id, "document")
+    return json.loads(node.GetText()) if node is not None and node.GetText() else None
+
+
+def nodes_of(case_id: str) -> dict[str, object]:
+    """The nodes of a case by their role."""
+    found = {}
+    for n in range(mrml_scene().GetNumberOfNodes()):
+        node = mrml_scene().GetNthNode(n)
+        if node.GetAttribute(CASE_ATTRIBUTE) == case_id and node.GetAttribute(ROLE_ATTRIBUTE):
+            found[node.GetAttribute(ROLE_ATTRIBUTE)] = node
+    return found
+
+
+def node_of(case_id: str, role: str):
+    """One node of a case: "levels", "case" (tables), "document" (text), "regions" (segmentation), "chart", or a curve."""
+    return nodes_of(case_id).get(role)
+
+
+def set_visible(case_id: str, visible: bool) -> None:
+    """Show or hide every region and curve of a case."""
+    for node in nodes_of(case_id).values():
+        if node.IsA("vtkMRMLDisplayableNode"):
+            node.SetDisplayVisibility(visible)
+
+
+def are_visible(case_id: str) -> bool:
+    """Whether any region or curve of a case is shown."""
+    return any(node.IsA("vtkMRMLDisplayableNode") and node.GetDisplayVisibility() for node in nodes_of(case_id).values())
+
+
+def edited_rois(case_id: str) -> dict[tuple[str, str], PlanarRoi]:
+    """The ROIs whose curves a person moved or reshaped, by level and kind, as they lie now.
+
+    Raises BoneQualityError for a curve that is not flat any more.
+    """
+    groups: dict[tuple[str, str], list] = {}
+    for node in nodes_of(case_id).values():
+        if node.GetAttribute(PLACED_ATTRIBUTE):
+            placed = json.loads(node.GetAttribute(PLACED_ATTRIBUTE))
+            groups.setdefault((placed["level"], placed["kind"]), []).append((node, placed))
+    return {key: _edited_roi(curves) for key, curves in groups.items() if any(_is_moved(*curve) for curve in curves)}
+
+
+class _Nodes:
+    """The nodes of one case, by role: those that are there are taken again, others are made; the rest can go."""
+
+    def __init__(self, case_id: str, beside):
+        self.case_id, self.beside, self.known, self.used = case_id, beside, nodes_of(case_id), set()
+
+    def get(self, role: str, node_class: str, name: str):
+        self.used.add(role)
+        node = self.known.get(role)
+        if node is None:
+            node = mrml_scene().AddNewNodeByClass(node_class, name)
+            node.SetAttribute(CASE_ATTRIBUTE, self.case_id)
+            node.SetAttribute(ROLE_ATTRIBUTE, role)
+            if node.IsA("vtkMRMLDisplayableNode"):
+                node.CreateDefaultDisplayNodes()
+            self._put_into_folder(node)
+        return node
+
+    def has(self, role: str) -> bool:
+        return role in self.known
+
+    def remove_others(self) -> None:
+        for role, node in self.known.items():
+            if role not in self.used:
+                mrml_scene().RemoveNode(node)
+
+    def _put_into_folder(self, node) -> None:
+        import slicer
+
+        hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(mrml_scene())
+        if hierarchy is not None:
+            hierarchy.CreateItem(self._folder(hierarchy), node)
+
+    def _folder(self, hierarchy) -> int:
+        import vtk
+
+        every = vtk.vtkIdList()
+        hierarchy.GetItemChildren(hierarchy.GetSceneItemID(), every, True)
+        for n in range(every.GetNumberOfIds()):
+            if hierarchy.GetItemAttribute(every.GetId(n), CASE_ATTRIBUTE) == self.case_id:
+                return every.GetId(n)
+        volume = hierarchy.GetItemByDataNode(self.beside) if self.beside is not None else hierarchy.GetInvalidItemID()
+        parent = hierarchy.GetItemParent(volume) if volume != hierarchy.GetInvalidItemID() else hierarchy.GetSceneItemID()
+        folder = hierarchy.CreateFolderItem(parent, f"Bone quality {self.case_id}")
+        hierarchy.SetItemAttribute(folder, CASE_ATTRIBUTE, self.case_id)
+        return folder
+
+
+# Regions and curves
+
+
+def _show_regions(nodes: _Nodes, rois: list[RegionRoi], volume) -> None:
+    if not rois:
+        return
+    masks = [Mask(f"{roi.level} {roi.kind}", roi.weights >= 0.5, roi.grid) for roi in rois]
+    is_new = not nodes.has("regions")
+    node = segmentation_node("", [mask for mask in masks if mask.array.any()], nodes.get("regions", "vtkMRMLSegmentationNode", "regions"))
+    for roi in rois:
+        segment = node.GetSegmentation().GetSegment(f"{roi.level}_{roi.kind}")
+        if segment is not None:
+            segment.SetColor(*_color(roi.kind))
+    if volume is not None:
+        node.SetReferenceImageGeometryParameterFromVolumeNode(volume)
+    node.CreateClosedSurfaceRepresentation()
+    if is_new and node.GetDisplayNode() is not None:
+        node.GetDisplayNode().SetOpacity2DFill(0.25)
+        node.GetDisplayNode().SetOpacity3D(0.5)
+
+
+def _show_curves(nodes: _Nodes, roi: PlanarRoi) -> None:
+    """The ROI's outlines as closed curves, and its slice plane as a frame around it."""
+    if roi.semi_axes:
+        outlines = roi.curves(ELLIPSE_POINTS)
+    else:
+        outlines = [roi.center + simplified(outline) @ np.stack([roi.u, roi.v]) for outline in roi.outlines]
+    for n, points in enumerate(outlines):
+        role = f"{roi.level} {roi.kind}" + (f" {n + 1}" if n else "")
+        if roi.edited and nodes.has(role):
+            nodes.get(role, "", "")
+            continue
+        node = _curve(nodes, role, points, roi.kind, is_spline=roi.semi_axes is not None)
+        placed = dict(level=roi.level, kind=roi.kind, center=roi.center, u=roi.u, v=roi.v, thickness=roi.thickness)
+        placed["points"] = [] if roi.edited else points
+        node.SetAttribute(PLACED_ATTRIBUTE, json.dumps({k: v.tolist() if isinstance(v, np.ndarray) else v for k, v in placed.items()}))
+    across = np.concatenate(outlines) - roi.center
+    right, up = (float(np.abs(across @ axis).max()) + PLANE_RIM_MM for axis in (roi.u, roi.v))
+    frame = np.array([[-1, -1], [0, -1], [1, -1], [1, 0], [1, 1], [0, 1], [-1, 1], [-1, 0]]) * [right, up]
+    plane = _curve(nodes, f"{roi.level} {roi.kind} slice", roi.center + frame @ np.stack([roi.u, roi.v]), roi.kind, is_spline=False)
+    plane.SetLocked(True)
+
+
+def _curve(nodes: _Nodes, role: str, points: np.ndarray, kind: str, is_spline: bool):
+    is_new = not nodes.has(role)
+    node = nodes.get(role, "vtkMRMLMarkupsClosedCurveNode", role)
+    node.RemoveAllControlPoints()
+    node.SetCurveTypeToCardinalSpline() if is_spline else node.SetCurveTypeToLinear()
+    for point in points:
+        node.AddControlPointWorld(*(float(x) for x in point))
+    display = node.GetDisplayNode()
+    if is_new and display is not None:
+        display.SetColor(*_color(kind))
+        display.SetSelectedColor(*_color(kind))
+        display.SetPointLabelsVisibility(False)
+        display.SetPropertiesLabelVisibility(False)
+        display.SetUseGlyphScale(False)
+        display.SetGlyphSize(1.5)
+        display.SetCurveLineSizeMode(display.UseLineThickness)
+        display.SetLineThickness(0.3)
+        if role.endswith(" slice"):
+            display.SetVisibility2D(False)
+            display.SetGlyphSize(0.1)
+            display.SetOpacity(0.4)
+    return node
+
+
+def _color(kind: str) -> tuple[float, float, float]:
+    return _rgb(COLORS[kind])
+
+
+def _rgb(code: str) -> tuple[float, float, float]:
+    return tuple(int(code[n : n + 2], 16) / 255 for n in (1, 3, 5))
+
+
+def simplified(outline: np.ndarray) -> np.ndarray:
+    """A closed polygon, shape (n, 2), with as few of its points as keep within 0.15 mm of it (Douglas and Peucker 1973)."""
+    closed = np.concatenate([outline, outline[:1]])
+    far = int(np.argmax(np.linalg.norm(outline - outline[0], axis=1)))
+    keep = {0, far}
+    spans = [(0, far), (far, len(outline))]
+    while spans:
+        first, last = spans.pop()
+        between = closed[first + 1 : last] - closed[first]
+        chord = closed[last] - closed[first]
+        length = np.linalg.norm(chord)
+        if not len(between) or not length:
+            continue
+        distance = np.abs(between[:, 0] * chord[1] - between[:, 1] * chord[0]) / length
+        if distance.max() > OUTLINE_TOLERANCE_MM:
+            middle = first + 1 + int(distance.argmax())
+            keep.add(middle)
+            spans += [(first, middle), (middle, last)]
+    return outline[sorted(keep)]
+
+
+# What a person edited
+
+
+def _points(node) -> np.ndarray:
+    return np.array([node.GetNthControlPointPositionWorld(n) for n in range(node.GetNumberOfControlPoints())]).reshape(-1, 3)
+
+
+def _is_moved(node, placed: dict) -> bool:
+    points, before = _points(node), np.array(placed["points"]).reshape(-1, 3)
+    return len(points) != len(before) or bool(np.abs(points - before).max() > MOVED_MM)
+
+
+def _edited_roi(curves: list) -> PlanarRoi:
+    from vtk.util.numpy_support import vtk_to_numpy
+
+    placed = curves[0][1]
+    name = f"{placed['level']} {placed['kind']}"
+    if any(node.GetNumberOfControlPoints() < 3 for node, _ in curves):
+        raise BoneQualityError(f"The ROI {name} has fewer than 3 points left; add points to its curve, or measure the case anew.")
+    drawn = [vtk_to_numpy(node.GetCurvePointsWorld().GetData()).astype(float)[:-1] for node, _ in curves]
+    center, u, v = _plane_of(np.concatenate(drawn), *(np.array(placed[key]) for key in ("center", "u", "v")), name)
+    outlines = tuple((points - center) @ np.stack([u, v], axis=1) for points in drawn)
+    return PlanarRoi(placed["level"], placed["kind"], center, u, v, outlines=outlines, thickness=placed["thickness"], edited=True)
+
+
+def _plane_of(points: np.ndarray, center: np.ndarray, u: np.ndarray, v: np.ndarray, name: str):
+    """The plane in which a curve lies now: a point and two axes; the plane in which it was placed, where it lies there still."""
+    middle = points.mean(axis=0)
+    normal = np.linalg.svd(points - middle, full_matrices=False)[2][2]
+    if np.abs((points - middle) @ normal).max() > FLATNESS_MM:
+        raise BoneQualityError(f"The ROI {name} is not flat any more; move its points within one slice, or measure the case anew.")
+    before = np.cross(u, v)
+    normal *= np.sign(normal @ before) or 1.0
+    if normal @ before < np.cos(np.radians(SAME_PLANE_DEGREES)):
+        across = u - (u @ normal) * normal
+        u = across / np.linalg.norm(across)
+        return middle, u, np.cross(normal, u)
+    off = (middle - center) @ before
+    return middle - (off if abs(off) < SAME_PLANE_MM else 0.0) * before, u, v
+
+
+# The chart
+
+
+def _show_chart(nodes: _Nodes, document: dict) -> None:
+    """HU by level with the published cut-offs as lines; without a CT, single-level VBQ."""
+    has_ct = any(row.get("hu_3d") is not None for row in document["levels"])
+    measures = ("hu_3d", "hu_multislice", "hu_middle") if has_ct else ("vbq_single_level",)
+    columns = [Column("position", "Position", decimals=0), *(c for c in LEVEL_COLUMNS if c.name in ("level", *measures))]
+    rows = [dict(row, position=n) for n, row in enumerate(document["levels"], 1) if any(row.get(m) is not None for m in measures)]
+    lines = []
+    for n, cutoff in enumerate(document["cutoffs"]):
+        if cutoff["measure"].startswith("hu" if has_ct else "vbq"):
+            title = f"{cutoff['comparison']} {cutoff['cutoff']:g} {cutoff['purpose']}, {cutoff['source']}"
+            lines.append(Column(f"cutoff_{n}", title, decimals=3))
+            for row in rows:
+                row[f"cutoff_{n}"] = cutoff["cutoff"]
+    table = table_node("", [*columns, *lines], rows, nodes.get("chart table", "vtkMRMLTableNode", f"{document['case_id']} chart table"))
+    chart = nodes.get("chart", "vtkMRMLPlotChartNode", f"{document['case_id']} chart")
+    chart.RemoveAllPlotSeriesNodeIDs()
+    for column in [c for c in columns if c.name in measures] + lines:
+        role = f"series {column.name}"
+        is_new = not nodes.has(role)
+        series = nodes.get(role, "vtkMRMLPlotSeriesNode", column.title)
+        _show_series(series, table, column, is_cutoff=column in lines)
+        if is_new:
+            series.SetColor(*_rgb(LINE_COLORS.get(column.name, CUTOFF_COLORS[len(nodes.used) % len(CUTOFF_COLORS)])))
+        chart.AddAndObservePlotSeriesNodeID(series.GetID())
+    chart.SetTitle(f"{document['case_id']}: {'HU' if has_ct else 'VBQ'} by level")
+    chart.SetXAxisTitle("  ".join(f"{row['position']} = {row['level']}" for row in rows))
+    chart.SetYAxisTitle("HU" if has_ct else "VBQ")
+
+
+def _show_series(series, table, column: Column, is_cutoff: bool) -> None:
+    series.SetName(column.title)
+    series.SetAndObserveTableNodeID(table.GetID())
+    series.SetPlotType(series.PlotTypeScatter)
+    series.SetXColumnName("position")
+    series.SetYColumnName(column.name)
+    series.SetLabelColumnName("level")
+    series.SetLineStyle(series.LineStyleDash if is_cutoff else series.LineStyleSolid)
+    series.SetMarkerStyle(series.MarkerStyleNone if is_cutoff else series.MarkerStyleCircle)
+
+
+def case_ids() -> Iterable[str]:
+    """The cases that are in the scene."""
+    scene = mrml_scene()
+    nodes = (scene.GetNthNode(n) for n in range(scene.GetNumberOfNodes()))
+    return sorted({node.GetAttribute(CASE_ATTRIBUTE) for node in nodes if node.GetAttribute(ROLE_ATTRIBUTE) == "document"})

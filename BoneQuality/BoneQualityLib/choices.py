@@ -1,0 +1,198 @@
+"""What a person picks before measuring: images, segmentations, and which segment shows which structure; and what is missing still.
+
+The first choice is made here, so that nothing is picked by hand that the scene says already.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field, fields
+
+from .anatomy import Segment, Structure, assign, check_unique
+from .case import check_modality
+from .errors import BoneQualityError
+from .flags import t1_flags
+from .parameters import LEVELS, CaseFacts
+from .scene import Segmentation, image_of, named_segments, reference_volume, same_lattice, scheme_of
+
+ALWAYS_SHOWN = ("L1", "L2", "L3", "L4", "L5")
+AROUND = ("thecal sac", "CSF L2", "CSF L3", "CSF L4", "spinal cord")
+#: What a structure is called where it is chosen, by its kind.
+_CALLED = dict(
+    vertebra="{level}", disc="disc {level}", csf="CSF {level}", sac="thecal sac", cord="spinal cord", bodies="vertebral bodies",
+    exclude="exclude {level}",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a segmentation holds.
+
+    segments: the name of every segment, by identifier. shows: the identifier of the segment that shows a structure, by the
+    structure's name. faults: what is ambiguous, a sentence each.
+    """
+
+    segments: dict[str, str] = field(default_factory=dict)
+    shows: dict[str, str] = field(default_factory=dict)
+    faults: tuple[str, ...] = ()
+
+    @property
+    def levels(self) -> list[str]:
+        return [level for level in LEVELS if level in self.shows]
+
+
+def called(structure: Structure) -> str:
+    """The name by which a structure is chosen, the same for every segment that shows it."""
+    pattern = _CALLED.get(structure.kind, f"{structure.side} {structure.kind.replace('_', ' ')}")
+    return " ".join(pattern.format(level=structure.level).split())
+
+
+def find_structures(node, chosen: dict[str, str], scheme: str = "") -> Found:
+    """What the segments of a segmentation or label map node show, by a person's choice, terminology, name or label scheme.
+
+    chosen: structure by segment identifier, "" for none. Segments whose structure is ambiguous show none until one is chosen.
+    """
+    if node is None:
+        return Found()
+    try:
+        segments = named_segments(node)
+    except BoneQualityError as fault:
+        return Found(faults=(str(fault),))
+    labels = segmentation_input(node, chosen, scheme, segments).labels
+    shows, faults, known = {}, [], []
+    for segment in segments:
+        try:
+            known += _assigned(segment, labels)
+        except BoneQualityError as fault:
+            faults.append(str(fault))
+    for segment in known:
+        shows.setdefault(called(segment.structure), segment.identifier)
+    try:
+        check_unique(known)
+    except BoneQualityError as fault:
+        faults.append(str(fault))
+    return Found({s.identifier: s.name for s in segments}, shows, tuple(faults))
+
+
+def _assigned(segment: Segment, labels: dict[str, str]) -> list[Segment]:
+    return assign([segment], {key: value for key, value in labels.items() if key == segment.identifier})
+
+
+def choose(node, chosen: dict[str, str], scheme: str, structure: str, identifier: str) -> dict[str, str]:
+    """The choices after a person picks the segment that shows a structure ("" for none)."""
+    segments = {segment.identifier: segment for segment in named_segments(node)}
+    labels = scheme_of(node, scheme)
+    chosen = {key: value for key, value in chosen.items() if key != identifier and value != structure}
+    for other, segment in segments.items():
+        if other != identifier and structure in _shown_by(segment, labels | chosen):
+            chosen[other] = ""
+    if identifier and structure not in _shown_by(segments[identifier], labels | chosen):
+        chosen[identifier] = structure
+    return chosen
+
+
+def _shown_by(segment: Segment, labels: dict[str, str]) -> list[str]:
+    try:
+        return [called(each.structure) for each in _assigned(segment, labels)]
+    except BoneQualityError:
+        return []
+
+
+def segmentation_input(node, chosen: dict[str, str], scheme: str = "", segments: Iterable[Segment] | None = None) -> Segmentation:
+    """The node with its labels as measure_case takes it; choices for segments that are gone are left out."""
+    there = {segment.identifier for segment in (segments if segments is not None else named_segments(node))}
+    labels = scheme_of(node, scheme) | {key: value for key, value in chosen.items() if key in there}
+    return Segmentation(node, labels)
+
+
+def first_volumes(volumes: Iterable) -> tuple[object, object]:
+    """The only CT and the only T1 MRI among volume nodes; None for what is not there or not the only one."""
+    cts, mrs = [], []
+    for node in volumes:
+        try:
+            image = image_of(node)
+        except BoneQualityError:
+            continue
+        if _is(image, "CT"):
+            cts.append(node)
+        elif _is(image, "T1 MRI") and not any(flag.code == "not-t1" for flag in t1_flags(image)):
+            mrs.append(node)
+    named = [node for node in mrs if "t1" in node.GetName().lower()]
+    return _only(cts), _only(mrs) or _only(named)
+
+
+def _is(image, modality: str) -> bool:
+    try:
+        check_modality(image, modality)
+    except BoneQualityError:
+        return False
+    return True
+
+
+def _only(nodes: list):
+    return nodes[0] if len(nodes) == 1 else None
+
+
+def first_segmentation(volume, segmentations: Iterable, others: Iterable = ()):
+    """The only segmentation with vertebrae that was drawn on a volume, or that may have been; None where that is not clear.
+
+    others: further volumes of the case; what was drawn on them is not meant for this one.
+    """
+    if volume is None:
+        return None
+    fitting = [node for node in segmentations if find_structures(node, {}).levels]
+    for belongs in (lambda node, image: reference_volume(node) is image, same_lattice):
+        mine = [node for node in fitting if belongs(node, volume)]
+        if mine:
+            return _only(mine)
+        fitting = [node for node in fitting if not any(belongs(node, other) for other in others)]
+    return _only(fitting)
+
+
+def facts_of(texts: dict[str, object]) -> CaseFacts:
+    """The facts of a case from what a person typed; "" is unknown. Raises BoneQualityError for what cannot be understood."""
+    values = {}
+    for item in fields(CaseFacts):
+        value = texts.get(item.name)
+        if value in (None, ""):
+            continue
+        if item.type.startswith("float"):
+            try:
+                value = float(str(value).strip().replace(",", "."))
+            except ValueError:
+                raise BoneQualityError(f"{value!r} is no number; correct the {item.name.replace('_', ' ')}.") from None
+        values[item.name] = tuple(value) if item.type.startswith("tuple") else value
+    return CaseFacts(**{"case_id": "", **values})
+
+
+def what_is_missing(texts: dict[str, object], roles: dict[str, tuple]) -> str:
+    """What has to be given before a case can be measured, as one sentence; "" where nothing is missing.
+
+    texts: see `facts_of`. roles: by the image's name ("CT", "T1 MRI"), its volume node, segmentation node, and what was found.
+    """
+    if not str(texts.get("case_id") or "").strip():
+        return "Give the case an id: it names the files, so no patient's name."
+    if all(volume is None and segmentation is None for volume, segmentation, _ in roles.values()):
+        return f"Choose a volume: {' or '.join(roles)}."
+    for name, (volume, segmentation, found) in roles.items():
+        if volume is None and segmentation is None:
+            continue
+        if volume is None:
+            return f"Choose the {name} volume on which {segmentation.GetName()} was drawn."
+        if segmentation is None:
+            return f"Choose the segmentation of the {name}, {volume.GetName()}."
+        if found.faults:
+            return found.faults[0]
+        if not found.levels:
+            return f"Choose in the table Levels which segments of {segmentation.GetName()} show which vertebrae."
+    try:
+        facts_of(texts)
+    except BoneQualityError as fault:
+        return str(fault)
+    return ""
+
+
+def structure_rows(*found: Found) -> list[str]:
+    """The rows of the table in which segments are chosen: vertebrae from top to bottom, then what lies around them."""
+    shown = {name for each in found for name in each.shows}
+    return [level for level in LEVELS if level in ALWAYS_SHOWN or level in shown] + list(AROUND)
