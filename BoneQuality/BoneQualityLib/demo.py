@@ -31,24 +31,29 @@ def demo_spine() -> phantom.PhantomSpine:
     )
 
 
-def make_files(folder: Path, progress=lambda share, text: None) -> phantom.PhantomSpine:
-    """Write the demo's CT, T1 MRI and their segmentations to ``folder``; returns the spine they show."""
+def make_nodes(progress=lambda share, text: None) -> tuple[phantom.PhantomSpine, dict]:
+    """The demo's images and segmentations as nodes, named as measure_case takes them; and the spine they show."""
     spine = demo_spine()
     progress(0.05, "rendering the CT")
     grid = phantom.grid_for(spine, CT_SPACING_MM)
     ct = phantom.render_ct(spine, grid, CT_NOISE_HU, seed=1)
-    progress(0.4, "rendering the T1 MRI")
+    progress(0.5, "rendering the T1 MRI")
     sagittal = phantom.grid_for(spine, T1_SPACING_MM, orientation="sagittal")
     t1 = phantom.render_t1(spine, sagittal, T1_NOISE, seed=2)
     sac = Mask("thecal sac", phantom.sac_mask(spine, sagittal), sagittal).cropped()
-    nodes = (
-        volume_node("demo CT", ct, grid),
-        segmentation_node("demo CT bodies", _bodies(spine, grid)),
-        volume_node("demo T1", t1, sagittal),
-        segmentation_node("demo T1 bodies", [*_bodies(spine, sagittal), sac]),
+    return spine, dict(
+        ct=volume_node("demo CT", ct, grid),
+        ct_segmentation=segmentation_node("demo CT bodies", _bodies(spine, grid)),
+        t1=volume_node("demo T1", t1, sagittal),
+        t1_segmentation=segmentation_node("demo T1 bodies", [*_bodies(spine, sagittal), sac]),
     )
+
+
+def make_files(folder: Path, progress=lambda share, text: None) -> phantom.PhantomSpine:
+    """Write the demo's CT, T1 MRI and their segmentations to ``folder``; returns the spine they show."""
+    spine, nodes = make_nodes(progress)
     progress(0.7, "writing the images")
-    for node, name in zip(nodes, FILES):
+    for node, name in zip(nodes.values(), FILES):
         write_node(node, folder / name)
         node.GetScene().RemoveNode(node)
     return spine
