@@ -1,11 +1,27 @@
+import html
+import importlib.util
+import sys
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, fields
+from typing import Annotated
+
+import qt
 import slicer
+import vtk
+from slicer import vtkMRMLLabelMapVolumeNode, vtkMRMLScalarVolumeNode, vtkMRMLSegmentationNode
 from slicer.i18n import tr as _
 from slicer.i18n import translate
+from slicer.parameterNodeWrapper import Choice, Default, WithinRange, parameterNodeWrapper
 from slicer.ScriptedLoadableModule import (
     ScriptedLoadableModule,
     ScriptedLoadableModuleLogic,
     ScriptedLoadableModuleTest,
+    ScriptedLoadableModuleWidget,
 )
+from slicer.util import VTKObservationMixin
+
+import BoneQualityLib as lib
+from BoneQualityLib.parameters import LEVELS, CaseFacts, Parameters
 
 
 class BoneQuality(ScriptedLoadableModule):
@@ -22,11 +38,524 @@ class BoneQuality(ScriptedLoadableModule):
             "Research use; not a medical device."
         )
         parent.acknowledgementText = _("The methods are those of Chang 2025, Schreiber 2011, Pickhardt 2013 and Ehresman 2019.")
-        parent.hidden = True  # measured from the Python console and the command line: there is no panel
+
+
+# What the panel holds, in the scene
+
+
+def camelCase(name):
+    """The parameter's name for a field of the library's dataclasses: cancellousMarginMm for cancellous_margin_mm."""
+    first, *others = name.split("_")
+    return first + "".join(other.capitalize() for other in others)
+
+
+def setting(name, dataclass=Parameters):
+    """The type of a parameter with the limits, choices and default of the library's field; choices that may stay open begin with ""."""
+    field = next(field for field in fields(dataclass) if field.name == name)
+    about = field.metadata
+    if about["choices"]:
+        choices = list(about["choices"]) if field.default is not None else ["", *about["choices"]]
+        return Annotated[str, Choice(choices), Default(field.default or "")]
+    if isinstance(field.default, bool):
+        return Annotated[bool, Default(field.default)]
+    return Annotated[float, WithinRange(about["low"], about["high"]), Default(field.default)]
+
+
+def labelScheme():
+    from BoneQualityLib.anatomy import SCHEMES
+
+    return Annotated[str, Choice(["", *SCHEMES]), Default("")]
+
+
+@parameterNodeWrapper
+class BoneQualityParameterNode:
+    """A case as the panel holds it.
+
+    Facts that a person types are texts, "" where not given. ...Segments: the structure that a segment shows, by the segment's id,
+    where a person chose it. levelStates: "fractured", "cemented" or "excluded" by level.
+    """
+
+    caseId: str
+    age: str
+    sex: setting("sex", CaseFacts)
+    bmi: str
+    tScore: str
+    hyperlipidemia: setting("hyperlipidemia", CaseFacts)
+    contrast: setting("contrast", CaseFacts)
+    reader: str
+    ct: vtkMRMLScalarVolumeNode | None
+    ctSegmentation: vtkMRMLSegmentationNode | vtkMRMLLabelMapVolumeNode | None
+    ctLabelScheme: labelScheme()
+    ctSegments: dict[str, str]
+    t1: vtkMRMLScalarVolumeNode | None
+    t1Segmentation: vtkMRMLSegmentationNode | vtkMRMLLabelMapVolumeNode | None
+    t1LabelScheme: labelScheme()
+    t1Segments: dict[str, str]
+    levelStates: dict[str, str]
+    csfBlocked: list[str]
+    mask: setting("mask")
+    cancellousMarginMm: setting("cancellous_margin_mm")
+    slicePlane: setting("slice_plane")
+    avoidBasivertebral: setting("avoid_basivertebral")
+    vbqMarginMm: setting("vbq_margin_mm")
+    vbqSlice: setting("vbq_slice")
+    strict: setting("strict")
+
+
+@dataclass(frozen=True)
+class Role:
+    """An image of the case: its name in parameters and as measure_case takes it, and its title."""
+
+    name: str
+    title: str
+
+    def of(self, parameters, what=""):
+        """A parameter of this image: "" the volume, "Segmentation", "LabelScheme", "Segments"."""
+        return getattr(parameters, camelCase(self.name) + what)
+
+
+ROLES = (Role("ct", "CT"), Role("t1", "T1 MRI"))
+STATES = ("used", "fractured", "cemented", "excluded")
+
+
+class Canceled(Exception):
+    """A person pressed Cancel."""
+
+
+class BoneQualityWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
+    """The panel: it collects a case's inputs in the scene, has it measured, and shows what came out."""
+
+    def __init__(self, parent=None):
+        ScriptedLoadableModuleWidget.__init__(self, parent)
+        VTKObservationMixin.__init__(self)
+        self.logic = None
+        self._parameterNode = None
+        self._guiTag = None
+        self._found = {}
+        self._tableSignature = None
+        self._viewsBefore = None
+        self._updating = False
+
+    # Life of the panel
+
+    def setup(self):
+        ScriptedLoadableModuleWidget.setup(self)
+        panel = slicer.util.loadUI(self.resourcePath("UI/BoneQuality.ui"))
+        self.layout.addWidget(panel)
+        self.ui = slicer.util.childWidgetVariables(panel)
+        self.logic = BoneQualityLogic()
+        self.ui.caseSelector.addAttribute("vtkMRMLScriptedModuleNode", "ModuleName", self.logic.moduleName)
+        self.ui.caseSelector.setNodeTypeLabel(_("case"), "vtkMRMLScriptedModuleNode")
+        self.ui.caseSelector.baseName = _("case")
+        panel.setMRMLScene(slicer.mrmlScene)
+        self._explain()
+        self._edits = qt.QTimer()
+        self._edits.setSingleShot(True)
+        self._edits.setInterval(200)
+        self._connect()
+        self.initializeParameterNode()
+
+    def _connect(self):
+        scene = slicer.mrmlScene
+        self.addObserver(scene, scene.StartCloseEvent, self.onSceneStartClose)
+        self.addObserver(scene, scene.EndCloseEvent, self.onSceneEndClose)
+        self.addObserver(scene, scene.EndImportEvent, self.onSceneEndImport)
+        self.addObserver(scene, scene.EndUndoEvent, self.update)
+        self.addObserver(scene, scene.NodeAddedEvent, self.onNodeAdded)
+        self._edits.connect("timeout()", self.updateEdited)
+        ui = self.ui
+        ui.caseSelector.connect("currentNodeChanged(vtkMRMLNode*)", self.onCaseSelected)
+        ui.loadDemoButton.connect("clicked(bool)", self.onLoadDemo)
+        ui.resetButton.connect("clicked(bool)", self.onReset)
+        ui.measureButton.connect("clicked(bool)", self.onMeasure)
+        ui.updateButton.connect("clicked(bool)", self.onUpdateFromEdited)
+        ui.levelTable.connect("clicked(QModelIndex)", self.onLevelClicked)
+        ui.summaryTable.connect("clicked(QModelIndex)", self.onSummaryClicked)
+        ui.backButton.connect("clicked(bool)", self.onViewsBack)
+        ui.showRoisButton.connect("clicked(bool)", self.onShowRois)
+        ui.chartButton.connect("clicked(bool)", self.onShowChart)
+        ui.copyButton.connect("clicked(bool)", self.onCopy)
+        ui.exportFolderEdit.connect("currentPathChanged(QString)", self.updateExport)
+        ui.exportButton.connect("clicked(bool)", self.onExport)
+
+    def _explain(self):
+        """Tooltips from the library's one description of every fact and parameter."""
+        for field in (*fields(CaseFacts), *fields(Parameters)):
+            for widget in vars(self.ui).values():
+                if widget.property("SlicerParameterName") == camelCase(field.name) and field.metadata:
+                    unit = field.metadata["unit"]
+                    widget.toolTip = field.metadata["help"] + (f" ({unit})" if unit else "")
+
+    def cleanup(self):
+        self._edits.stop()
+        self.setParameterNode(None)
+        self.removeObservers()
+
+    def enter(self):
+        self.initializeParameterNode()
+
+    def exit(self):
+        self.setParameterNode(None)
+
+    def onReload(self):
+        """Developer mode: the library's files are read again with the module."""
+        for name in [name for name in sys.modules if name.split(".")[0] == "BoneQualityLib"]:
+            del sys.modules[name]
+        ScriptedLoadableModuleWidget.onReload(self)
+
+    def onSceneStartClose(self, caller=None, event=None):
+        self.setParameterNode(None)
+
+    def onSceneEndClose(self, caller=None, event=None):
+        if self.parent.isEntered:
+            self.initializeParameterNode()
+
+    def onSceneEndImport(self, caller=None, event=None):
+        """Cases that came with a scene take the place of the empty one that the panel began with."""
+        if not self.parent.isEntered:
+            return
+        for node in self.logic.getAllParameterNodes():
+            if len(self.logic.getAllParameterNodes()) > 1 and isEmpty(BoneQualityParameterNode(node)):
+                if self._parameterNode and self._parameterNode.parameterNode is node:
+                    self.setParameterNode(None)
+                slicer.mrmlScene.RemoveNode(node)
+        self.initializeParameterNode()
+        self.update()
+
+    @vtk.calldata_type(vtk.VTK_OBJECT)
+    def onNodeAdded(self, caller, event, node):
+        if self._parameterNode and isinstance(node, (vtkMRMLScalarVolumeNode, vtkMRMLSegmentationNode)):
+            qt.QTimer.singleShot(0, self.chooseFirst)
+
+    # The case and its inputs
+
+    def initializeParameterNode(self):
+        """Hold on to the case that was shown, else to the first one, else to a new one."""
+        node = self.ui.caseSelector.currentNode() or self.logic.getParameterNode().parameterNode
+        self.ui.caseSelector.setCurrentNode(node)
+        self.onCaseSelected(node)
+
+    def onCaseSelected(self, node):
+        if node is None:
+            self.setParameterNode(None)
+        elif self._parameterNode is None or self._parameterNode.parameterNode is not node:
+            self.setParameterNode(BoneQualityParameterNode(node))
+
+    def setParameterNode(self, parameterNode):
+        if self._parameterNode:
+            self._parameterNode.disconnectGui(self._guiTag)
+            self.removeObserver(self._parameterNode, vtk.vtkCommand.ModifiedEvent, self.update)
+        self._parameterNode = parameterNode
+        if parameterNode:
+            if not parameterNode.caseId:
+                parameterNode.caseId = self.logic.unusedCaseId()
+            self._guiTag = parameterNode.connectGui(self.ui)
+            self.addObserver(parameterNode, vtk.vtkCommand.ModifiedEvent, self.update)
+            self.chooseFirst()
+            self.update()
+
+    def chooseFirst(self):
+        """The first choice of images and segmentations, where nothing was chosen yet."""
+        if self._parameterNode and not hasInputs(self._parameterNode):
+            self.logic.chooseFirst(self._parameterNode)
+
+    def onReset(self, checked=False):
+        for field in fields(Parameters):
+            setattr(self._parameterNode, camelCase(field.name), field.default)
+
+    def onLoadDemo(self, checked=False):
+        if hasInputs(self._parameterNode):
+            self.ui.caseSelector.setCurrentNode(self.logic.createCase())
+        with self.progress(_("Making the demo case")) as progress:
+            self.logic.loadDemo(self._parameterNode, progress)
+
+    def update(self, caller=None, event=None):
+        """Everything that follows from the case's inputs and from what was measured."""
+        if self._parameterNode is None or self._updating:
+            return
+        self._updating = True
+        try:
+            self._updateInputs()
+            self.showResults()
+        finally:
+            self._updating = False
+
+    def _updateInputs(self):
+        parameters = self._parameterNode
+        parameters.parameterNode.SetName(parameters.caseId or _("case"))
+        self._found = {role.name: self.logic.find(parameters, role) for role in ROLES}
+        for role in ROLES:
+            segmentation = role.of(parameters, "Segmentation")
+            isLabelMap = segmentation is not None and segmentation.IsA("vtkMRMLLabelMapVolumeNode")
+            for widget in ("SchemeLabel", "SchemeBox"):
+                getattr(self.ui, role.name + widget).visible = isLabelMap
+            if segmentation is not None and not isLabelMap:
+                self._observeSegments(segmentation.GetSegmentation())
+        self._updateChoiceTable()
+        missing = self.logic.whatIsMissing(parameters, self._found)
+        self.ui.measureButton.enabled = not missing
+        self.ui.measureButton.toolTip = missing or _("Measure the case")
+        self.ui.foundLabel.text = "\n".join(fault for found in self._found.values() for fault in found.faults)
+        self.ui.foundLabel.visible = bool(self.ui.foundLabel.text)
+
+    def _observeSegments(self, segmentation):
+        events = slicer.vtkSegmentation
+        for event in (events.SegmentAdded, events.SegmentRemoved, events.SegmentModified):
+            if not self.hasObserver(segmentation, event, self.update):
+                self.addObserver(segmentation, event, self.update)
+
+    # The table of levels and structures
+
+    def _updateChoiceTable(self):
+        table, parameters = self.ui.choiceTable, self._parameterNode
+        rows = lib.choices.structure_rows(*self._found.values())
+        states = dict(parameters.levelStates)
+        signature = (rows, [found.segments for found in self._found.values()])
+        if signature != self._tableSignature:
+            self._buildChoiceTable(rows)
+            self._tableSignature = signature
+        for row, structure in enumerate(rows):
+            for column, role in enumerate(ROLES, 1):
+                box = table.cellWidget(row, column)
+                box.currentIndex = box.findData(self._found[role.name].shows.get(structure, ""))
+            if table.cellWidget(row, 3) is not None:
+                table.cellWidget(row, 3).currentIndex = STATES.index(states.get(structure, "used"))
+                table.cellWidget(row, 4).checked = structure in parameters.csfBlocked
+        for column, role in enumerate(ROLES, 1):
+            table.setColumnHidden(column, role.of(parameters, "Segmentation") is None)
+        table.setColumnHidden(4, parameters.t1Segmentation is None)
+
+    def _buildChoiceTable(self, rows):
+        table = self.ui.choiceTable
+        table.clear()
+        table.setColumnCount(5)
+        table.setRowCount(len(rows))
+        table.setHorizontalHeaderLabels([_("Level"), _("CT segment"), _("T1 segment"), _("Use"), _("CSF blocked")])
+        table.verticalHeader().visible = False
+        for row, structure in enumerate(rows):
+            table.setItem(row, 0, qt.QTableWidgetItem(structure))
+            for column, role in enumerate(ROLES, 1):
+                table.setCellWidget(row, column, self._segmentBox(role, structure))
+            if structure not in LEVELS:
+                continue
+            states = qt.QComboBox()
+            for state, title in zip(STATES, (_("used"), _("fractured"), _("cemented"), _("excluded"))):
+                states.addItem(title, state)
+            states.connect("activated(int)", lambda index, level=structure: self.onStateChosen(level, STATES[index]))
+            table.setCellWidget(row, 3, states)
+            blocked = qt.QCheckBox()
+            blocked.toolTip = next(field for field in fields(CaseFacts) if field.name == "csf_blocked").metadata["help"]
+            blocked.connect("clicked(bool)", lambda checked, level=structure: self.onCsfBlocked(level, checked))
+            table.setCellWidget(row, 4, blocked)
+        table.resizeColumnsToContents()
+        height = table.horizontalHeader().height + sum(table.rowHeight(row) for row in range(len(rows))) + 4
+        table.setFixedHeight(height)
+
+    def _segmentBox(self, role, structure):
+        box = qt.QComboBox()
+        box.addItem("-", "")
+        for identifier, name in self._found[role.name].segments.items():
+            box.addItem(name, identifier)
+        box.connect("activated(int)", lambda index: self.onSegmentChosen(role, structure, box.itemData(index)))
+        return box
+
+    def onSegmentChosen(self, role, structure, identifier):
+        self.logic.chooseSegment(self._parameterNode, role, structure, identifier)
+
+    def onStateChosen(self, level, state):
+        states = dict(self._parameterNode.levelStates)
+        states.pop(level, None)
+        self._parameterNode.levelStates = states if state == "used" else {**states, level: state}
+
+    def onCsfBlocked(self, level, blocked):
+        others = [other for other in self._parameterNode.csfBlocked if other != level]
+        self._parameterNode.csfBlocked = [*others, level] if blocked else others
+
+    # Measuring
+
+    @contextmanager
+    def progress(self, title):
+        """A progress dialog with Cancel; errors of the input become a message, Cancel leaves everything as it was."""
+        dialog = slicer.util.createProgressDialog(windowTitle=title, minimumDuration=500, autoReset=False, autoClose=False)
+        dialog.setWindowModality(qt.Qt.ApplicationModal)
+
+        def progress(share, text):
+            dialog.labelText = text
+            dialog.value = int(100 * share)
+            slicer.app.processEvents()
+            if dialog.wasCanceled:
+                raise Canceled
+
+        try:
+            yield progress
+        except Canceled:
+            slicer.util.showStatusMessage(_("Canceled: nothing was changed."), 3000)
+        except lib.BoneQualityError as error:
+            slicer.util.errorDisplay(str(error), windowTitle=title)
+        finally:
+            dialog.close()
+            dialog.deleteLater()
+
+    def onMeasure(self, checked=False):
+        edited = lib.case_nodes.edited_names(self._parameterNode.caseId)
+        if edited and not slicer.util.confirmYesNoDisplay(
+            _("ROIs were edited by hand: {names}. Measure anew and throw these edits away?").format(names=", ".join(edited))
+        ):
+            return
+        with self.progress(_("Measuring")) as progress:
+            self.logic.measureAndShow(self._parameterNode, progress)
+        self.update()
+
+    def onUpdateFromEdited(self, checked=False):
+        with self.progress(_("Reading edited ROIs")) as progress:
+            self.logic.measureAndShow(self._parameterNode, progress, keepEdits=True)
+        self.update()
+
+    # Results
+
+    def showResults(self):
+        """The results of the case, as they lie in the scene."""
+        document = lib.case_nodes.shown_document(self._parameterNode.caseId)
+        ui, nodes = self.ui, lib.case_nodes.nodes_of(self._parameterNode.caseId)
+        for view, role in ((ui.summaryTable, "summary"), (ui.levelTable, "levels"), (ui.caseTable, "case")):
+            if view.mrmlTableNode() is not nodes.get(role):
+                view.setMRMLTableNode(nodes.get(role))
+        for widget in (ui.resultsSection, ui.exportSection):
+            widget.enabled = document is not None
+        self._observeCurves()
+        self.updateEdited()
+        self.updateExport()
+        ui.staleLabel.text = ""
+        if document is None:
+            ui.flagsText.clear()
+            ui.reportEdit.clear()
+            ui.staleLabel.text = _("Not measured yet.")
+            return
+
+        if self.logic.isStale(document, self._parameterNode):
+            ui.staleLabel.text = _("Facts or method were changed since these values were measured: measure again.")
+        self._hideEmptyColumns(ui.levelTable, nodes["levels"])
+        ui.summaryTable.setColumnHidden(nodes["summary"].GetNumberOfColumns() - 1, True)
+        ui.summaryTable.resizeColumnsToContents()
+        ui.flagsText.setHtml(flagsAsHtml(document))
+        ui.reportEdit.text = lib.document.report_line(document)
+        ui.showRoisButton.checked = lib.case_nodes.are_visible(self._parameterNode.caseId)
+
+    def _hideEmptyColumns(self, view, table):
+        """Leave out what was not measured at any level, and the case id."""
+        view.resizeColumnsToContents()
+        for column in range(table.GetNumberOfColumns()):
+            texts = {table.GetCellText(row, column) for row in range(table.GetNumberOfRows())}
+            view.setColumnHidden(column, texts <= {"", "nan"} or table.GetColumnName(column) == "case_id")
+
+    def _observeCurves(self):
+        for curve in lib.case_nodes.curve_nodes(self._parameterNode.caseId):
+            if not self.hasObserver(curve, slicer.vtkMRMLMarkupsNode.PointModifiedEvent, self.onCurveModified):
+                self.addObserver(curve, slicer.vtkMRMLMarkupsNode.PointModifiedEvent, self.onCurveModified)
+
+    def onCurveModified(self, caller=None, event=None):
+        self._edits.start()
+
+    def updateEdited(self):
+        """Say which ROIs were edited since their values were read."""
+        if self._parameterNode is None:
+            return
+        edited = lib.case_nodes.unread_edits(self._parameterNode.caseId)
+        self.ui.updateButton.enabled = bool(edited)
+        self.ui.updateButton.toolTip = (
+            _("Read these ROIs again: {names}").format(names=", ".join(edited)) if edited else _("No ROI was edited since its value was read")
+        )
+
+    def _clickedCell(self, view, index):
+        """The table's column name and the row's cells by column name."""
+        table = view.mrmlTableNode()
+        names = [table.GetColumnName(column) for column in range(table.GetNumberOfColumns())]
+        model = index.model()
+        return names[index.column()], {name: model.data(model.index(index.row(), n)) for n, name in enumerate(names)}
+
+    def onLevelClicked(self, index):
+        column, row = self._clickedCell(self.ui.levelTable, index)
+        self._lookAt(*lib.document.place_behind(lib.case_nodes.shown_document(self._parameterNode.caseId), row["level"], column))
+
+    def onSummaryClicked(self, index):
+        _column, row = self._clickedCell(self.ui.summaryTable, index)
+        if row["column"].startswith("vbq"):
+            self._lookAt(lib.document.csf_place(lib.case_nodes.shown_document(self._parameterNode.caseId)), "t1")
+
+    def _lookAt(self, place, role):
+        if place is not None:
+            self._viewsBefore = self._viewsBefore or lib.views.view_state()
+            lib.views.look_at(place, getattr(self._parameterNode, role), self._viewsBefore)
+
+    def onViewsBack(self, checked=False):
+        if self._viewsBefore is not None:
+            lib.views.restore(self._viewsBefore)
+            self._viewsBefore = None
+
+    def onShowRois(self, checked):
+        lib.case_nodes.set_visible(self._parameterNode.caseId, checked)
+
+    def onShowChart(self, checked=False):
+        chart = lib.case_nodes.nodes_of(self._parameterNode.caseId).get("chart")
+        if chart is not None:
+            slicer.modules.plots.logic().ShowChartInLayout(chart)
+
+    def onCopy(self, checked=False):
+        slicer.app.clipboard().setText(self.ui.reportEdit.text)
+
+    # Export
+
+    def updateExport(self, path=""):
+        if self._parameterNode is None:
+            return
+        folder, document = self.ui.exportFolderEdit.currentPath, lib.case_nodes.shown_document(self._parameterNode.caseId)
+        names = [path.name for path in lib.document.output_paths(folder, self._parameterNode.caseId)]
+        self.ui.exportFilesLabel.text = _("Files: {names}").format(names=", ".join(names))
+        self.ui.exportButton.enabled = bool(folder) and document is not None
+        self.ui.exportButton.toolTip = "" if folder else _("Choose a folder")
+
+    def onExport(self, checked=False):
+        if self.ui.pictureBox.checked and not installedOnClick("matplotlib"):
+            return
+        ui = self.ui
+        with self.progress(_("Exporting")) as progress:
+            paths = self.logic.export(
+                self._parameterNode, ui.exportFolderEdit.currentPath, ui.overwriteBox.checked, ui.pictureBox.checked, progress
+            )
+            ui.exportFilesLabel.text = _("Written: {names}").format(names=", ".join(path.name for path in paths))
+
+
+def isEmpty(parameters):
+    """Whether nobody put anything into a case yet."""
+
+    return not hasInputs(parameters) and lib.case_nodes.shown_document(parameters.caseId) is None
+
+
+def hasInputs(parameters):
+    return any(role.of(parameters, what) is not None for role in ROLES for what in ("", "Segmentation"))
+
+
+def flagsAsHtml(document):
+    """Reasons and flags as sentences, errors first."""
+
+    sentences = [*document["reasons"], *sorted(lib.document.flag_sentences(document), key=lambda said: ["error", "warning", "info"].index(said.split()[0]))]
+    items = "".join(f"<li>{html.escape(sentence)}</li>" for sentence in sentences)
+    return f"<ul>{items}</ul>" if items else _("No flags.")
+
+
+def installedOnClick(package):
+    """Whether a package that Slicer does not bring is there; a person may have it installed now."""
+    if importlib.util.find_spec(package) is not None:
+        return True
+    question = _("The Python package {package} is needed for this. Install it now?").format(package=package)
+    if not slicer.util.confirmOkCancelDisplay(question):
+        return False
+    slicer.util.pip_install(package)
+    return importlib.util.find_spec(package) is not None
 
 
 class BoneQualityLogic(ScriptedLoadableModuleLogic):
-    """Forwards to BoneQualityLib, for use in Slicer's Python console.
+    """What the panel does, without the panel; in Slicer's Python console, ``measureCase``.
 
     Example::
 
@@ -37,11 +566,132 @@ class BoneQualityLogic(ScriptedLoadableModuleLogic):
         result.write_files("/home/me/results")
     """
 
+    def __init__(self):
+        ScriptedLoadableModuleLogic.__init__(self)
+        self.isSingletonParameterNode = False
+
+    def getParameterNode(self):
+        return BoneQualityParameterNode(super().getParameterNode())
+
     def measureCase(self, facts, **inputs):
         """The arguments and the result are those of BoneQualityLib.measure_case."""
-        from BoneQualityLib import measure_case
+        return lib.measure_case(facts, **inputs)
 
-        return measure_case(facts, **inputs)
+    def showCase(self, result, beside=None):
+        """Put a result's tables, ROIs and chart into the scene, in a folder beside the volume node ``beside``."""
+        lib.case_nodes.show_case(result, beside)
+
+    # Cases of the scene
+
+    def createCase(self):
+        """A new, empty case; returns its parameter node."""
+        return slicer.mrmlScene.AddNode(self.createParameterNode())
+
+    def unusedCaseId(self):
+        """An id that no case of the scene has."""
+        taken = {BoneQualityParameterNode(node).caseId for node in self.getAllParameterNodes()} | set(lib.case_nodes.case_ids())
+        return next(name for name in (f"case-{n}" for n in range(1, len(taken) + 2)) if name not in taken)
+
+    def chooseFirst(self, parameters):
+        """Choose the only CT, the only T1 MRI and the segmentations drawn on them, among what no other case uses."""
+        used = set()
+        for node in self.getAllParameterNodes():
+            other = BoneQualityParameterNode(node)
+            if node is not parameters.parameterNode:
+                used |= {role.of(other, what) for role in ROLES for what in ("", "Segmentation")}
+        volumes = [node for node in slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode") if node not in used]
+        labelMaps = [node for node in volumes if node.IsA("vtkMRMLLabelMapVolumeNode")]
+        segmentations = [node for node in slicer.util.getNodesByClass("vtkMRMLSegmentationNode") if node not in used] + labelMaps
+        ct, t1 = lib.choices.first_volumes(node for node in volumes if node not in labelMaps)
+        with slicer.util.NodeModify(parameters.parameterNode):
+            parameters.ct, parameters.t1 = ct, t1
+            parameters.ctSegmentation = lib.choices.first_segmentation(ct, segmentations, [t1] if t1 else [])
+            parameters.t1Segmentation = lib.choices.first_segmentation(t1, segmentations, [ct] if ct else [])
+
+    def loadDemo(self, parameters, progress):
+        """Make the demo case's images and masks and choose them."""
+        _spine, nodes = lib.demo.make_nodes(progress)
+        for node in nodes.values():
+            node.CreateDefaultDisplayNodes()
+        for role in ROLES:
+            segmentation = nodes[f"{role.name}_segmentation"]
+            segmentation.SetReferenceImageGeometryParameterFromVolumeNode(nodes[role.name])
+            segmentation.GetDisplayNode().SetVisibility2DFill(False)
+        with slicer.util.NodeModify(parameters.parameterNode):
+            parameters.caseId = lib.demo.CASE_ID
+            for name, node in nodes.items():
+                setattr(parameters, camelCase(name), node)
+        slicer.util.setSliceViewerLayers(background=nodes["ct"], fit=True)
+
+    # A case's inputs
+
+    def find(self, parameters, role):
+        """What the segments of one of the case's segmentations show."""
+        segmentation = role.of(parameters, "Segmentation")
+        return lib.choices.find_structures(segmentation, dict(role.of(parameters, "Segments")), role.of(parameters, "LabelScheme"))
+
+    def chooseSegment(self, parameters, role, structure, identifier):
+        """A person's choice of the segment that shows a structure; "" for none."""
+        chosen = dict(role.of(parameters, "Segments"))
+        scheme, segmentation = role.of(parameters, "LabelScheme"), role.of(parameters, "Segmentation")
+        setattr(parameters, camelCase(role.name) + "Segments", lib.choices.choose(segmentation, chosen, scheme, structure, identifier))
+
+    def whatIsMissing(self, parameters, found):
+        """What has to be given before the case can be measured, in one sentence."""
+        roles = {role.title: (role.of(parameters), role.of(parameters, "Segmentation"), found[role.name]) for role in ROLES}
+        return lib.choices.what_is_missing(self.factTexts(parameters), roles)
+
+    def factTexts(self, parameters):
+        """The facts of the case by the names of CaseFacts."""
+        named = {field.name: getattr(parameters, camelCase(field.name), "") for field in fields(CaseFacts)}
+        states = dict(parameters.levelStates)
+        for state in ("fractured", "cemented", "excluded"):
+            named[state] = [level for level, chosen in states.items() if chosen == state]
+        return dict(named, csf_blocked=list(parameters.csfBlocked))
+
+    def method(self, parameters):
+        """The Parameters of the case."""
+        return Parameters(**{field.name: getattr(parameters, camelCase(field.name)) for field in fields(Parameters)})
+
+    # Measuring and results
+
+    def measureAndShow(self, parameters, progress, keepEdits=False):
+        """Measure the case and put it into the scene; with ``keepEdits`` the ROIs that a person edited are read as they lie now."""
+        inputs = {}
+        for role in ROLES:
+            volume, segmentation = role.of(parameters), role.of(parameters, "Segmentation")
+            if volume is not None:
+                inputs[role.name] = volume
+                inputs[f"{role.name}_segmentation"] = lib.choices.segmentation_input(
+                    segmentation, dict(role.of(parameters, "Segments")), role.of(parameters, "LabelScheme")
+                )
+        result = self.measureCase(
+            lib.choices.facts_of(self.factTexts(parameters)), parameters=self.method(parameters), progress=progress,
+            edits=lib.case_nodes.edited_rois(parameters.caseId) if keepEdits else {}, **inputs,
+        )  # fmt: skip
+        self.showCase(result, beside=parameters.ct or parameters.t1)
+        return result
+
+    def isStale(self, document, parameters):
+        """Whether facts or method are others now than when the case was measured."""
+        try:
+            now = lib.tables.plain(dict(parameters=asdict(self.method(parameters)), facts=asdict(lib.choices.facts_of(self.factTexts(parameters)))))
+        except lib.BoneQualityError:
+            return True
+        return now != {name: document[name] for name in now}
+
+    def export(self, parameters, folder, overwrite, withPicture, progress):
+        """Write the case's files as it lies in the scene, and a picture of its ROIs; returns the paths."""
+        document, picture = lib.case_nodes.shown_document(parameters.caseId), []
+        if withPicture:
+            picture = [lib.document.output_paths(folder, parameters.caseId)[-1].with_suffix(".png")]
+            lib.tables.check_free(lib.document.output_paths(folder, parameters.caseId) + picture, overwrite)
+            result = self.measureAndShow(parameters, progress, keepEdits=True)
+            document = result.document()
+        paths = lib.document.write_case(document, folder, overwrite)
+        if withPicture:
+            lib.figure.draw_case(result, {role.name: lib.scene.image_of(role.of(parameters)) for role in ROLES if role.of(parameters)}, picture[0])
+        return paths + picture
 
 
 class BoneQualityTest(ScriptedLoadableModuleTest):

@@ -3,28 +3,24 @@
 ``measure_case`` is the one entry; see its docstring for an example.
 """
 
+from importlib import import_module
+
 __version__ = "0.1.0"
+
+_HOME = dict(measure_case="case", Segmentation="scene", Parameters="parameters", CaseFacts="parameters", BoneQualityError="errors")
 
 
 def __getattr__(name):
     """Import the parts when they are asked for: Slicer loads this package at start."""
-    if name == "measure_case":
-        from .case import measure_case
-
-        return measure_case
-    if name == "Segmentation":
-        from .scene import Segmentation
-
-        return Segmentation
-    if name in ("Parameters", "CaseFacts"):
-        from . import parameters
-
-        return getattr(parameters, name)
-    if name == "BoneQualityError":
-        from .errors import BoneQualityError
-
-        return BoneQualityError
+    if name in _HOME:
+        return getattr(import_module(f".{_HOME[name]}", __name__), name)
+    if not name.startswith("_"):
+        try:
+            return import_module(f".{name}", __name__)
+        except ModuleNotFoundError as error:
+            if error.name != f"{__name__}.{name}":
+                raise
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
-__all__ = ["measure_case", "Segmentation", "Parameters", "CaseFacts", "BoneQualityError", "__version__"]
+__all__ = [*_HOME, "__version__"]

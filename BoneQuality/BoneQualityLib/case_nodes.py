@@ -11,13 +11,13 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from .document import case_rows, level_rows
+from .document import case_rows, level_rows, summary_rows
 from .errors import BoneQualityError
 from .geometry import Mask
 from .headless import mrml_scene
 from .roi import COLORS, PlanarRoi, RegionRoi
 from .scene import segmentation_node, table_node
-from .tables import CASE_COLUMNS, LEVEL_COLUMNS, Column, json_text
+from .tables import CASE_COLUMNS, LEVEL_COLUMNS, SUMMARY_COLUMNS, Column, json_text, plain
 
 CASE_ATTRIBUTE, ROLE_ATTRIBUTE, PLACED_ATTRIBUTE = "BoneQuality.Case", "BoneQuality.Role", "BoneQuality.Placed"
 ELLIPSE_POINTS = 8
@@ -44,6 +44,8 @@ def show_case(result, beside=None) -> None:
     nodes = _Nodes(case_id, beside)
     table_node("", LEVEL_COLUMNS, level_rows(document), nodes.get("levels", "vtkMRMLTableNode", f"{case_id} levels"))
     table_node("", CASE_COLUMNS, case_rows(document), nodes.get("case", "vtkMRMLTableNode", f"{case_id} case"))
+    summary = nodes.get("summary", "vtkMRMLTableNode", f"{case_id} summary")
+    table_node("", SUMMARY_COLUMNS, summary_rows(document), summary)
     nodes.get("document", "vtkMRMLTextNode", f"{case_id} document").SetText(json_text(document))
     _show_chart(nodes, document)
     _show_regions(nodes, [roi for roi in result.rois if isinstance(roi, RegionRoi)], beside)
@@ -91,12 +93,44 @@ def edited_rois(case_id: str) -> dict[tuple[str, str], PlanarRoi]:
 
     Raises BoneQualityError for a curve that is not flat any more.
     """
+    return {key: _edited_roi(curves) for key, curves in _curves(case_id).items() if any(_is_moved(*curve) for curve in curves)}
+
+
+def edited_names(case_id: str) -> list[str]:
+    """The ROIs whose curves a person moved or reshaped, as "L3 upper"."""
+    return [" ".join(key) for key, curves in _curves(case_id).items() if any(_is_moved(*curve) for curve in curves)]
+
+
+def curve_nodes(case_id: str) -> list:
+    """The curves of a case that a person may edit."""
+    return [node for node in nodes_of(case_id).values() if node.GetAttribute(PLACED_ATTRIBUTE)]
+
+
+def _curves(case_id: str) -> dict[tuple[str, str], list]:
+    """The curves of every ROI with where they were placed, by level and kind."""
     groups: dict[tuple[str, str], list] = {}
-    for node in nodes_of(case_id).values():
-        if node.GetAttribute(PLACED_ATTRIBUTE):
-            placed = json.loads(node.GetAttribute(PLACED_ATTRIBUTE))
-            groups.setdefault((placed["level"], placed["kind"]), []).append((node, placed))
-    return {key: _edited_roi(curves) for key, curves in groups.items() if any(_is_moved(*curve) for curve in curves)}
+    for node in curve_nodes(case_id):
+        placed = json.loads(node.GetAttribute(PLACED_ATTRIBUTE))
+        groups.setdefault((placed["level"], placed["kind"]), []).append((node, placed))
+    return groups
+
+
+def unread_edits(case_id: str) -> list[str]:
+    """The ROIs that were edited since the values of a case were read, as "L3 upper"; a curve that is not flat counts too."""
+    document, edited = shown_document(case_id), []
+    if document is None:
+        return []
+    places = {(roi["level"], roi["kind"]): roi for level in document["levels"] for roi in level["rois"]}
+    places |= {(level, "csf"): csf["roi"] for level, csf in document["csf"].items() if csf["roi"]}
+    for key, curves in _curves(case_id).items():
+        if any(_is_moved(*curve) for curve in curves) or places.get(key, {}).get("edited"):
+            try:
+                now = plain(_edited_roi(curves).place())
+            except BoneQualityError:
+                now = None
+            if now != places.get(key):
+                edited.append(" ".join(key))
+    return edited
 
 
 class _Nodes:

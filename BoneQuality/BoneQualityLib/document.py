@@ -14,6 +14,13 @@ RESEARCH = "Research use; not a medical device."
 HEADLINES = (("hu_3d", "3D-HU", 1), ("hu_multislice", "multi-slice HU", 1), ("hu_middle_l1", "mid-slice HU of L1", 1), ("vbq", "VBQ", 2))
 
 
+#: The values of the summary table, as far as they were measured.
+SUMMARIZED = (
+    "hu_3d", "hu_3d_wide", "hu_multislice", "hu_middle", "hu_middle_l1", "vbq", "rcsa", "fat_infiltration_percent", "fat_fraction_percent",
+    "t_score",
+)  # fmt: skip
+
+
 def rows_of(columns: tuple[Column, ...], items: list[dict]) -> list[dict]:
     """The table rows that lie in a document's items, without what else the items hold."""
     return [{column.name: item.get(column.name) for column in columns} for item in items]
@@ -75,6 +82,48 @@ def report_line(document: dict) -> str:
     parts = [", ".join(found) or "nothing measured", f"levels: {'; '.join(used)}" if used else ""]
     parts += [f"flags: {case['flags']}" if case.get("flags") else "no flags", "ROIs edited by hand" if case.get("edited") else ""]
     return f"{document['case_id']}: {'. '.join(filter(None, parts))}. BoneQuality {document['software_version']}, research use."
+
+
+def summary_rows(document: dict) -> list[dict]:
+    """The rows of the summary table: every case value that was measured, each published cut-off beside it in a row of its own."""
+    case, rows = document["case"], []
+    columns = {column.name: column for column in (*CASE_COLUMNS, *LEVEL_COLUMNS)}
+    beside: dict[str, list[dict]] = {}
+    for cutoff in document["cutoffs"]:
+        beside.setdefault(cutoff["measure"], []).append(cutoff)
+    for name in dict.fromkeys((*SUMMARIZED, *beside)):
+        value = case.get(name, beside[name][0]["value"] if name in beside else None)
+        if value is None:
+            continue
+        column, low, high = columns[name], case.get(f"{name}_low"), case.get(f"{name}_high")
+        title = column.title if name in case else f"{column.title} {beside[name][0]['level']}"
+        spread = f"{low:.{column.decimals}f} to {high:.{column.decimals}f}" if low is not None and high is not None else ""
+        shown_once = dict(measure=title, value=f"{value:.{column.decimals}f}", unit=column.unit, range=spread)
+        for cutoff in beside.get(name, [None]):
+            said = "" if cutoff is None else f"{cutoff['comparison']} {cutoff['cutoff']:g}"
+            note = "" if cutoff is None else "; ".join(filter(None, (cutoff["purpose"], cutoff["source"], cutoff["note"])))
+            rows.append(dict(shown_once, column=name, cutoff=said, source=note))
+            shown_once = dict(measure="", value="", unit="", range="")
+    return rows
+
+
+def place_behind(document: dict, level: str, column: str = "") -> tuple[dict | None, str]:
+    """Where a cell of the level table was measured: the ROI's place as the document has it, and its image ("ct" or "t1").
+
+    None where the level has no ROI. Columns without a ROI of their own, and no column, give the level's first one.
+    """
+    row = next((row for row in document["levels"] if row["level"] == level), None)
+    rois = {roi["kind"]: roi for roi in row["rois"]} if row else {}
+    wanted = next((kind for kind in ("upper", "lower", "middle") if f"hu_{kind}" in column), "")
+    wanted = wanted or ("marrow" if column.startswith(("t1", "vbq")) else "")
+    kind = next((kind for kind in (wanted, "middle", "cancellous", "marrow") if kind in rois), "")
+    return rois.get(kind), "t1" if kind == "marrow" else "ct"
+
+
+def csf_place(document: dict) -> dict | None:
+    """Where the CSF of the VBQ was read."""
+    csf = document["csf"].get(document["case"].get("csf_level") or "")
+    return csf["roi"] if csf else None
 
 
 def cutoff_sentences(document: dict) -> list[str]:

@@ -145,6 +145,18 @@ vbq_high | VBQ high | | 4 | highest VBQ likewise
 """)
 
 
+#: What the panel shows of a case: its values, each published cut-off beside them.
+SUMMARY_COLUMNS = _columns("""
+measure | Measure | | | case value
+value | Value | | | mean or median over the used levels
+unit | Unit | | |
+range | Range | | | when the margin moves by 0.5 mm or the masks by half a voxel
+cutoff | Published cut-off | | | belongs to its method; field strength and scanner; not a verdict
+source | For; source | | | what the cut-off was published for; and where
+column | Column | | | name in the case table
+""")
+
+
 def csv_text(columns: tuple[Column, ...], rows: list[dict]) -> str:
     """A table as CSV text; raises KeyError for a value that has no column."""
     check_columns(columns, rows)

@@ -53,11 +53,12 @@ def look_at(place: dict, volume, before: dict) -> None:
 
 
 def _turned(axes: np.ndarray, normal: np.ndarray) -> np.ndarray:
-    """A view's axes (columns) turned as little as makes the third one the normal."""
+    """A view's axes (columns) turned as little as makes the third one the normal; Slicer's axial axes are left-handed."""
+    handedness = np.sign(np.linalg.det(axes))
     third = normal * (np.sign(axes[:, 2] @ normal) or 1.0)
     first = axes[:, 0] - (axes[:, 0] @ third) * third
     first /= np.linalg.norm(first)
-    return np.stack([first, np.cross(third, first), third], axis=1)
+    return np.stack([first, handedness * np.cross(third, first), third], axis=1)
 
 
 def _turn(node, matrix: np.ndarray) -> None:
