@@ -425,15 +425,14 @@ class BoneQualityWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self._observeCurves()
         self.updateEdited()
         self.updateExport()
-        ui.staleLabel.text = ""
+        ui.staleLabel.visible = document is None or self.logic.isStale(document, self._parameterNode)
+        ui.staleLabel.text = _("Not measured yet.")
         if document is None:
             ui.flagsText.clear()
             ui.reportEdit.clear()
-            ui.staleLabel.text = _("Not measured yet.")
             return
 
-        if self.logic.isStale(document, self._parameterNode):
-            ui.staleLabel.text = _("Facts or method were changed since these values were measured: measure again.")
+        ui.staleLabel.text = _("Facts or method were changed since these values were measured: measure again.")
         self._hideEmptyColumns(ui.levelTable, nodes["levels"])
         ui.summaryTable.setColumnHidden(nodes["summary"].GetNumberOfColumns() - 1, True)
         ui.summaryTable.resizeColumnsToContents()

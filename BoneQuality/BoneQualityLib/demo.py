@@ -34,12 +34,10 @@ def demo_spine() -> phantom.PhantomSpine:
 def make_nodes(progress=lambda share, text: None) -> tuple[phantom.PhantomSpine, dict]:
     """The demo's images and segmentations as nodes, named as measure_case takes them; and the spine they show."""
     spine = demo_spine()
-    progress(0.05, "rendering the CT")
     grid = phantom.grid_for(spine, CT_SPACING_MM)
-    ct = phantom.render_ct(spine, grid, CT_NOISE_HU, seed=1)
-    progress(0.5, "rendering the T1 MRI")
+    ct = phantom.render_ct(spine, grid, CT_NOISE_HU, seed=1, progress=lambda share: progress(0.5 * share, "rendering the CT"))
     sagittal = phantom.grid_for(spine, T1_SPACING_MM, orientation="sagittal")
-    t1 = phantom.render_t1(spine, sagittal, T1_NOISE, seed=2)
+    t1 = phantom.render_t1(spine, sagittal, T1_NOISE, seed=2, progress=lambda share: progress(0.5 + 0.2 * share, "rendering the T1 MRI"))
     sac = Mask("thecal sac", phantom.sac_mask(spine, sagittal), sagittal).cropped()
     return spine, dict(
         ct=volume_node("demo CT", ct, grid),

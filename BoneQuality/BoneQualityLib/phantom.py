@@ -247,7 +247,7 @@ def _painted(spine: PhantomSpine, grid: Grid, modality: str):
     return values
 
 
-def _render(spine: PhantomSpine, grid: Grid, modality: str, psf_sigma_mm: float) -> np.ndarray:
+def _render(spine: PhantomSpine, grid: Grid, modality: str, psf_sigma_mm: float, progress: Callable[[float], None]) -> np.ndarray:
     """Noise-free image, float32 ``[k, j, i]``: samples every 0.3 mm or finer, blurred by the PSF, averaged over the voxels.
 
     Tile by tile, so that memory stays small and a tile meets only the solids near it.
@@ -257,7 +257,9 @@ def _render(spine: PhantomSpine, grid: Grid, modality: str, psf_sigma_mm: float)
     halo = np.ceil(3 * sigma).astype(int)
     tile = np.maximum(np.round(_TILE_MM / grid.spacing).astype(int), 1)[::-1]
     image = np.empty(grid.shape, np.float32)
-    for start in np.ndindex(*(-(-n // t) for n, t in zip(grid.shape, tile))):
+    tiles = list(np.ndindex(*(-(-n // t) for n, t in zip(grid.shape, tile))))
+    for number, start in enumerate(tiles):
+        progress(number / len(tiles))
         slices = tuple(slice(int(a * t), int(min(a * t + t, n))) for a, t, n in zip(start, tile, grid.shape))
         fine = grid.box(slices).refined(factors)
         fine = fine.box([slice(-int(h), n + int(h)) for h, n in zip(halo[::-1], fine.shape)])
@@ -271,9 +273,19 @@ def _render(spine: PhantomSpine, grid: Grid, modality: str, psf_sigma_mm: float)
     return image
 
 
-def render_ct(spine: PhantomSpine, grid: Grid, noise_sd: float = 0.0, seed: int = 0, psf_sigma_mm: float = 0.6) -> np.ndarray:
-    """CT of the spine, int16 HU ``[k, j, i]``, with white Gaussian noise; rounded: give whole HU where half an HU matters."""
-    image = _render(spine, grid, "hu", psf_sigma_mm)
+def render_ct(
+    spine: PhantomSpine,
+    grid: Grid,
+    noise_sd: float = 0.0,
+    seed: int = 0,
+    psf_sigma_mm: float = 0.6,
+    progress: Callable[[float], None] = lambda share: None,
+) -> np.ndarray:
+    """CT of the spine, int16 HU ``[k, j, i]``, with white Gaussian noise; rounded: give whole HU where half an HU matters.
+
+    progress: called with the share that is done.
+    """
+    image = _render(spine, grid, "hu", psf_sigma_mm, progress)
     if noise_sd:
         image += np.float32(noise_sd) * np.random.default_rng(seed).standard_normal(grid.shape, np.float32)
     return np.rint(image).astype(np.int16)
@@ -286,12 +298,13 @@ def render_t1(
     seed: int = 0,
     psf_sigma_mm: float = 0.6,
     shading: Callable[[np.ndarray], np.ndarray] | None = None,
+    progress: Callable[[float], None] = lambda share: None,
 ) -> np.ndarray:
     """T1 magnitude image, int16 ``[k, j, i]``: ``shading(points_ras) -> gain`` of the coil, then Rician noise.
 
     The signal floor of Rician noise lifts what is dark (air to 1.25 ``noise_sd``), as on a scanner.
     """
-    image = _render(spine, grid, "t1", psf_sigma_mm)
+    image = _render(spine, grid, "t1", psf_sigma_mm, progress)
     if shading is not None:
         image *= shading(grid.centers())
     if noise_sd:
