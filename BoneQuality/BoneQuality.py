@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
 from typing import Annotated
 
+import ctk
 import qt
 import slicer
 import vtk
@@ -72,7 +73,8 @@ class BoneQualityParameterNode:
     """A case as the panel holds it.
 
     Facts that a person types are texts, "" where not given. ...Segments: the structure that a segment shows, by the segment's id,
-    where a person chose it. levelStates: "fractured", "cemented" or "excluded" by level.
+    where a person chose it. levelStates: "fractured", "cemented" or "excluded" by level. offered: the nodes that were chosen
+    without asking.
     """
 
     caseId: str
@@ -100,6 +102,7 @@ class BoneQualityParameterNode:
     vbqMarginMm: setting("vbq_margin_mm")
     vbqSlice: setting("vbq_slice")
     strict: setting("strict")
+    offered: list[str]
 
 
 @dataclass(frozen=True)
@@ -147,6 +150,7 @@ class BoneQualityWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.ui.caseSelector.addAttribute("vtkMRMLScriptedModuleNode", "ModuleName", self.logic.moduleName)
         self.ui.caseSelector.setNodeTypeLabel(_("case"), "vtkMRMLScriptedModuleNode")
         self.ui.caseSelector.baseName = _("case")
+        self.ui.exportFolderEdit.filters = ctk.ctkPathLineEdit.Dirs
         panel.setMRMLScene(slicer.mrmlScene)
         self._explain()
         self._edits = qt.QTimer()
@@ -255,8 +259,7 @@ class BoneQualityWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             self.update()
 
     def chooseFirst(self):
-        """The first choice of images and segmentations, where nothing was chosen yet."""
-        if self._parameterNode and not hasInputs(self._parameterNode):
+        if self._parameterNode:
             self.logic.chooseFirst(self._parameterNode)
 
     def onReset(self, checked=False):
@@ -592,20 +595,38 @@ class BoneQualityLogic(ScriptedLoadableModuleLogic):
         return next(name for name in (f"case-{n}" for n in range(1, len(taken) + 2)) if name not in taken)
 
     def chooseFirst(self, parameters):
-        """Choose the only CT, the only T1 MRI and the segmentations drawn on them, among what no other case uses."""
-        used = set()
-        for node in self.getAllParameterNodes():
-            other = BoneQualityParameterNode(node)
-            if node is not parameters.parameterNode:
-                used |= {role.of(other, what) for role in ROLES for what in ("", "Segmentation")}
-        volumes = [node for node in slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode") if node not in used]
-        labelMaps = [node for node in volumes if node.IsA("vtkMRMLLabelMapVolumeNode")]
-        segmentations = [node for node in slicer.util.getNodesByClass("vtkMRMLSegmentationNode") if node not in used] + labelMaps
-        ct, t1 = lib.choices.first_volumes(node for node in volumes if node not in labelMaps)
+        """Choose the only CT, the only T1 MRI and the segmentations drawn on them, among what no other case uses.
+
+        Only what is not chosen yet, and no node twice: what a person took out stays out.
+        """
+        if all(role.of(parameters, what) is not None for role in ROLES for what in ("", "Segmentation")):
+            return
+        taken = self._nodesOfOtherCases(parameters)
+        nodes = [
+            node
+            for nodeClass in ("vtkMRMLScalarVolumeNode", "vtkMRMLSegmentationNode")
+            for node in slicer.util.getNodesByClass(nodeClass)
+            if node not in taken and not lib.case_nodes.is_ours(node)
+        ]
+        volumes = [node for node in nodes if node.IsA("vtkMRMLScalarVolumeNode") and not node.IsA("vtkMRMLLabelMapVolumeNode")]
+        masks = [node for node in nodes if node not in volumes]
         with slicer.util.NodeModify(parameters.parameterNode):
-            parameters.ct, parameters.t1 = ct, t1
-            parameters.ctSegmentation = lib.choices.first_segmentation(ct, segmentations, [t1] if t1 else [])
-            parameters.t1Segmentation = lib.choices.first_segmentation(t1, segmentations, [ct] if ct else [])
+            for role, volume in zip(ROLES, lib.choices.first_volumes(volumes)):
+                self._offer(parameters, role.name, volume)
+            for role in ROLES:
+                others = [other.of(parameters) for other in ROLES if other is not role and other.of(parameters)]
+                mask = lib.choices.first_segmentation(role.of(parameters), masks, others)
+                self._offer(parameters, f"{role.name}Segmentation", mask)
+
+    def _offer(self, parameters, name, node):
+        offered = list(parameters.offered)
+        if node is not None and getattr(parameters, name) is None and node.GetID() not in offered:
+            setattr(parameters, name, node)
+            parameters.offered = [*offered, node.GetID()]
+
+    def _nodesOfOtherCases(self, parameters):
+        others = [BoneQualityParameterNode(node) for node in self.getAllParameterNodes() if node is not parameters.parameterNode]
+        return [role.of(other, what) for other in others for role in ROLES for what in ("", "Segmentation")]
 
     def loadDemo(self, parameters, progress):
         """Make the demo case's images and masks and choose them."""

@@ -71,6 +71,11 @@ def nodes_of(case_id: str) -> dict[str, object]:
     return found
 
 
+def is_ours(node) -> bool:
+    """Whether a node was made here."""
+    return bool(node.GetAttribute(CASE_ATTRIBUTE))
+
+
 def node_of(case_id: str, role: str):
     """One node of a case: "levels", "case" (tables), "document" (text), "regions" (segmentation), "chart", or a curve."""
     return nodes_of(case_id).get(role)
@@ -148,6 +153,8 @@ class _Nodes:
             node.SetAttribute(ROLE_ATTRIBUTE, role)
             if node.IsA("vtkMRMLDisplayableNode"):
                 node.CreateDefaultDisplayNodes()
+            if node.IsA("vtkMRMLTableNode"):
+                node.SetLocked(True)
             self._put_into_folder(node)
         return node
 
