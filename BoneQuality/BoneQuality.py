@@ -119,6 +119,9 @@ class Role:
 
 ROLES = (Role("ct", "CT"), Role("t1", "T1 MRI"))
 STATES = ("used", "fractured", "cemented", "excluded")
+SCROLL_BAR_PIXELS = 24
+#: Cells of a column that is not worth its place on the panel.
+NOTHING_SAID = {"", "nan", "no CT", "no T1 MRI"}
 
 
 class Canceled(Exception):
@@ -311,7 +314,7 @@ class BoneQualityWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def _updateChoiceTable(self):
         table, parameters = self.ui.choiceTable, self._parameterNode
-        rows = lib.choices.structure_rows(*self._found.values())
+        rows = lib.choices.structure_rows(self._found)
         states = dict(parameters.levelStates)
         signature = (rows, [found.segments for found in self._found.values()])
         if signature != self._tableSignature:
@@ -436,19 +439,21 @@ class BoneQualityWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             return
 
         ui.staleLabel.text = _("Facts or method were changed since these values were measured: measure again.")
-        self._hideEmptyColumns(ui.levelTable, nodes["levels"])
-        ui.summaryTable.setColumnHidden(nodes["summary"].GetNumberOfColumns() - 1, True)
-        ui.summaryTable.resizeColumnsToContents()
+        self._fit(ui.levelTable)
+        self._fit(ui.summaryTable)
         ui.flagsText.setHtml(flagsAsHtml(document))
         ui.reportEdit.text = lib.document.report_line(document)
         ui.showRoisButton.checked = lib.case_nodes.are_visible(self._parameterNode.caseId)
 
-    def _hideEmptyColumns(self, view, table):
-        """Leave out what was not measured at any level, and the case id."""
+    def _fit(self, view):
+        """Show a result table at its height, without columns that say nothing here."""
+        table = view.mrmlTableNode()
         view.resizeColumnsToContents()
         for column in range(table.GetNumberOfColumns()):
             texts = {table.GetCellText(row, column) for row in range(table.GetNumberOfRows())}
-            view.setColumnHidden(column, texts <= {"", "nan"} or table.GetColumnName(column) == "case_id")
+            view.setColumnHidden(column, texts <= NOTHING_SAID or table.GetColumnName(column) in ("case_id", "column"))
+        rows = view.verticalHeader().defaultSectionSize * table.GetNumberOfRows()
+        view.setFixedHeight(view.horizontalHeader().height + rows + SCROLL_BAR_PIXELS)
 
     def _observeCurves(self):
         for curve in lib.case_nodes.curve_nodes(self._parameterNode.caseId):
@@ -571,6 +576,7 @@ class BoneQualityLogic(ScriptedLoadableModuleLogic):
     def __init__(self):
         ScriptedLoadableModuleLogic.__init__(self)
         self.isSingletonParameterNode = False
+        self._foundInLabelMap = {}  # looking through a large label map takes too long for every letter that is typed
 
     def getParameterNode(self):
         return BoneQualityParameterNode(super().getParameterNode())
@@ -647,8 +653,12 @@ class BoneQualityLogic(ScriptedLoadableModuleLogic):
 
     def find(self, parameters, role):
         """What the segments of one of the case's segmentations show."""
-        segmentation = role.of(parameters, "Segmentation")
-        return lib.choices.find_structures(segmentation, dict(role.of(parameters, "Segments")), role.of(parameters, "LabelScheme"))
+        node, chosen, scheme = (role.of(parameters, what) for what in ("Segmentation", "Segments", "LabelScheme"))
+        isLabelMap = node is not None and node.IsA("vtkMRMLLabelMapVolumeNode")
+        key = (node, node.GetImageData() and node.GetImageData().GetMTime(), dict(chosen), scheme) if isLabelMap else None
+        if key is None or self._foundInLabelMap.get(role, (None, None))[0] != key:
+            self._foundInLabelMap[role] = key, lib.choices.find_structures(node, dict(chosen), scheme)
+        return self._foundInLabelMap[role][1]
 
     def chooseSegment(self, parameters, role, structure, identifier):
         """A person's choice of the segment that shows a structure; "" for none."""

@@ -71,7 +71,9 @@ def find_structures(node, chosen: dict[str, str], scheme: str = "") -> Found:
         check_unique(known)
     except BoneQualityError as fault:
         faults.append(str(fault))
-    return Found({s.identifier: s.name for s in segments}, shows, tuple(faults))
+    meanings = scheme_of(node, scheme)
+    names = {s.identifier: f"{s.name} ({meanings[s.identifier]})" if s.identifier in meanings else s.name for s in segments}
+    return Found(names, shows, tuple(faults))
 
 
 def _assigned(segment: Segment, labels: dict[str, str]) -> list[Segment]:
@@ -192,7 +194,11 @@ def what_is_missing(texts: dict[str, object], roles: dict[str, tuple]) -> str:
     return ""
 
 
-def structure_rows(*found: Found) -> list[str]:
-    """The rows of the table in which segments are chosen: vertebrae from top to bottom, then what lies around them."""
-    shown = {name for each in found for name in each.shows}
-    return [level for level in LEVELS if level in ALWAYS_SHOWN or level in shown] + list(AROUND)
+def structure_rows(found: dict[str, Found]) -> list[str]:
+    """The rows of the table in which segments are chosen: vertebrae from top to bottom, then what lies around them.
+
+    found: by role. CSF has rows where there is a T1 MRI.
+    """
+    shown = {name for each in found.values() for name in each.shows}
+    around = [name for name in AROUND if not name.startswith("CSF") or found["t1"].segments]
+    return [level for level in LEVELS if level in ALWAYS_SHOWN or level in shown] + around
