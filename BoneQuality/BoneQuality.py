@@ -595,10 +595,15 @@ class BoneQualityLogic(ScriptedLoadableModuleLogic):
         """A new, empty case; returns its parameter node."""
         return slicer.mrmlScene.AddNode(self.createParameterNode())
 
-    def unusedCaseId(self):
+    def unusedCaseId(self, stem="case", first="case-1"):
         """An id that no case of the scene has."""
-        taken = {BoneQualityParameterNode(node).caseId for node in self.getAllParameterNodes()} | set(lib.case_nodes.case_ids())
-        return next(name for name in (f"case-{n}" for n in range(1, len(taken) + 2)) if name not in taken)
+        taken = {other.caseId for other in self.cases()} | set(lib.case_nodes.case_ids())
+        return next(name for name in (first, *(f"{stem}-{n}" for n in range(2, len(taken) + 3))) if name not in taken)
+
+    def cases(self, butNot=None):
+        """The parameters of every case in the scene."""
+        nodes = [node for node in self.getAllParameterNodes() if butNot is None or node is not butNot.parameterNode]
+        return [BoneQualityParameterNode(node) for node in nodes]
 
     def chooseFirst(self, parameters):
         """Choose the only CT, the only T1 MRI and the segmentations drawn on them, among what no other case uses.
@@ -607,7 +612,7 @@ class BoneQualityLogic(ScriptedLoadableModuleLogic):
         """
         if all(role.of(parameters, what) is not None for role in ROLES for what in ("", "Segmentation")):
             return
-        taken = self._nodesOfOtherCases(parameters)
+        taken = [role.of(other, what) for other in self.cases(butNot=parameters) for role in ROLES for what in ("", "Segmentation")]
         nodes = [
             node
             for nodeClass in ("vtkMRMLScalarVolumeNode", "vtkMRMLSegmentationNode")
@@ -630,10 +635,6 @@ class BoneQualityLogic(ScriptedLoadableModuleLogic):
             setattr(parameters, name, node)
             parameters.offered = [*offered, node.GetID()]
 
-    def _nodesOfOtherCases(self, parameters):
-        others = [BoneQualityParameterNode(node) for node in self.getAllParameterNodes() if node is not parameters.parameterNode]
-        return [role.of(other, what) for other in others for role in ROLES for what in ("", "Segmentation")]
-
     def loadDemo(self, parameters, progress):
         """Make the demo case's images and masks and choose them."""
         _spine, nodes = lib.demo.make_nodes(progress)
@@ -644,7 +645,7 @@ class BoneQualityLogic(ScriptedLoadableModuleLogic):
             segmentation.SetReferenceImageGeometryParameterFromVolumeNode(nodes[role.name])
             segmentation.GetDisplayNode().SetVisibility2DFill(False)
         with slicer.util.NodeModify(parameters.parameterNode):
-            parameters.caseId = lib.demo.CASE_ID
+            parameters.caseId = self.unusedCaseId(lib.demo.CASE_ID, lib.demo.CASE_ID)
             for name, node in nodes.items():
                 setattr(parameters, camelCase(name), node)
         slicer.util.setSliceViewerLayers(background=nodes["ct"], fit=True)
@@ -668,6 +669,8 @@ class BoneQualityLogic(ScriptedLoadableModuleLogic):
 
     def whatIsMissing(self, parameters, found):
         """What has to be given before the case can be measured, in one sentence."""
+        if parameters.caseId in [other.caseId for other in self.cases(butNot=parameters)]:
+            return _("Another case of this scene has the id {name}: give this one another.").format(name=parameters.caseId)
         roles = {role.title: (role.of(parameters), role.of(parameters, "Segmentation"), found[role.name]) for role in ROLES}
         return lib.choices.what_is_missing(self.factTexts(parameters), roles)
 
