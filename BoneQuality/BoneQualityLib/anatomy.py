@@ -11,10 +11,7 @@ from pathlib import Path
 from .errors import BoneQualityError
 from .files import csv_rows
 from .geometry import Mask
-from .parameters import LEVELS
-
-#: Discs by the vertebra above and below.
-DISCS = tuple(f"{a}-{b}" for a, b in zip(LEVELS, LEVELS[1:])) + ("T12-L1", "L5-S1", "L6-S1")
+from .parameters import DISCS, LEVELS
 
 
 @dataclass(frozen=True)

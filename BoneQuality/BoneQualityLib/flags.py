@@ -32,6 +32,9 @@ CATALOG = {
     "frame-uncertain": ("warning", "The vertebra's own axes, or its body within the mask, are uncertain."),
     "level-order": ("error", "The levels are not in anatomical order from top to bottom: check the segments' names."),
     "mask-overlap": ("warning", "Vertebra masks overlap by more than 1 %."),
+    "muscle-bias": ("warning", "The fat thresholds of the two sides differ by more than 20 %: the coil's bias reaches the fat infiltration."),
+    "muscle-cut": ("warning", "A compartment reaches the edge of the image: its area is not used."),
+    "disc-absent": ("info", "There is no mask of this disc: no rCSA is given there."),
     "few-levels": ("warning", "Too few levels: one alone carries the value, or VBQ has none."),
     "straddles-cutoff": ("info", "A published cut-off lies within the uncertainty of the value."),
 }
@@ -45,6 +48,7 @@ AIR_HU, AIR_TOLERANCE_HU, AIR_BELOW_HU, AIR_FLOOR_HU, AIR_SHARE = -1000.0, 50.0,
 T1_LONGEST_TR_MS, T1_LONGEST_TE_MS = 1000.0, 30.0
 SATURATED_SHARE = 0.001
 OVERLAP_SHARE = 0.01
+BIAS_SHARE = 0.20
 STRADDLE_HU, STRADDLE_VBQ_SHARE = 10.0, 0.05
 #: Bone and lung kernels by the vendors' own names: Siemens B60-B90, Br59 and up, Hr and Bl sharp; GE; Philips; Canon.
 SHARP_KERNEL = re.compile(

@@ -11,6 +11,9 @@ from dataclasses import dataclass, field, fields
 
 from .errors import BoneQualityError
 
+LEVELS = tuple(f"T{n}" for n in range(1, 14)) + tuple(f"L{n}" for n in range(1, 7)) + ("S1",)
+#: Discs by the vertebra above and below.
+DISCS = tuple(f"{a}-{b}" for a, b in zip(LEVELS, LEVELS[1:])) + ("T12-L1", "L5-S1")
 LUMBAR_USED = ("L1", "L2", "L3", "L4")
 
 
@@ -68,10 +71,39 @@ class Parameters:
         "T1 MRI: where marrow is read: the mid-sagittal slice, each vertebra's own, or the volume of the body",
         choices=("midsagittal", "per-vertebra", "volume"),
     )
+    fat_threshold: str = setting(
+        "reference",
+        "axial MRI: brighter pixels are fat: reference, midway between lean muscle and subcutaneous fat; otsu; or a signal value",
+    )
+    disc_slices: str = setting("", "where discs lie that have no mask, or not where they were drawn: S in mm, such as L3-L4=-12.5,L4-L5=-48")
     strict: bool = setting(False, "exclude a level for every warning that belongs to it")
 
     def __post_init__(self):
         check_settings(self)
+        object.__setattr__(self, "fat_threshold", str(self.fat_threshold))
+        if self.fat_threshold not in ("reference", "otsu") and not _is_number(self.fat_threshold):
+            raise BoneQualityError(f"fat_threshold is {self.fat_threshold!r}; give reference, otsu or a number.")
+        self.disc_positions  # raises where it cannot be read
+
+    @property
+    def disc_positions(self) -> dict[str, float]:
+        """S of discs, mm, as ``disc_slices`` says."""
+        found = {}
+        for part in filter(None, (part.strip() for part in self.disc_slices.split(","))):
+            disc, _, position = (text.strip() for text in part.partition("="))
+            if disc.upper() not in DISCS or disc.upper() in found or not _is_number(position):
+                raise BoneQualityError(
+                    f"disc_slices: {part!r} is no disc with its S in mm, or repeated; write for example L3-L4=-12.5,L4-L5=-48."
+                )
+            found[disc.upper()] = float(position)
+        return found
+
+
+def _is_number(text: str) -> bool:
+    try:
+        return math.isfinite(float(text))
+    except ValueError:
+        return False
 
 
 @dataclass(frozen=True)
@@ -110,6 +142,3 @@ class CaseFacts:
     def exclusion(self, level: str) -> str:
         """Why a person took this level out: "fractured", "cemented", "excluded", several with a semicolon, or ""."""
         return "; ".join(name for name in ("fractured", "cemented", "excluded") if level in getattr(self, name))
-
-
-LEVELS = tuple(f"T{n}" for n in range(1, 14)) + tuple(f"L{n}" for n in range(1, 7)) + ("S1",)

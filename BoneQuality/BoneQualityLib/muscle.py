@@ -1,0 +1,374 @@
+"""Paraspinal muscles on axial images: cross-sectional areas, rCSA and fat (Zhan 2024).
+
+rCSA of a disc = areas of psoas major, multifidus and erector spinae of both sides / area of the disc, on the slice through the disc's
+middle. Fat infiltration = share of a compartment's pixels brighter than the fat threshold; from fat and water images the mean of
+fat / (fat + water). Case values: means of the sides, then of the discs L1-L2 to L4-L5, then of the three muscles equally.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+
+import numpy as np
+
+from .anatomy import Segment
+from .errors import BoneQualityError, NotMeasured
+from .flags import BIAS_SHARE, Flag
+from .geometry import Image, Mask
+from .muscle_fat import CT_FAT_HU, FatThreshold, beside_muscles, find_threshold
+from .muscle_slices import CASE_DISCS, SlicePlane, axial_axis, is_cut, place_section, read_pixels, slice_planes
+from .parameters import Parameters
+from .roi import PlanarRoi
+
+MUSCLES = ("psoas_major", "multifidus", "erector_spinae")
+#: Compartments that hold more than one of the muscles, as some segmentation models draw them.
+JOINED = ("iliopsoas", "autochthon")
+BACK = ("multifidus", "erector_spinae", "autochthon")
+SIDES = ("left", "right")
+
+
+@dataclass(frozen=True)
+class AxialImages:
+    """What muscles are read from. signal: T2 or T1 MR, or a CT (``is_ct``); fat and water: a pair on one lattice."""
+
+    signal: Image | None = None
+    is_ct: bool = False
+    fat: Image | None = None
+    water: Image | None = None
+
+    def __post_init__(self):
+        if (self.fat is None) != (self.water is None):
+            raise BoneQualityError("The fat fraction needs a fat and a water image; give the other one too.")
+        if self.fat is not None and (
+            self.fat.grid.shape != self.water.grid.shape or not np.allclose(self.fat.grid.ijk_to_ras, self.water.grid.ijk_to_ras, atol=1e-3)
+        ):
+            raise BoneQualityError(
+                f"{self.fat.name} and {self.water.name} do not lie on the same lattice; give the fat and the water image of one acquisition."
+            )
+
+    @property
+    def main(self) -> Image:
+        """The image whose slices are read."""
+        return self.signal if self.signal is not None else self.fat
+
+
+@dataclass(eq=False)
+class Compartment:
+    """One muscle of one side on one slice. fat_pixels: the pixels that count as fat, one slice thick, on the slice's own pixels.
+
+    is_whole: not cut by the edge of the field of view, so that its area counts.
+    """
+
+    muscle: str
+    side: str
+    roi: PlanarRoi | None = None
+    is_whole: bool = True
+    fat_infiltration: float | None = None
+    fat_fraction: float | None = None
+    fat_pixels: Mask | None = None
+    reasons: list[str] = field(default_factory=list)
+
+    @property
+    def name(self) -> str:
+        """For example "left psoas major"."""
+        return kind_of(self.muscle, self.side)
+
+    @property
+    def area(self) -> float | None:
+        """mm2"""
+        return self.roi.area if self.roi is not None and self.is_whole else None
+
+
+@dataclass(eq=False)
+class MuscleSlice:
+    """What was read on one slice. thresholds: by side."""
+
+    plane: SlicePlane
+    disc_roi: PlanarRoi | None = None
+    compartments: list[Compartment] = field(default_factory=list)
+    thresholds: dict[str, FatThreshold] = field(default_factory=dict)
+    flags: list[Flag] = field(default_factory=list)
+    reasons: list[str] = field(default_factory=list)
+
+    @property
+    def disc(self) -> str:
+        return self.plane.disc
+
+    @property
+    def disc_area(self) -> float | None:
+        """mm2"""
+        return self.disc_roi.area if self.disc_roi is not None else None
+
+    @property
+    def rois(self) -> list[PlanarRoi]:
+        """Those of the compartments, then that of the disc."""
+        return [roi for roi in (*(c.roi for c in self.compartments), self.disc_roi) if roi is not None]
+
+    def find(self, muscle: str, side: str) -> Compartment | None:
+        """The compartment, if it was segmented."""
+        return next((c for c in self.compartments if (c.muscle, c.side) == (muscle, side)), None)
+
+    def total_area(self) -> float:
+        """Area of the six compartments, mm2; raises NotMeasured where one is missing."""
+        there = {(c.muscle, c.side): c.area for c in self.compartments}
+        missing = [kind_of(m, s) for m in MUSCLES for s in SIDES if there.get((m, s)) is None]
+        if missing:
+            joined = [kind_of(m, s) for m, s in there if m in JOINED]
+            instead = f"; {' and '.join(joined)} hold several muscles as one" if joined else ""
+            raise NotMeasured(f"no area of {', '.join(missing)}{instead}")
+        return float(sum(there[m, s] for m in MUSCLES for s in SIDES))
+
+    def rcsa(self) -> float:
+        """Area of the six compartments over that of the disc; raises NotMeasured where a part is missing."""
+        if not self.disc:
+            raise NotMeasured("no disc is known at this slice")
+        total = self.total_area()
+        if self.disc_area is None:
+            raise NotMeasured(next(iter(self.reasons), "no mask of the disc"))
+        return total / self.disc_area
+
+    def fat_of(self, muscle: str, name: str) -> float | None:
+        """Mean of both sides' ``name`` (fat_infiltration or fat_fraction), percent; None where a side has none or is cut."""
+        sides = [self.find(muscle, side) for side in SIDES]
+        found = [getattr(c, name) for c in sides if c is not None and c.is_whole]
+        return float(np.mean(found)) if len(found) == 2 and None not in found else None
+
+
+@dataclass(eq=False)
+class Muscles:
+    """All slices, top to bottom, flags, and why case values are missing."""
+
+    slices: list[MuscleSlice] = field(default_factory=list)
+    flags: list[Flag] = field(default_factory=list)
+    reasons: list[str] = field(default_factory=list)
+
+    def case_values(self) -> dict:
+        """rcsa, rcsa_discs, fat_infiltration_percent, fat_fraction_percent, as far as they were measured; notes why others were not."""
+        at_discs = [s for s in self.slices if s.disc in CASE_DISCS]
+        values, ratios = {}, {}
+        for there in at_discs:
+            try:
+                ratios[there.disc] = there.rcsa()
+            except NotMeasured as reason:
+                self.reasons.append(f"no rCSA at {there.disc}: {reason}")
+        if ratios:
+            values.update(rcsa=float(np.mean(list(ratios.values()))), rcsa_discs=list(ratios))
+        for name, title in (("fat_infiltration", "fat infiltration"), ("fat_fraction", "fat fraction")):
+            if not any(getattr(c, name) is not None for s in self.slices for c in s.compartments):
+                continue
+            found = {m: [f for s in at_discs if (f := s.fat_of(m, name)) is not None] for m in MUSCLES}
+            missing = [m.replace("_", " ") for m in MUSCLES if not found[m]]
+            if missing:
+                self.reasons.append(f"no {title} of the case: no value of both sides at a disc for {', '.join(missing)}")
+            else:
+                values[f"{name}_percent"] = float(np.mean([np.mean(found[m]) for m in MUSCLES]))
+        return values
+
+
+def kind_of(muscle: str, side: str) -> str:
+    """For example "left psoas major"."""
+    return f"{side} {muscle.replace('_', ' ')}"
+
+
+def measure_muscles(
+    segments: list[Segment],
+    images: AxialImages,
+    parameters: Parameters,
+    bodies: list[tuple[str, dict[str, np.ndarray]]] = (),
+    progress: Callable[[float, str], None] = lambda share, text: None,
+) -> Muscles:
+    """Areas and fat of every compartment at every disc, or on every slice where no disc is known.
+
+    segments: those of the axial images. bodies: RAS centers of vertebral bodies by level with the image's role, for discs without a
+    mask. Raises BoneQualityError where no muscle is there, a side is missing or contradicts the patient's, or the image is not axial.
+    """
+    check_axial(images.main)
+    compartments, discs = read_compartments(segments)
+    check_sides(compartments, discs)
+    found = Muscles()
+    try:
+        planes, found.reasons = slice_planes(
+            discs, [m for m in compartments.values() if m.array.any()], list(bodies), parameters.disc_positions, images.main, parameters.slice_plane
+        )
+    except NotMeasured as reason:
+        raise BoneQualityError(f"The muscles' masks do not fit {images.main.name}: {reason}; give the image that they were drawn on.") from None
+    for n, plane in enumerate(planes):
+        progress(n / len(planes), f"muscles {plane.disc or f'S {plane.center[2]:.0f} mm'}")
+        there = _place_slice(plane, compartments, discs.get(plane.disc), images.main)
+        _read_slice(there, images, parameters.fat_threshold)
+        found.slices.append(there)
+    found.flags = _merged([flag for there in found.slices for flag in there.flags])
+    if not any(there.disc for there in found.slices):
+        found.flags.append(Flag("disc-absent", number=f"{len(found.slices)} slices by their position"))
+        found.reasons.append("no rCSA: no disc is known; give a mask of the discs, or --disc-slices")
+    else:
+        found.flags += [Flag("disc-absent", disc) for disc in CASE_DISCS if disc not in discs]
+    return found
+
+
+def read_compartments(segments: list[Segment]) -> tuple[dict[tuple[str, str], Mask], dict[str, Mask]]:
+    """Masks of the compartments by muscle and side, and of the discs by name; empty masks of discs are left out."""
+    muscles = {(s.structure.kind, s.structure.side): s for s in segments if s.structure.kind in MUSCLES + JOINED}
+    without = [segment for (_, side), segment in muscles.items() if not side]
+    if without:
+        raise BoneQualityError(f"The {without[0]} does not say its side; name it left or right.")
+    if not muscles:
+        where = f" of {segments[0].source}" if segments else ""
+        raise BoneQualityError(
+            f"No segment{where} is named like a muscle; rename the segments (left psoas major, right multifidus, ...), or map them with a labels file."
+        )
+    order = [(m, s) for m in MUSCLES + JOINED for s in SIDES if (m, s) in muscles]
+    masks = {key: muscles[key].load() for key in order}
+    if not any(mask.array.any() for mask in masks.values()):
+        raise BoneQualityError(f"All muscles of {next(iter(muscles.values())).source} are empty; draw them, or choose another segmentation.")
+    discs = {s.structure.level: s.load() for s in segments if s.structure.kind == "disc"}
+    return masks, {name: mask for name, mask in discs.items() if mask.array.any()}
+
+
+def check_axial(image: Image) -> None:
+    """Raise BoneQualityError for an image whose thick slices are not axial."""
+    spacing, along = image.grid.spacing, axial_axis(image.grid)
+    if image.grid.slice_axis != along and spacing[image.grid.slice_axis] > 1.5 * spacing[along]:
+        raise BoneQualityError(f"The slices of {image.name} are not axial, so muscles cannot be measured on it; choose the axial image.")
+
+
+def check_sides(compartments: dict[tuple[str, str], Mask], discs: dict[str, Mask]) -> None:
+    """Raise BoneQualityError where a compartment's name and its place in the patient (RAS) are of different sides."""
+    right = {key: float(mask.center[0]) for key, mask in compartments.items() if mask.array.any()}
+    pairs = [np.mean([right[m, s] for s in SIDES]) for m in MUSCLES + JOINED if all((m, s) in right for s in SIDES)]
+    middles = [mask.center[0] for mask in discs.values()] or pairs
+    if not middles:
+        return
+    for (muscle, side), at in right.items():
+        if (at > np.mean(middles)) != (side == "right"):
+            other = SIDES[1 - SIDES.index(side)]
+            raise BoneQualityError(
+                f"{compartments[muscle, side].name} is named {side} but lies on the patient's {other}; rename the segments, or correct the image's orientation."
+            )
+
+
+def _place_slice(plane: SlicePlane, compartments: dict, disc: Mask | None, image: Image) -> MuscleSlice:
+    """The ROIs of all compartments and of the disc on one slice."""
+    there = MuscleSlice(plane)
+    for (muscle, side), mask in compartments.items():
+        compartment = Compartment(muscle, side)
+        try:
+            compartment.roi = place_section(plane, mask, compartment.name)
+        except NotMeasured as reason:
+            if not plane.disc:  # a slice beyond the end of this muscle's mask
+                continue
+            compartment.reasons.append(str(reason))
+        there.compartments.append(compartment)
+        if compartment.roi is not None and is_cut(compartment.roi, image):
+            compartment.is_whole = False
+            compartment.reasons.append("the mask reaches the edge of the image")
+            there.flags.append(Flag("muscle-cut", plane.disc, compartment.name))
+    if disc is not None:
+        try:
+            there.disc_roi = place_section(plane, disc, "disc")
+            if is_cut(there.disc_roi, image):
+                there.disc_roi = None
+                raise NotMeasured("the disc's mask reaches the edge of the image")
+        except NotMeasured as reason:
+            there.reasons.append(f"disc: {reason}")
+    return there
+
+
+def _read_slice(there: MuscleSlice, images: AxialImages, asked: str) -> None:
+    """Fat of every compartment on one slice, and whether the thresholds of the sides agree."""
+    placed = [c for c in there.compartments if c.roi is not None]
+    if images.signal is not None:
+        there.thresholds, missing = slice_thresholds(there, images, asked)
+        for compartment in placed:
+            if compartment.side in missing:
+                compartment.reasons.append(f"fat infiltration: {missing[compartment.side]}")
+                continue
+            try:
+                compartment.fat_infiltration, compartment.fat_pixels = read_fat(
+                    compartment.roi, images.signal, there.thresholds[compartment.side]
+                )
+            except NotMeasured as reason:
+                compartment.reasons.append(f"fat infiltration: {reason}")
+    if images.fat is not None:
+        for compartment in placed:
+            try:
+                compartment.fat_fraction = read_fat_fraction(compartment.roi, images.fat, images.water)
+            except NotMeasured as reason:
+                compartment.reasons.append(f"fat fraction: {reason}")
+    lows = [threshold.low for threshold in there.thresholds.values() if threshold.method != "ct"]
+    if len(lows) == 2 and abs(lows[0] - lows[1]) > BIAS_SHARE * np.mean(lows):
+        there.flags.append(Flag("muscle-bias", there.disc, float(abs(lows[0] - lows[1]) / np.mean(lows))))
+
+
+def slice_thresholds(there: MuscleSlice, images: AxialImages, asked: str) -> tuple[dict[str, FatThreshold], dict[str, str]]:
+    """The threshold of each side, or why there is none. Each side has its own, so that a coil's bias is seen."""
+    placed = [c for c in there.compartments if c.roi is not None]
+    sides = [side for side in SIDES if any(c.side == side for c in placed)]
+    if images.is_ct:
+        return {side: FatThreshold("ct", *CT_FAT_HU) for side in sides}, {}
+    found, missing = {}, {}
+    for side in sides:
+        try:
+            muscle = np.concatenate([read_pixels(c.roi, images.signal)[1] for c in placed if c.side == side])
+            found[side] = find_threshold(asked, muscle[np.isfinite(muscle)], *_beside(placed, images.signal, side))
+        except NotMeasured as reason:
+            missing[side] = str(reason)
+    return found, missing
+
+
+def read_fat(roi: PlanarRoi, image: Image, threshold: FatThreshold) -> tuple[float, Mask]:
+    """Percent of a region's pixels that are fat, and these pixels."""
+    inside, values = _pixels(roi, image)
+    fat = inside.array.copy()
+    fat[inside.array] = threshold.is_fat(values)
+    return 100 * float(threshold.is_fat(values).mean()), Mask(f"fat in {roi.kind}", fat, inside.grid)
+
+
+def read_fat_fraction(roi: PlanarRoi, fat: Image, water: Image) -> float:
+    """Mean of fat / (fat + water) over a region's pixels, percent; pixels without any signal are left out."""
+    fats = _pixels(roi, fat)[1]
+    both = fats + _pixels(roi, water)[1]
+    if not (both > 0).any():
+        raise NotMeasured("fat and water have no signal here")
+    return 100 * float(np.mean(fats[both > 0] / both[both > 0]))
+
+
+def _pixels(roi: PlanarRoi, image: Image) -> tuple[Mask, np.ndarray]:
+    inside, values = read_pixels(roi, image)
+    if not np.isfinite(values).all():
+        raise NotMeasured("the region reaches beyond the image or over pixels that hold no number")
+    return inside, values
+
+
+def _beside(placed: list[Compartment], image: Image, side: str) -> tuple[np.ndarray, float]:
+    """The pixels among which one side's subcutaneous fat lies, and the area of one of them, mm2."""
+    middles = [(c, np.concatenate(c.roi.outlines).mean(axis=0)) for c in placed]
+    behind = np.mean([m[1] for c, m in middles if c.muscle in BACK] or [m[1] for _, m in middles])
+    centers = [np.mean([m[0] for c, m in middles if c.side == s]) for s in SIDES if any(c.side == s for c in placed)]
+    low, high = -np.inf, np.inf
+    if len(centers) == 2:
+        low, high = (-np.inf, np.mean(centers)) if side == "left" else (np.mean(centers), np.inf)
+    return beside_muscles([c.roi for c in placed], image, behind, low, high)
+
+
+def _merged(flags: list[Flag]) -> list[Flag]:
+    """One flag for each code and disc, with the largest of its numbers or all names."""
+    groups: dict[tuple[str, str], list] = {}
+    for flag in flags:
+        groups.setdefault((flag.code, flag.level), []).append(flag.number)
+    return [
+        Flag(code, disc, max(numbers) if isinstance(numbers[0], float) else ", ".join(dict.fromkeys(numbers)))
+        for (code, disc), numbers in groups.items()
+    ]
+
+
+def muscle_document(there: MuscleSlice) -> dict:
+    """What the JSON says of a slice: its plane and everything that was read on it, RAS mm."""
+    plane = there.plane
+    return dict(
+        disc=there.disc, slice_from=plane.source, center=plane.center, u=plane.u, v=plane.v, normal=plane.normal,
+        disc_area_mm2=there.disc_area, disc_roi=there.disc_roi.place() if there.disc_roi is not None else None,
+        thresholds={side: asdict(threshold) for side, threshold in there.thresholds.items()}, reasons=there.reasons,
+        rois=[c.roi.place() for c in there.compartments if c.roi is not None],
+    )  # fmt: skip
