@@ -18,8 +18,9 @@ from .bodies import Surroundings, Vertebra, check_whole, mask_flags, read_verteb
 from .cutoffs import CUTOFFS_FILE, read_cutoffs
 from .errors import BoneQualityError, NotMeasured
 from .flags import Flag, ct_flags, t1_flags, unknown_tags
-from .geometry import Image
+from .geometry import Image, Mask
 from .heights import grade_losses, is_coarse, measure_heights
+from .muscle import JOINED, MUSCLES, AxialImages, measure_muscles
 from .parameters import LEVELS, LUMBAR_USED, CaseFacts, Parameters
 from .result import CaseResult, Level
 from .roi import PlanarRoi
@@ -28,8 +29,10 @@ from .vertebra import Body, place_body
 
 SLICES = ("upper", "middle", "lower")
 OUTSIDE_MEAN = "outside L1-L4"
+#: MR images hold no values below this one.
+LOWEST_MR = -200
 Progress = Callable[[float, str], None]
-#: ROIs that a person edited, by level and kind ("upper", "middle", "lower", "marrow", "csf").
+#: ROIs that a person edited, by level or disc and kind ("upper", "middle", "lower", "marrow", "csf", "left multifidus", "disc").
 Edits = Mapping[tuple[str, str], PlanarRoi]
 
 
@@ -39,6 +42,10 @@ def measure_case(
     ct_segmentation=(),
     t1=None,
     t1_segmentation=(),
+    axial_mr=None,
+    axial_mr_segmentation=(),
+    fat=None,
+    water=None,
     parameters: Parameters = Parameters(),
     cutoffs: str | Path = CUTOFFS_FILE,
     progress: Progress = lambda share, text: None,
@@ -46,8 +53,9 @@ def measure_case(
 ) -> CaseResult:
     """Measure one case from MRML nodes.
 
-    facts: the case's id and what is known of it. ct, t1: scalar volume nodes, either may be absent. ct_segmentation,
-    t1_segmentation: a segmentation or label map node, a ``Segmentation`` (node and labels), or several of these.
+    facts: the case's id and what is known of it. ct, t1: scalar volume nodes; axial_mr: one for the muscles, T2 or T1 MRI or a CT;
+    fat, water: a pair of them, beside axial_mr or in its place; any may be absent. ct_segmentation, t1_segmentation,
+    axial_mr_segmentation (of muscles and discs): a segmentation or label map node, a ``Segmentation`` (node and labels), or several.
     progress: called with the share done and what comes next; an exception from it cancels. edits: ROIs that a person moved or
     reshaped: they are read in place of those that would be placed.
 
@@ -60,23 +68,32 @@ def measure_case(
         result = measure_case(CaseFacts("case-7", fractured=("L2",)), ct=getNode("CT"), ct_segmentation=getNode("Spine"))
         result.write_files("/home/me/results")
     """
-    if ct is None and t1 is None:
-        raise BoneQualityError("Nothing to measure: give a CT or a T1 MRI.")
-    for name, node, segmentation in (("CT", ct, ct_segmentation), ("T1 MRI", t1, t1_segmentation)):
+    axial = next((node for node in (axial_mr, fat, water) if node is not None), None)
+    if ct is None and t1 is None and axial is None and not _several(axial_mr_segmentation):
+        raise BoneQualityError("Nothing to measure: give a CT, a T1 MRI or an axial MRI.")
+    given = (("CT", ct, ct_segmentation), ("T1 MRI", t1, t1_segmentation), ("axial MRI", axial, axial_mr_segmentation))
+    for name, node, segmentation in given:
         if (node is None) != (not _several(segmentation)):
             raise BoneQualityError(f"The {name} needs both a volume and a segmentation of it; give the other one too.")
-    result, levels = CaseResult(facts, parameters), {}
+    result, levels, bodies = CaseResult(facts, parameters), {}, []
     published = read_cutoffs(cutoffs)
+    steps = _steps(progress, dict(ct=(ct, 7), t1=(t1, 3), axial=(axial, 2)))
     if ct is not None:
-        _measure_ct(result, levels, image_of(ct), _structures(ct_segmentation), edits, _part(progress, 0.0, 1.0 if t1 is None else 0.7))
+        vertebrae = _measure_ct(result, levels, image_of(ct), _structures(ct_segmentation), edits, steps["ct"])
+        bodies.append(("CT", vertebrae))
     if t1 is not None:
-        _measure_t1(result, levels, image_of(t1), _structures(t1_segmentation), edits, _part(progress, 0.0 if ct is None else 0.7, 1.0))
+        vertebrae = _measure_t1(result, levels, image_of(t1), _structures(t1_segmentation), edits, steps["t1"])
+        bodies.insert(0, ("T1 MRI", vertebrae))
+    if axial is not None:
+        images = _axial_images(*(None if node is None else image_of(node) for node in (axial_mr, fat, water)), parameters)
+        _measure_axial(result, images, _segments(axial_mr_segmentation), bodies, edits, steps["axial"])
     result.levels = [levels[name] for name in LEVELS if name in levels]
     for level in result.levels:
         level.ct_exclusion = level.ct_exclusion if ct is not None else "no CT"
         level.t1_exclusion = level.t1_exclusion if t1 is not None else "no T1 MRI"
-    if not any(level.values for level in result.levels):
+    if not any(level.values for level in result.levels) and not (result.muscles and result.muscles.is_measured):
         reasons = [f"{level.name}: {r}" for level in result.levels for r in dict.fromkeys((*level.ct.reasons, *level.t1.reasons))]
+        reasons += result.reasons
         raise BoneQualityError(f"Nothing can be measured; check the masks and the image they were drawn on. {'; '.join(reasons)}.")
     result.values.update(case_id=facts.case_id, software_version=__version__)
     _check_edits_used(result, edits)
@@ -85,9 +102,14 @@ def measure_case(
     return result
 
 
-def _part(progress: Progress, start: float, end: float) -> Progress:
-    """Progress of a step that lies between two shares of the whole."""
-    return lambda share, text: progress(start + share * (end - start), text)
+def _steps(progress: Progress, weights: dict[str, tuple]) -> dict[str, Progress]:
+    """Progress of each step by name, out of its node (None: no such step) and its weight."""
+    total, start, found = sum(weight for node, weight in weights.values() if node is not None), 0.0, {}
+    for name, (node, weight) in weights.items():
+        if node is not None:
+            found[name] = lambda share, text, start=start, part=weight / total: progress(start + share * part, text)
+            start += weight / total
+    return found
 
 
 def _check_edits_used(result: CaseResult, edits: Edits) -> None:
@@ -104,9 +126,14 @@ def _several(segmentation) -> list[Segmentation]:
     return [item if isinstance(item, Segmentation) else Segmentation(item) for item in several]
 
 
-def _structures(segmentation) -> list[Segment]:
+def _segments(segmentation) -> list[Segment]:
     found = [segment for item in _several(segmentation) for segment in segments_of(item)]
     check_unique(found)
+    return found
+
+
+def _structures(segmentation) -> list[Segment]:
+    found = _segments(segmentation)
     if not any(segment.structure.kind == "vertebra" for segment in found):
         names = ", ".join(item.node.GetName() for item in _several(segmentation))
         raise BoneQualityError(
@@ -115,13 +142,15 @@ def _structures(segmentation) -> list[Segment]:
     return found
 
 
-def _measure_ct(result: CaseResult, levels: dict[str, Level], image: Image, segments: list[Segment], edits: Edits, progress: Progress) -> None:
+def _measure_ct(
+    result: CaseResult, levels: dict[str, Level], image: Image, segments: list[Segment], edits: Edits, progress: Progress
+) -> dict[str, Vertebra]:
     parameters, facts = result.parameters, result.facts
     progress(0.0, "CT: masks")
     check_modality(image, "CT")
     result.flags += ct_flags(image, facts.contrast)
     vertebrae, _ = read_vertebrae(segments, parameters.mask)
-    _describe(result, "ct", image, vertebrae)
+    _describe(result, "ct", image, {name: vertebra.mask for name, vertebra in vertebrae.items()})
     bodies: dict[str, Body] = {}
     for n, (name, vertebra) in enumerate(vertebrae.items()):
         progress((n + 0.1) / len(vertebrae), f"CT {name}: body")
@@ -146,6 +175,7 @@ def _measure_ct(result: CaseResult, levels: dict[str, Level], image: Image, segm
         kvp=tags.kvp, slice_thickness_mm=image.slice_thickness, kernel=tags.kernel, contrast=facts.contrast or tags.contrast,
         effective_margin_mm=hounsfield.effective_margin(parameters.cancellous_margin_mm, image), slice_plane=parameters.slice_plane,
     )  # fmt: skip
+    return vertebrae
 
 
 def _of_level(edits: Edits, level: str) -> dict[str, PlanarRoi]:
@@ -176,13 +206,15 @@ def _measure_heights(levels: dict[str, Level], bodies: dict[str, Body], facts: C
             levels[name].ct.flags.append(Flag("possible-fracture", number=f"grade {loss.grade} {loss.shape}"))
 
 
-def _measure_t1(result: CaseResult, levels: dict[str, Level], image: Image, segments: list[Segment], edits: Edits, progress: Progress) -> None:
+def _measure_t1(
+    result: CaseResult, levels: dict[str, Level], image: Image, segments: list[Segment], edits: Edits, progress: Progress
+) -> dict[str, Vertebra]:
     parameters, facts = result.parameters, result.facts
     progress(0.0, "T1: masks")
     check_modality(image, "T1 MRI")
     result.flags += t1_flags(image)
     vertebrae, around = read_vertebrae(segments, parameters.mask)
-    _describe(result, "t1", image, vertebrae)
+    _describe(result, "t1", image, {name: vertebra.mask for name, vertebra in vertebrae.items()})
     bodies = {}
     for name, vertebra in vertebrae.items():
         level = levels.setdefault(name, Level(name))
@@ -206,6 +238,37 @@ def _measure_t1(result: CaseResult, levels: dict[str, Level], image: Image, segm
         field_strength_t=tags.field_strength_t, tr_ms=tags.tr_ms, te_ms=tags.te_ms, ti_ms=tags.ti_ms,
         vbq_slice=parameters.vbq_slice, vbq_margin_mm=parameters.vbq_margin_mm,
     )  # fmt: skip
+    return vertebrae
+
+
+def _axial_images(axial_mr: Image | None, fat: Image | None, water: Image | None, parameters: Parameters) -> AxialImages:
+    """The images that muscles are read from, each checked to be what it was given as."""
+    is_ct = axial_mr is not None and (axial_mr.tags.modality == "CT" or (not axial_mr.tags.modality and _lowest(axial_mr) < LOWEST_MR))
+    for image, wanted in ((axial_mr, "CT" if is_ct else "axial MRI"), (fat, "fat image"), (water, "water image")):
+        if image is not None:
+            check_modality(image, wanted)
+    if is_ct and parameters.fat_threshold != "reference":
+        raise BoneQualityError(f"{axial_mr.name} is a CT, where fat is -190 to -30 HU; leave the fat threshold out.")
+    return AxialImages(axial_mr, is_ct, fat, water)
+
+
+def _measure_axial(
+    result: CaseResult, images: AxialImages, segments: list[Segment], bodies: list, edits: Edits, progress: Progress
+) -> None:
+    progress(0.0, "muscles: masks")
+    own = read_vertebrae(segments, result.parameters.mask)[0]
+    centers = [
+        (role, {name: vertebra.middle for name, vertebra in vertebrae.items() if vertebra.mask.array.any()})
+        for role, vertebrae in (("axial MRI", own), *bodies)
+    ]
+    result.muscles = muscles = measure_muscles(segments, images, result.parameters, centers, progress, edits)
+    result.values.update(muscles.case_values(), slice_plane=result.parameters.slice_plane)
+    result.flags += muscles.flags
+    result.reasons += muscles.reasons
+    masks = {str(s.structure): s.load() for s in segments if s.structure.kind in (*MUSCLES, *JOINED, "disc")}
+    for role, image in (("axial_mr", images.signal), ("fat", images.fat), ("water", images.water)):
+        if image is not None:
+            _describe(result, role, image, masks if image is images.main else {})
 
 
 def _read_csf(around: Surroundings, extents: dict[str, vbq.LevelExtent], image: Image, blocked, edits) -> dict[str, vbq.Csf]:
@@ -224,19 +287,22 @@ def _read_csf(around: Surroundings, extents: dict[str, vbq.LevelExtent], image: 
 
 def check_modality(image: Image, wanted: str) -> None:
     """Raise BoneQualityError where an image is not what it was given as, by its tag or by its values."""
-    modality = {"CT": "CT", "MR": "T1 MRI"}.get(image.tags.modality or "", image.tags.modality)
+    modality = {"CT": "CT", "MR": "T1 MRI" if wanted == "CT" else wanted}.get(image.tags.modality or "", image.tags.modality)
     if modality and modality != wanted:
         raise BoneQualityError(f"{image.name} is {modality} by its DICOM tags, but was given as {wanted}; choose the other volume.")
-    thinned = image.thinned
-    lowest = float(np.nanmin(thinned)) if np.isfinite(thinned).any() else math.nan
+    thinned, lowest = image.thinned, _lowest(image)
     if math.isnan(lowest):
         raise BoneQualityError(f"{image.name} holds no numbers; export it again.")
     if wanted == "CT" and lowest >= 0 and not _noise_free(thinned):
         raise BoneQualityError(
             f"{image.name} has no value below 0, so it is not in HU: choose the CT, or import it again with its rescaling."
         )
-    if wanted == "T1 MRI" and lowest < -200:
-        raise BoneQualityError(f"{image.name} has values down to {lowest:.0f}, like a CT in HU; choose the T1 MRI.")
+    if wanted != "CT" and lowest < LOWEST_MR:
+        raise BoneQualityError(f"{image.name} has values down to {lowest:.0f}, like a CT in HU; choose the {wanted}.")
+
+
+def _lowest(image: Image) -> float:
+    return float(np.nanmin(image.thinned)) if np.isfinite(image.thinned).any() else math.nan
 
 
 def _noise_free(array: np.ndarray) -> bool:
@@ -247,9 +313,8 @@ def _noise_free(array: np.ndarray) -> bool:
     return float(np.sort(counts)[-10:].sum()) >= 0.8 * array.size
 
 
-def _describe(result: CaseResult, role: str, image: Image, vertebrae: dict[str, Vertebra]) -> None:
+def _describe(result: CaseResult, role: str, image: Image, masks: dict[str, Mask]) -> None:
     """Geometry and content hashes of an input; no names of files, nodes or series, which may hold a patient's."""
-    masks = {name: vertebra.mask for name, vertebra in vertebrae.items()}
     result.inputs[role] = dict(
         shape_kji=image.grid.shape, ijk_to_ras=image.grid.ijk_to_ras, type=str(image.array.dtype),
         sha256=_sha256(image.array), tags=asdict(image.tags), unknown_tags=unknown_tags(image, role),

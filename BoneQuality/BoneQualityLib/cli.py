@@ -18,6 +18,8 @@ SEGMENTATION_HELP = (
     ".seg.nrrd, label map, or folder with one file a structure; may be given several times. A label map's scheme: FILE@SCHEME or "
     "FILE@LABELS.csv, else --label-scheme or --labels"
 )
+#: Images that segmentations belong to; fat and water share that of the axial MRI.
+SEGMENTED = ("ct", "t1", "axial_mr")
 #: Options whose name is not that of the field, and those given as a list of levels.
 _OPTION_NAMES = {"excluded": "exclude"}
 
@@ -51,7 +53,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def parser() -> argparse.ArgumentParser:
     """The command line, its help made from the dataclasses of parameters.py."""
-    top = Parser(prog="bonequality", description=f"Bone quality of the lumbar spine from CT and T1 MRI. {RESEARCH}")
+    top = Parser(prog="bonequality", description=f"Bone quality of the lumbar spine from CT and MRI. {RESEARCH}")
     top.add_argument("--version", action="version", version=f"BoneQuality {__version__}")
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=Parser)
     measure = commands.add_parser("measure", help="measure one case from files", description=f"Measure one case. {RESEARCH}")
@@ -96,12 +98,14 @@ def run_measure(options) -> int:
         from .scene import read_volume
         from .tables import check_free
 
-        check_free(output_paths(options.output, facts.case_id), options.overwrite)
+        axial = any((options.axial_mr, options.fat, options.water))
+        check_free(output_paths(options.output, facts.case_id, axial), options.overwrite)
         inputs = {}
-        for role in ("ct", "t1"):
+        for role in ("ct", "t1", "axial_mr", "fat", "water"):
             path = getattr(options, role)
             inputs[role] = read_volume(path, options.series) if path else None
-            inputs[f"{role}_segmentation"] = _read_segmentations(options, role)
+            if role in SEGMENTED:
+                inputs[f"{role}_segmentation"] = _read_segmentations(options, role)
         result = measure_case(facts, parameters=parameters, cutoffs=options.cutoffs or _default_cutoffs(), progress=_progress, **inputs)
         paths = result.write_files(options.output, options.overwrite)
     _show("\n".join([summary(result.document()), "", "Written:", *(f"  {path}" for path in paths)]))
@@ -155,6 +159,11 @@ def _add_inputs(command) -> None:
     group.add_argument("--ct-segmentation", **masks, help=f"vertebrae on the CT: {SEGMENTATION_HELP}")
     group.add_argument("--t1", type=_path, metavar="FILE", help=f"T1 MRI: {volume}")
     group.add_argument("--t1-segmentation", **masks, help="vertebral bodies and CSF or sac on the T1 MRI, likewise")
+    group.add_argument("--axial-mr", type=_path, metavar="FILE", help=f"axial T2 or T1 MRI (or CT) for the muscles: {volume}")
+    muscles = "psoas major, multifidus and erector spinae of both sides, and discs, on the axial images, likewise"
+    group.add_argument("--axial-mr-segmentation", **masks, help=muscles)
+    group.add_argument("--fat", type=_path, metavar="FILE", help="fat image of a Dixon pair, beside --axial-mr or in its place")
+    group.add_argument("--water", type=_path, metavar="FILE", help="water image of the pair")
     group.add_argument("--series", metavar="UID", help="series of a DICOM folder that holds several")
     from .anatomy import SCHEMES
 
@@ -183,7 +192,7 @@ def _add_fields(group, dataclass) -> None:
             shown = about["choices"] and f" ({', '.join(about['choices'])})"
             group.add_argument(
                 _option(item.name), dest=item.name, default=item.default, choices=about["choices"] or None,
-                metavar="|".join(about["choices"]) or "CODE", help=about["help"] + (shown or ""),
+                metavar="|".join(about["choices"]) or about["form"] or "CODE", help=about["help"] + (shown or ""),
             )  # fmt: skip
 
 

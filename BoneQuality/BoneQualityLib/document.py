@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from .tables import CASE_COLUMNS, LEVEL_COLUMNS, Column, csv_text, json_text, write_whole
+from .tables import CASE_COLUMNS, LEVEL_COLUMNS, MUSCLE_COLUMNS, Column, csv_text, json_text, write_whole
 
 RESEARCH = "Research use; not a medical device."
 #: The values that a person looks at first: column of the case table, what it is called in a sentence, decimals.
 HEADLINES = (("hu_3d", "3D-HU", 1), ("hu_multislice", "multi-slice HU", 1), ("hu_middle_l1", "mid-slice HU of L1", 1), ("vbq", "VBQ", 2))
+MUSCLE_HEADLINES = (("rcsa", "rCSA", 2), ("fat_infiltration_percent", "fat infiltration %", 1), ("fat_fraction_percent", "fat fraction %", 1))
 
 
 #: The values of the summary table, as far as they were measured.
@@ -36,16 +37,29 @@ def case_rows(document: dict) -> list[dict]:
     return rows_of(CASE_COLUMNS, [document["case"]])
 
 
-def output_paths(folder: str | Path, case_id: str) -> list[Path]:
-    """The files of a case; the JSON, last, marks it as done."""
-    return [Path(folder) / f"{case_id}{ending}" for ending in ("_levels.csv", "_case.csv", ".json")]
+def muscle_rows(document: dict) -> list[dict]:
+    """The rows of CASE_muscles.csv; none without axial images."""
+    return rows_of(MUSCLE_COLUMNS, document.get("muscles") or [])
+
+
+def output_paths(folder: str | Path, case_id: str, muscles: bool = False) -> list[Path]:
+    """The files of a case, with axial images that of its muscles too; the JSON, last, marks it as done."""
+    endings = ("_levels.csv", "_case.csv", *(["_muscles.csv"] if muscles else []), ".json")
+    return [Path(folder) / f"{case_id}{ending}" for ending in endings]
 
 
 def write_case(document: dict, folder: str | Path, overwrite: bool = False) -> list[Path]:
-    """Write CASE_levels.csv, CASE_case.csv and CASE.json (last: it marks the case as done); returns their paths."""
-    paths = output_paths(folder, document["case_id"])
-    texts = (csv_text(LEVEL_COLUMNS, level_rows(document)), csv_text(CASE_COLUMNS, case_rows(document)), json_text(document))
-    write_whole(dict(zip(paths, texts)), overwrite)
+    """Write CASE_levels.csv, CASE_case.csv, with axial images CASE_muscles.csv, and CASE.json; returns their paths.
+
+    The JSON is last: it marks the case as done.
+    """
+    muscles = muscle_rows(document)
+    paths = output_paths(folder, document["case_id"], bool(muscles))
+    texts = [csv_text(LEVEL_COLUMNS, level_rows(document)), csv_text(CASE_COLUMNS, case_rows(document))]
+    texts += [csv_text(MUSCLE_COLUMNS, muscles)] if muscles else []
+    write_whole(dict(zip(paths, [*texts, json_text(document)])), overwrite)
+    if not muscles:  # of an earlier run that had axial images
+        output_paths(folder, document["case_id"], True)[-2].unlink(missing_ok=True)
     return paths
 
 
@@ -58,8 +72,10 @@ def summary(document: dict) -> str:
          row["t1_exclusion"] or "used")
         for row in level_rows(document)
     ]  # fmt: skip
-    lines = [f"Case {document['case_id']}", "", *aligned([header, *rows]), ""]
-    lines.append("  ".join(f"{title} {shown(document['case'].get(name), decimals)}" for name, title, decimals in HEADLINES))
+    lines = [f"Case {document['case_id']}", "", *(aligned([header, *rows]) + [""] if rows else [])]
+    lines += muscle_lines(document)
+    heads = (HEADLINES if rows else ()) + (MUSCLE_HEADLINES if muscle_rows(document) else ())
+    lines.append("  ".join(f"{title} {shown(document['case'].get(name), decimals)}" for name, title, decimals in heads))
     lines += [f"  {reason}" for reason in document["reasons"]]
     if document["cutoffs"]:
         lines += ["", "Published cut-offs (each belongs to its method and scanner; not a verdict):"]
@@ -69,15 +85,30 @@ def summary(document: dict) -> str:
     return "\n".join([*lines, "", RESEARCH])
 
 
+def muscle_lines(document: dict) -> list[str]:
+    """A table of every muscle's means over the slices, for a terminal; none without axial images."""
+    rows, found = [row for row in muscle_rows(document) if row["muscle"] != "all"], {}
+    for row in rows:
+        found.setdefault((row["side"], row["muscle"]), []).append(row)
+    names = (("area_mm2", 1), ("rcsa", 2), ("fat_infiltration_percent", 1), ("fat_fraction_percent", 1))
+    cells = []
+    for (side, muscle), there in found.items():
+        columns = [[row[name] for row in there if row[name] is not None] for name, _ in names]
+        means = [shown(sum(values) / len(values) if values else None, digits) for values, (_, digits) in zip(columns, names)]
+        cells.append((f"{side} {muscle}", *means, str(len(there))))
+    header = ("muscle", "area mm2", "rCSA", "fat infiltration %", "fat fraction %", "slices")
+    return [*aligned([header, *cells]), ""] if cells else []
+
+
 def report_line(document: dict) -> str:
     """The case in one line, to paste into a report."""
     case, found = document["case"], []
-    for name, title, decimals in HEADLINES:
+    for name, title, decimals in HEADLINES + MUSCLE_HEADLINES:
         if case.get(name) is not None:
             low, high = case.get(f"{name}_low"), case.get(f"{name}_high")
             spread = f" ({low:.{decimals}f}-{high:.{decimals}f})" if low is not None and high is not None else ""
             found.append(f"{title} {case[name]:.{decimals}f}{spread}")
-    used = [f"{role} {', '.join(case[name])}" for role, name in (("CT", "ct_levels"), ("T1", "t1_levels")) if case.get(name)]
+    used = [f"{role} {', '.join(case[name])}" for role, name in (("CT", "ct_levels"), ("T1", "t1_levels"), ("muscles", "rcsa_discs")) if case.get(name)]
     used += [f"CSF {case['csf_level']}"] if case.get("csf_level") else []
     parts = [", ".join(found) or "nothing measured", f"levels: {'; '.join(used)}" if used else ""]
     parts += [f"flags: {case['flags']}" if case.get("flags") else "no flags", "ROIs edited by hand" if case.get("edited") else ""]

@@ -136,4 +136,4 @@ TAGS_NEEDED = {
 
 
 def unknown_tags(image: Image, kind: str) -> list[str]:
-    return [name for name in TAGS_NEEDED[kind] if getattr(image.tags, name) is None]
+    return [name for name in TAGS_NEEDED.get(kind, ()) if getattr(image.tags, name) is None]

@@ -7,14 +7,15 @@ fat / (fat + water). Case values: means of the sides, then of the discs L1-L2 to
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
+from types import MappingProxyType
 
 import numpy as np
 
 from .anatomy import Segment
 from .errors import BoneQualityError, NotMeasured
-from .flags import BIAS_SHARE, Flag
+from .flags import BIAS_SHARE, Flag, codes
 from .geometry import Image, Mask
 from .muscle_fat import CT_FAT_HU, FatThreshold, beside_muscles, find_threshold
 from .muscle_slices import CASE_DISCS, SlicePlane, axial_axis, is_cut, place_section, read_pixels, slice_planes
@@ -79,6 +80,10 @@ class Compartment:
         """mm2"""
         return self.roi.area if self.roi is not None and self.is_whole else None
 
+    @property
+    def flags(self) -> list[Flag]:
+        return [] if self.is_whole else [Flag("muscle-cut")]
+
 
 @dataclass(eq=False)
 class MuscleSlice:
@@ -128,6 +133,43 @@ class MuscleSlice:
             raise NotMeasured(next(iter(self.reasons), "no mask of the disc"))
         return total / self.disc_area
 
+    def rows(self) -> list[dict]:
+        """One table row for every compartment, and at a disc one for all six together; without the case's id."""
+        common = dict(disc=self.disc, disc_area_mm2=self.disc_area, slice_s_mm=float(self.plane.center[2]))
+        bias = [flag for flag in self.flags if flag.code == "muscle-bias"]
+        found = []
+        for c in self.compartments:
+            threshold = self.thresholds.get(c.side)
+            found.append(dict(
+                common, muscle=c.muscle.replace("_", " "), side=c.side, area_mm2=c.area,
+                rcsa=c.area / self.disc_area if c.area and self.disc_area else None,
+                fat_infiltration_percent=c.fat_infiltration, fat_fraction_percent=c.fat_fraction,
+                fat_threshold=threshold.number if threshold is not None else None,
+                edited="yes" if c.roi is not None and c.roi.edited else "", reason="; ".join(c.reasons), flags=codes([*c.flags, *bias]),
+            ))  # fmt: skip
+        return found + ([dict(common, **self._all_six())] if self.disc else [])
+
+    def _all_six(self) -> dict:
+        """The row of the three muscles of both sides together."""
+        row = dict(muscle="all", side="both", reason="", flags=codes(self.flags))
+        for name, measure in (("area_mm2", self.total_area), ("rcsa", self.rcsa)):
+            try:
+                row[name] = measure()
+            except NotMeasured as reason:
+                row["reason"] = str(reason)
+        for name in ("fat_infiltration", "fat_fraction"):
+            found = [self.fat_of(muscle, name) for muscle in MUSCLES]
+            row[f"{name}_percent"] = float(np.mean(found)) if None not in found else None
+        return row
+
+    def described(self) -> dict:
+        """What the JSON says beside the rows: plane, thresholds, ROIs, RAS mm."""
+        plane = self.plane
+        return dict(
+            name=plane.name, slice_from=plane.source, center=plane.center, u=plane.u, v=plane.v, normal=plane.normal, reasons=self.reasons,
+            thresholds={side: asdict(threshold) for side, threshold in self.thresholds.items()}, rois=[roi.place() for roi in self.rois],
+        )  # fmt: skip
+
     def fat_of(self, muscle: str, name: str) -> float | None:
         """Mean of both sides' ``name`` (fat_infiltration or fat_fraction), percent; None where a side has none or is cut."""
         sides = [self.find(muscle, side) for side in SIDES]
@@ -142,6 +184,25 @@ class Muscles:
     slices: list[MuscleSlice] = field(default_factory=list)
     flags: list[Flag] = field(default_factory=list)
     reasons: list[str] = field(default_factory=list)
+
+    @property
+    def rois(self) -> list[PlanarRoi]:
+        """The ROIs at the discs; those of slices without a disc stand in the slices."""
+        return [roi for there in self.slices if there.disc for roi in there.rois]
+
+    @property
+    def fat_pixels(self) -> list[Mask]:
+        """The pixels that count as fat, slice by slice and compartment by compartment."""
+        return [c.fat_pixels for there in self.slices for c in there.compartments if c.fat_pixels is not None]
+
+    @property
+    def is_measured(self) -> bool:
+        """Whether anything was."""
+        return any(c.roi is not None for there in self.slices for c in there.compartments)
+
+    def rows(self) -> list[dict]:
+        """The rows of CASE_muscles.csv, without the case's id."""
+        return [row for there in self.slices for row in there.rows()]
 
     def case_values(self) -> dict:
         """rcsa, rcsa_discs, fat_infiltration_percent, fat_fraction_percent, as far as they were measured; notes why others were not."""
@@ -177,11 +238,12 @@ def measure_muscles(
     parameters: Parameters,
     bodies: list[tuple[str, dict[str, np.ndarray]]] = (),
     progress: Callable[[float, str], None] = lambda share, text: None,
+    edits: Mapping[tuple[str, str], PlanarRoi] = MappingProxyType({}),
 ) -> Muscles:
     """Areas and fat of every compartment at every disc, or on every slice where no disc is known.
 
     segments: those of the axial images. bodies: RAS centers of vertebral bodies by level with the image's role, for discs without a
-    mask. Raises BoneQualityError where no muscle is there, a side is missing or contradicts the patient's, or the image is not axial.
+    mask. edits: ROIs that a person edited, by disc and kind ("left multifidus", "disc"). Raises BoneQualityError where no muscle is there, a side is missing or contradicts the patient's, or the image is not axial.
     """
     check_axial(images.main)
     compartments, discs = read_compartments(segments)
@@ -194,8 +256,8 @@ def measure_muscles(
     except NotMeasured as reason:
         raise BoneQualityError(f"The muscles' masks do not fit {images.main.name}: {reason}; give the image that they were drawn on.") from None
     for n, plane in enumerate(planes):
-        progress(n / len(planes), f"muscles {plane.disc or f'S {plane.center[2]:.0f} mm'}")
-        there = _place_slice(plane, compartments, discs.get(plane.disc), images.main)
+        progress((n + 0.1) / len(planes), f"muscles {plane.name}")
+        there = _place_slice(plane, compartments, discs.get(plane.disc), images.main, edits)
         _read_slice(there, images, parameters.fat_threshold)
         found.slices.append(there)
     found.flags = _merged([flag for there in found.slices for flag in there.flags])
@@ -248,13 +310,13 @@ def check_sides(compartments: dict[tuple[str, str], Mask], discs: dict[str, Mask
             )
 
 
-def _place_slice(plane: SlicePlane, compartments: dict, disc: Mask | None, image: Image) -> MuscleSlice:
-    """The ROIs of all compartments and of the disc on one slice."""
+def _place_slice(plane: SlicePlane, compartments: dict, disc: Mask | None, image: Image, edits) -> MuscleSlice:
+    """The ROIs of all compartments and of the disc on one slice; those that a person edited as they are."""
     there = MuscleSlice(plane)
     for (muscle, side), mask in compartments.items():
         compartment = Compartment(muscle, side)
         try:
-            compartment.roi = place_section(plane, mask, compartment.name)
+            compartment.roi = edits.get((plane.name, compartment.name)) or place_section(plane, mask, compartment.name)
         except NotMeasured as reason:
             if not plane.disc:  # a slice beyond the end of this muscle's mask
                 continue
@@ -266,7 +328,7 @@ def _place_slice(plane: SlicePlane, compartments: dict, disc: Mask | None, image
             there.flags.append(Flag("muscle-cut", plane.disc, compartment.name))
     if disc is not None:
         try:
-            there.disc_roi = place_section(plane, disc, "disc")
+            there.disc_roi = edits.get((plane.name, "disc")) or place_section(plane, disc, "disc")
             if is_cut(there.disc_roi, image):
                 there.disc_roi = None
                 raise NotMeasured("the disc's mask reaches the edge of the image")
@@ -361,14 +423,3 @@ def _merged(flags: list[Flag]) -> list[Flag]:
         Flag(code, disc, max(numbers) if isinstance(numbers[0], float) else ", ".join(dict.fromkeys(numbers)))
         for (code, disc), numbers in groups.items()
     ]
-
-
-def muscle_document(there: MuscleSlice) -> dict:
-    """What the JSON says of a slice: its plane and everything that was read on it, RAS mm."""
-    plane = there.plane
-    return dict(
-        disc=there.disc, slice_from=plane.source, center=plane.center, u=plane.u, v=plane.v, normal=plane.normal,
-        disc_area_mm2=there.disc_area, disc_roi=there.disc_roi.place() if there.disc_roi is not None else None,
-        thresholds={side: asdict(threshold) for side, threshold in there.thresholds.items()}, reasons=there.reasons,
-        rois=[c.roi.place() for c in there.compartments if c.roi is not None],
-    )  # fmt: skip

@@ -43,6 +43,11 @@ class FatThreshold:
     lean_mode: float | None = None
     fat_mode: float | None = None
 
+    @property
+    def number(self) -> float:
+        """The limit that lies next to muscle."""
+        return self.low if self.high is None else self.high
+
     def is_fat(self, values: np.ndarray) -> np.ndarray:
         return values > self.low if self.high is None else (values >= self.low) & (values <= self.high)
 

@@ -38,6 +38,11 @@ class SlicePlane:
     step: tuple[float, float]
 
     @property
+    def name(self) -> str:
+        """The disc, or where the slice lies."""
+        return self.disc or f"S {self.center[2]:.1f} mm"
+
+    @property
     def normal(self) -> np.ndarray:
         return np.cross(self.u, self.v)
 
@@ -151,7 +156,7 @@ def place_section(plane: SlicePlane, mask: Mask, kind: str) -> PlanarRoi:
     share = mask.on(lattice)[0]
     start = (lattice.ras([0, 0, 0]) - plane.center) @ np.stack([plane.u, plane.v], axis=1)
     curves = [curve * plane.step + start for curve in outlines(share - 0.5)] if share.max() > 0.5 else []
-    roi = PlanarRoi(plane.disc, kind, plane.center, plane.u, plane.v, outlines=tuple(curves))
+    roi = PlanarRoi(plane.name, kind, plane.center, plane.u, plane.v, outlines=tuple(curves))
     if not curves:
         raise NotMeasured("the mask does not meet the slice")
     if roi.area < MINIMUM_AREA_MM2:

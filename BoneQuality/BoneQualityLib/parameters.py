@@ -17,9 +17,9 @@ DISCS = tuple(f"{a}-{b}" for a, b in zip(LEVELS, LEVELS[1:])) + ("T12-L1", "L5-S
 LUMBAR_USED = ("L1", "L2", "L3", "L4")
 
 
-def setting(default, help, unit="", low=None, high=None, choices=()):
-    """A dataclass field that carries its own documentation and limits."""
-    return field(default=default, metadata=dict(help=help, unit=unit, low=low, high=high, choices=choices))
+def setting(default, help, unit="", low=None, high=None, choices=(), form=""):
+    """A dataclass field that carries its own documentation and limits; form: how a text is written that is no choice."""
+    return field(default=default, metadata=dict(help=help, unit=unit, low=low, high=high, choices=choices, form=form))
 
 
 def check_settings(values) -> None:
@@ -73,9 +73,12 @@ class Parameters:
     )
     fat_threshold: str = setting(
         "reference",
-        "axial MRI: brighter pixels are fat: reference, midway between lean muscle and subcutaneous fat; otsu; or a signal value",
+        "axial MRI: what is brighter is fat: midway between lean muscle and subcutaneous fat (reference), Otsu's threshold, or a signal",
+        form="reference|otsu|VALUE",
     )
-    disc_slices: str = setting("", "where discs lie that have no mask, or not where they were drawn: S in mm, such as L3-L4=-12.5,L4-L5=-48")
+    disc_slices: str = setting(
+        "", "axial images: S (mm) of the slices at discs that have no mask, or in place of their masks' middles", form="L3-L4=S,.."
+    )
     strict: bool = setting(False, "exclude a level for every warning that belongs to it")
 
     def __post_init__(self):

@@ -8,14 +8,15 @@ from pathlib import Path
 import numpy as np
 
 from . import __version__
-from .document import RESEARCH, case_rows, level_rows, write_case
+from .document import RESEARCH, case_rows, level_rows, muscle_rows, write_case
 from .flags import Flag, codes
 from .frame import Frame
 from .heights import HeightLoss, Heights
+from .muscle import Muscles
 from .parameters import CaseFacts, Parameters
 from .roi import LevelNumbers, PlanarRoi, RegionRoi
 from .scene import table_node
-from .tables import CASE_COLUMNS, LEVEL_COLUMNS, check_columns, plain
+from .tables import CASE_COLUMNS, LEVEL_COLUMNS, MUSCLE_COLUMNS, check_columns, plain
 from .vbq import Csf
 
 
@@ -67,7 +68,7 @@ class CaseResult:
     """A measured case.
 
     levels: every vertebra found, top to bottom. values: the case row by column name. flags: of the case; ``all_flags`` has those
-    of the levels too. csf: CSF by level. cutoffs: published cut-offs beside the values. inputs: geometry and hashes.
+    of the levels too. csf: CSF by level. muscles: what axial images say, None without them. cutoffs: published cut-offs beside the values. inputs: geometry and hashes.
     """
 
     facts: CaseFacts
@@ -77,6 +78,7 @@ class CaseResult:
     flags: list[Flag] = field(default_factory=list)
     reasons: list[str] = field(default_factory=list)
     csf: dict[str, Csf] = field(default_factory=dict)
+    muscles: Muscles | None = None
     cutoffs: list[dict] = field(default_factory=list)
     inputs: dict = field(default_factory=dict)
 
@@ -87,7 +89,8 @@ class CaseResult:
     @property
     def rois(self) -> list[PlanarRoi | RegionRoi]:
         """Every ROI of the case."""
-        return [roi for level in self.levels for roi in level.rois] + [csf.roi for csf in self.csf.values() if csf.roi is not None]
+        muscles = self.muscles.rois if self.muscles is not None else []
+        return [*(roi for level in self.levels for roi in level.rois), *(csf.roi for csf in self.csf.values() if csf.roi is not None), *muscles]
 
     @property
     def level_rows(self) -> list[dict]:
@@ -106,6 +109,11 @@ class CaseResult:
         """The row of CASE_case.csv."""
         edited = any(isinstance(roi, PlanarRoi) and roi.edited for roi in self.rois)
         return dict(self.values, flags=codes(self.all_flags), edited="yes" if edited else "")
+
+    @property
+    def muscle_rows(self) -> list[dict]:
+        """The rows of CASE_muscles.csv."""
+        return [dict(row, case_id=self.facts.case_id) for row in (self.muscles.rows() if self.muscles is not None else [])]
 
     def _edited(self, level: Level) -> list[str]:
         csf = self.csf.get(level.name)
@@ -129,17 +137,21 @@ class CaseResult:
         return found
 
     def to_table_nodes(self):
-        """The level table and the case table as MRML table nodes."""
+        """The level table, the case table, and with axial images the muscle table, as MRML table nodes."""
         name, document = self.facts.case_id, self.document()
-        return (
+        nodes = [
             table_node(f"{name} levels", LEVEL_COLUMNS, level_rows(document)),
             table_node(f"{name} case", CASE_COLUMNS, case_rows(document)),
-        )
+        ]
+        if self.muscles is not None:
+            nodes.append(table_node(f"{name} muscles", MUSCLE_COLUMNS, muscle_rows(document)))
+        return tuple(nodes)
 
     def document(self) -> dict:
         """Everything as plain data: values, parameters, flags, inputs, and every ROI's place in RAS mm."""
         check_columns(LEVEL_COLUMNS, self.level_rows)
         check_columns(CASE_COLUMNS, [self.case_row])
+        check_columns(MUSCLE_COLUMNS, self.muscle_rows)
         content = dict(
             case_id=self.facts.case_id, software="BoneQuality", software_version=__version__, statement=RESEARCH,
             parameters=asdict(self.parameters), facts=asdict(self.facts), case=self.case_row,
@@ -154,13 +166,14 @@ class CaseResult:
                            roi=csf.roi.place() if csf.roi else None)
                 for name, csf in self.csf.items()
             },
+            muscles=self.muscle_rows, muscle_slices=[there.described() for there in self.muscles.slices] if self.muscles is not None else [],
             flags=[dict(asdict(flag), severity=flag.severity, sentence=flag.sentence) for flag in self.all_flags],
             reasons=self.reasons, cutoffs=self.cutoffs, inputs=self.inputs,
         )  # fmt: skip
         return plain(content)
 
     def write_files(self, folder: str | Path, overwrite: bool = False) -> list[Path]:
-        """Write CASE_levels.csv, CASE_case.csv and CASE.json (last: it marks the case as done); returns their paths."""
+        """Write the tables and CASE.json (last: it marks the case as done); returns their paths."""
         return write_case(self.document(), folder, overwrite)
 
 

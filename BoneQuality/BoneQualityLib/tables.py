@@ -144,6 +144,23 @@ vbq_low | VBQ low | | 4 | lowest VBQ likewise
 vbq_high | VBQ high | | 4 | highest VBQ likewise
 """)
 
+MUSCLE_COLUMNS = _columns("""
+case_id | Case | | | the id given to the case
+disc | Disc | | | disc at whose middle the slice lies; empty for a slice that is known by its position alone
+muscle | Muscle | | | compartment; all: the three muscles of both sides together
+side | Side | | | of the patient
+area_mm2 | Area | mm2 | 1 | cross-sectional area
+disc_area_mm2 | Disc area | mm2 | 1 | cross-sectional area of the disc
+rcsa | rCSA | | 4 | area over that of the disc (Zhan 2024)
+fat_infiltration_percent | Fat infiltration | % | 2 | share of pixels that count as fat (Zhan 2024)
+fat_fraction_percent | Fat fraction | % | 2 | mean of fat / (fat + water)
+fat_threshold | Fat threshold | | 2 | signal above which a pixel is fat; on CT the upper limit; the lower one is -190 HU
+slice_s_mm | Slice position | mm | 2 | S of the slice where the disc or the muscles lie on it
+edited | Edited | | | yes where a person edited the ROI
+reason | Reason | | | why a value is missing
+flags | Flags | | | codes of quality flags
+""")
+
 
 #: What the panel shows of a case: its values, each published cut-off beside them.
 SUMMARY_COLUMNS = _columns("""
