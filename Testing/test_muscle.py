@@ -242,7 +242,7 @@ def test_compartments_that_come_as_one_are_reported_and_leave_the_total_empty():
     assert there.find("autochthon", "left").area == pytest.approx(truth, rel=0.01)
     assert there.find("autochthon", "left").fat_infiltration == pytest.approx(20, abs=1)
     assert not {"rcsa", "fat_infiltration_percent"} & set(muscles.case_values())
-    assert any("autochthon hold several muscles as one" in reason for reason in muscles.reasons)
+    assert any("left autochthon, right autochthon: not the muscles one by one" in reason for reason in muscles.reasons)
 
 
 def test_without_disc_masks_the_slice_is_midway_between_bodies_or_where_a_person_says():

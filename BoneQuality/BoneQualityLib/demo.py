@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from . import phantom
+from . import phantom, phantom_muscles
 from .case import measure_case
 from .document import flag_sentences, output_paths
 from .geometry import Grid, Mask
@@ -17,9 +17,11 @@ from .scene import image_of, read_segmentation, read_volume, segmentation_node, 
 from .tables import check_free
 
 CASE_ID = "demo"
-CT_SPACING_MM, T1_SPACING_MM = (0.8, 0.8, 1.25), (0.7, 0.7, 4.4)
-CT_NOISE_HU, T1_NOISE = 20.0, 6.0
-FILES = ("demo_ct.nrrd", "demo_ct_bodies.seg.nrrd", "demo_t1.nrrd", "demo_t1_bodies.seg.nrrd", "demo.png")
+CT_SPACING_MM, T1_SPACING_MM, AXIAL_SPACING_MM = (0.8, 0.8, 1.25), (0.7, 0.7, 4.4), (0.8, 0.8, 4.0)
+CT_NOISE_HU, T1_NOISE, AXIAL_NOISE = 20.0, 6.0, 7.0
+T_SCORE = -2.6
+MUSCLE_FAT = {"psoas major": 0.06, "multifidus": 0.26, "erector spinae": 0.19}
+FILES = ("demo_ct.nrrd", "demo_ct_bodies.seg.nrrd", "demo_t1.nrrd", "demo_t1_bodies.seg.nrrd", "demo_axial.nrrd", "demo_axial_muscles.seg.nrrd", "demo.png")
 
 
 def demo_spine() -> phantom.PhantomSpine:
@@ -31,6 +33,13 @@ def demo_spine() -> phantom.PhantomSpine:
     )
 
 
+def demo_muscles(spine: phantom.PhantomSpine) -> phantom_muscles.MusclePhantom:
+    """Muscles along the spine, with the fat that MUSCLE_FAT says."""
+    middles = {disc.name: disc.middle for disc in spine.discs}
+    axis = np.array(sorted([*(v.center for v in spine.vertebrae), *(center for center, _ in middles.values())], key=lambda p: p[2]))
+    return phantom_muscles.paraspinal_muscles(MUSCLE_FAT, axis, middles)
+
+
 def make_nodes(progress=lambda share, text: None) -> tuple[phantom.PhantomSpine, dict]:
     """The demo's images and segmentations as nodes, named as measure_case takes them; and the spine they show."""
     spine = demo_spine()
@@ -39,18 +48,24 @@ def make_nodes(progress=lambda share, text: None) -> tuple[phantom.PhantomSpine,
     sagittal = phantom.grid_for(spine, T1_SPACING_MM, orientation="sagittal")
     t1 = phantom.render_t1(spine, sagittal, T1_NOISE, seed=2, progress=lambda share: progress(0.5 + 0.2 * share, "rendering the T1 MRI"))
     sac = Mask("thecal sac", phantom.sac_mask(spine, sagittal), sagittal).cropped()
+    progress(0.7, "rendering the axial MRI")
+    muscles = demo_muscles(spine)
+    axial = phantom_muscles.axial_grid(muscles, AXIAL_SPACING_MM)
+    t2 = np.rint(phantom_muscles.render(muscles, axial, "t2", AXIAL_NOISE, seed=3)).astype(np.int16)
     return spine, dict(
         ct=volume_node("demo CT", ct, grid),
         ct_segmentation=segmentation_node("demo CT bodies", _bodies(spine, grid)),
         t1=volume_node("demo T1", t1, sagittal),
         t1_segmentation=segmentation_node("demo T1 bodies", [*_bodies(spine, sagittal), sac]),
+        axial_mr=volume_node("demo axial", t2, axial),
+        axial_mr_segmentation=segmentation_node("demo axial muscles", _muscles(muscles, axial)),
     )
 
 
 def make_files(folder: Path, progress=lambda share, text: None) -> phantom.PhantomSpine:
-    """Write the demo's CT, T1 MRI and their segmentations to ``folder``; returns the spine they show."""
+    """Write the demo's CT, T1 MRI, axial MRI and their segmentations to ``folder``; returns the spine they show."""
     spine, nodes = make_nodes(progress)
-    progress(0.7, "writing the images")
+    progress(0.75, "writing the images")
     for node, name in zip(nodes.values(), FILES):
         write_node(node, folder / name)
         node.GetScene().RemoveNode(node)
@@ -59,7 +74,7 @@ def make_files(folder: Path, progress=lambda share, text: None) -> phantom.Phant
 
 def run(folder: Path, overwrite: bool, progress) -> str:
     """Make, measure and draw the demo case; returns the values beside the truth, as text. All of its files are written or none."""
-    images, tables = [folder / name for name in FILES], output_paths(folder, CASE_ID)
+    images, tables = [folder / name for name in FILES], output_paths(folder, CASE_ID, muscles=True)
     check_free(images + tables, overwrite)
     _make_folder(folder)
     with tempfile.TemporaryDirectory(prefix=".demo.", dir=folder) as made:
@@ -68,24 +83,25 @@ def run(folder: Path, overwrite: bool, progress) -> str:
         for path in images + tables:
             os.replace(Path(made) / path.name, path)
     progress(1.0, "")
-    lines = ["Demo case: measured values beside the truth", "", *beside_truth(result, spine), ""]
+    lines = ["Demo case: measured values beside the truth", "", *beside_truth(result, spine), "", *indicators(result, spine), ""]
     lines += flag_sentences(result.document())
     lines += ["", f"Picture of every ROI: {images[-1]}", f"Tables and ROIs: {', '.join(path.name for path in tables)}"]
-    return "\n".join([*lines, f"Images and masks for 3D Slicer: {', '.join(FILES[:4])}", "", "Research use; not a medical device."])
+    return "\n".join([*lines, f"Images and masks for 3D Slicer: {', '.join(FILES[:-1])}", "", "Research use; not a medical device."])
 
 
 def _make_and_measure(folder: Path, progress):
     from .figure import draw_case
 
     spine = make_files(folder, progress)
-    ct, ct_bodies, t1, t1_bodies, picture = (str(folder / name) for name in FILES)
-    nodes = dict(ct=read_volume(ct), ct_segmentation=read_segmentation(ct_bodies))
-    nodes.update(t1=read_volume(t1), t1_segmentation=read_segmentation(t1_bodies))
+    *files, picture = (str(folder / name) for name in FILES)
+    nodes = {}
+    for role, volume, masks in zip(("ct", "t1", "axial_mr"), files[::2], files[1::2]):
+        nodes.update({role: read_volume(volume), f"{role}_segmentation": read_segmentation(masks)})
     progress(0.8, "measuring")
-    result = measure_case(CaseFacts(CASE_ID), **nodes)
+    result = measure_case(CaseFacts(CASE_ID, t_score=T_SCORE), **nodes)
     result.write_files(folder)
     progress(0.9, "drawing")
-    draw_case(result, dict(ct=image_of(nodes["ct"]), t1=image_of(nodes["t1"])), picture)
+    draw_case(result, {role: image_of(nodes[role]) for role in ("ct", "t1", "axial_mr")}, picture)
     return spine, result
 
 
@@ -108,6 +124,27 @@ def beside_truth(result, spine: phantom.PhantomSpine) -> list[str]:
     slices = np.mean([vertebra.cancellous_hu for vertebra in used])
     lines.append(f"{'L1-L4':7}{case[0]:>9}{true_hu:>8.1f}{case[1]:>13}{slices:>8.1f}{case[2]:>8}{true_vbq:>8.2f}")
     return lines
+
+
+def indicators(result, spine: phantom.PhantomSpine) -> list[str]:
+    """Rows of the five indicators that Zhan 2024 compares, measured and true."""
+    muscles, values = demo_muscles(spine), result.values
+    hu = np.mean([spine.vertebra(name).cancellous_hu for name in values["ct_levels"]])
+    vbq = np.median([spine.vbq_truth()[name] for name in values["t1_levels"]])
+    rows = (
+        ("T-score, as given", values["t_score"], T_SCORE, 1),
+        ("HU, middle slices of L1-L4", values.get("hu_middle"), hu, 1),
+        ("VBQ", values.get("vbq"), vbq, 2),
+        ("rCSA of the muscles", values.get("rcsa"), np.mean([muscles.rcsa(name) for name in values["rcsa_discs"]]), 2),
+        ("fat infiltration, %", values.get("fat_infiltration_percent"), muscles.fat_infiltration(), 1),
+    )
+    lines = [f"{'the five of Zhan 2024':30}{'measured':>9}{'truth':>8}"]
+    return lines + [f"{name:30}{_cell(value, digits):>9}{truth:>8.{digits}f}" for name, value, truth, digits in rows]
+
+
+def _muscles(muscles: phantom_muscles.MusclePhantom, grid: Grid) -> list[Mask]:
+    names = [*(c.name for c in muscles.compartments), *(d.name for d in muscles.discs)]
+    return [Mask(name, phantom_muscles.mask_of(muscles, name, grid), grid).cropped() for name in names]
 
 
 def _bodies(spine: phantom.PhantomSpine, grid: Grid) -> list[Mask]:

@@ -13,8 +13,6 @@ RESEARCH = "Research use; not a medical device."
 #: The values that a person looks at first: column of the case table, what it is called in a sentence, decimals.
 HEADLINES = (("hu_3d", "3D-HU", 1), ("hu_multislice", "multi-slice HU", 1), ("hu_middle_l1", "mid-slice HU of L1", 1), ("vbq", "VBQ", 2))
 MUSCLE_HEADLINES = (("rcsa", "rCSA", 2), ("fat_infiltration_percent", "fat infiltration %", 1), ("fat_fraction_percent", "fat fraction %", 1))
-
-
 #: The values of the summary table, as far as they were measured.
 SUMMARIZED = (
     "hu_3d", "hu_3d_wide", "hu_multislice", "hu_middle", "hu_middle_l1", "vbq", "rcsa", "fat_infiltration_percent", "fat_fraction_percent",

@@ -15,9 +15,9 @@ CT_WINDOW = (-250.0, 500.0)
 
 
 def draw_case(result: CaseResult, images: dict[str, Image], path: str | Path) -> None:
-    """Write a PNG: for CT the mid-sagittal plane and three axial slices a level, for T1 every slice that was read.
+    """Write a PNG: for CT the mid-sagittal plane and three axial slices a level, for T1 and muscles every slice that was read.
 
-    images: the images that were measured, by role ("ct", "t1").
+    images: the images that were measured, by role ("ct", "t1", "axial_mr" or "fat").
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -27,6 +27,10 @@ def draw_case(result: CaseResult, images: dict[str, Image], path: str | Path) ->
         panels += _ct_panels(result, images["ct"])
     if "t1" in images:
         panels += _t1_panels(result, images["t1"])
+    for role in ("axial_mr", "fat"):
+        if role in images:
+            panels += _muscle_panels(result, images[role])
+            break
     columns = 4
     figure = Figure(figsize=(3.2 * columns, 3.4 * int(np.ceil(len(panels) / columns))), facecolor="black", layout="constrained")
     FigureCanvasAgg(figure)
@@ -72,6 +76,30 @@ def _t1_panels(result: CaseResult, image: Image):
         centers = np.array([roi.place()["center"] for roi in rois])
         panels.append(lambda axes: _plane(axes, image, rois, centers.mean(axis=0), ANTERIOR, SUPERIOR, np.ptp(centers[:, 2]) / 2 + 30, "T1"))
     return panels
+
+
+def _muscle_panels(result: CaseResult, image: Image):
+    panels = []
+    for there in result.muscles.slices:
+        points = np.concatenate([curve for roi in there.rois for curve in roi.curves()] or [there.plane.center[None]])
+        middle = 0.5 * (points.min(axis=0) + points.max(axis=0))
+        half = np.ptp(points, axis=0).max() / 2 + RIM_MM
+        ratio = next((row["rcsa"] for row in there.rows() if row["muscle"] == "all"), None)
+        title = there.plane.name + (f"  rCSA {ratio:.2f}" if ratio else "")
+        panels.append(lambda axes, s=there, m=middle, h=half, t=title: _muscle_slice(axes, image, s, m, h, t))
+    return panels
+
+
+def _muscle_slice(axes, image: Image, there, middle, half: float, title: str) -> None:
+    """One slice with its compartments and disc, and in red the pixels that count as fat."""
+    plane = there.plane
+    middle = middle + ((plane.center - middle) @ plane.normal) * plane.normal
+    _plane(axes, image, there.rois, middle, plane.u, plane.v, half, title, there.rois)
+    for fat in (c.fat_pixels for c in there.compartments if c.fat_pixels is not None):
+        first = (fat.grid.ras([-0.5, -0.5, 0]) - middle) @ np.stack([plane.u, plane.v], axis=1)
+        last = first + fat.grid.spacing[:2] * fat.array.shape[:0:-1]
+        red = fat.array[0][..., None] * np.array([1.0, 0.1, 0.1, 0.55])
+        axes.imshow(red, origin="lower", extent=(first[0], last[0], first[1], last[1]), interpolation="nearest")
 
 
 def _plane(axes, image: Image, rois, center, right, up, half: float, title: str, own=()) -> None:

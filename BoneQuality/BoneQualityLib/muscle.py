@@ -24,7 +24,7 @@ from .roi import PlanarRoi
 
 MUSCLES = ("psoas_major", "multifidus", "erector_spinae")
 #: Compartments that hold more than one of the muscles, as some segmentation models draw them.
-JOINED = ("iliopsoas", "autochthon")
+JOINED = {"iliopsoas": ("psoas_major",), "autochthon": ("multifidus", "erector_spinae")}
 BACK = ("multifidus", "erector_spinae", "autochthon")
 SIDES = ("left", "right")
 
@@ -117,11 +117,13 @@ class MuscleSlice:
     def total_area(self) -> float:
         """Area of the six compartments, mm2; raises NotMeasured where one is missing."""
         there = {(c.muscle, c.side): c.area for c in self.compartments}
-        missing = [kind_of(m, s) for m in MUSCLES for s in SIDES if there.get((m, s)) is None]
-        if missing:
-            joined = [kind_of(m, s) for m, s in there if m in JOINED]
-            instead = f"; {' and '.join(joined)} hold several muscles as one" if joined else ""
-            raise NotMeasured(f"no area of {', '.join(missing)}{instead}")
+        joined = [(m, s) for m, s in there if m in JOINED]
+        hidden = {(part, s) for m, s in joined for part in JOINED[m]}
+        missing = [kind_of(m, s) for m in MUSCLES for s in SIDES if there.get((m, s)) is None and (m, s) not in hidden]
+        reasons = [f"no area of {', '.join(missing)}"] if missing else []
+        reasons += [f"{', '.join(kind_of(m, s) for m, s in joined)}: not the muscles one by one"] if joined else []
+        if reasons:
+            raise NotMeasured("; ".join(reasons))
         return float(sum(there[m, s] for m in MUSCLES for s in SIDES))
 
     def rcsa(self) -> float:
@@ -271,7 +273,7 @@ def measure_muscles(
 
 def read_compartments(segments: list[Segment]) -> tuple[dict[tuple[str, str], Mask], dict[str, Mask]]:
     """Masks of the compartments by muscle and side, and of the discs by name; empty masks of discs are left out."""
-    muscles = {(s.structure.kind, s.structure.side): s for s in segments if s.structure.kind in MUSCLES + JOINED}
+    muscles = {(s.structure.kind, s.structure.side): s for s in segments if s.structure.kind in (*MUSCLES, *JOINED)}
     without = [segment for (_, side), segment in muscles.items() if not side]
     if without:
         raise BoneQualityError(f"The {without[0]} does not say its side; name it left or right.")
@@ -280,7 +282,7 @@ def read_compartments(segments: list[Segment]) -> tuple[dict[tuple[str, str], Ma
         raise BoneQualityError(
             f"No segment{where} is named like a muscle; rename the segments (left psoas major, right multifidus, ...), or map them with a labels file."
         )
-    order = [(m, s) for m in MUSCLES + JOINED for s in SIDES if (m, s) in muscles]
+    order = [(m, s) for m in (*MUSCLES, *JOINED) for s in SIDES if (m, s) in muscles]
     masks = {key: muscles[key].load() for key in order}
     if not any(mask.array.any() for mask in masks.values()):
         raise BoneQualityError(f"All muscles of {next(iter(muscles.values())).source} are empty; draw them, or choose another segmentation.")
@@ -298,7 +300,7 @@ def check_axial(image: Image) -> None:
 def check_sides(compartments: dict[tuple[str, str], Mask], discs: dict[str, Mask]) -> None:
     """Raise BoneQualityError where a compartment's name and its place in the patient (RAS) are of different sides."""
     right = {key: float(mask.center[0]) for key, mask in compartments.items() if mask.array.any()}
-    pairs = [np.mean([right[m, s] for s in SIDES]) for m in MUSCLES + JOINED if all((m, s) in right for s in SIDES)]
+    pairs = [np.mean([right[m, s] for s in SIDES]) for m in (*MUSCLES, *JOINED) if all((m, s) in right for s in SIDES)]
     middles = [mask.center[0] for mask in discs.values()] or pairs
     if not middles:
         return

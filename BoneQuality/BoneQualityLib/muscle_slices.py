@@ -155,13 +155,20 @@ def place_section(plane: SlicePlane, mask: Mask, kind: str) -> PlanarRoi:
     lattice = plane.lattice(mask.grid.corners())
     share = mask.on(lattice)[0]
     start = (lattice.ras([0, 0, 0]) - plane.center) @ np.stack([plane.u, plane.v], axis=1)
-    curves = [curve * plane.step + start for curve in outlines(share - 0.5)] if share.max() > 0.5 else []
+    curves = [_corners(curve * plane.step + start) for curve in outlines(share - 0.5)] if share.max() > 0.5 else []
     roi = PlanarRoi(plane.name, kind, plane.center, plane.u, plane.v, outlines=tuple(curves))
     if not curves:
         raise NotMeasured("the mask does not meet the slice")
     if roi.area < MINIMUM_AREA_MM2:
         raise NotMeasured(f"less than {MINIMUM_AREA_MM2:g} mm2 of it on the slice")
     return roi
+
+
+def _corners(curve: np.ndarray) -> np.ndarray:
+    """A closed curve without repeated points and those that lie on the line between their neighbors."""
+    curve = curve[np.abs(curve - np.roll(curve, 1, axis=0)).max(axis=1) > 1e-9]
+    before, after = curve - np.roll(curve, 1, axis=0), np.roll(curve, -1, axis=0) - curve
+    return curve[np.abs(before[:, 0] * after[:, 1] - before[:, 1] * after[:, 0]) > 1e-9]
 
 
 def is_cut(roi: PlanarRoi, image: Image) -> bool:

@@ -222,12 +222,20 @@ def render(
 
 def mask_of(phantom: MusclePhantom, name: str, grid: Grid) -> np.ndarray:
     """bool ``[k, j, i]``: voxel centers in a compartment ("left multifidus") or a disc ("L3-L4")."""
-    points = grid.centers()
+    mask = np.zeros(grid.shape, bool)
+    shape = phantom.disc(name) if name in DISCS else phantom.compartment(name)
+    middle = shape.center[:2] if name in DISCS else phantom.axis[:, :2] + shape.offset
+    reach = np.max(shape.semi_axes) + 2
+    low, high = np.min(np.atleast_2d(middle), axis=0) - reach, np.max(np.atleast_2d(middle), axis=0) + reach
+    ends = grid.corners()[:, 2]
+    part = grid.slices_around(np.array([[r, a, s] for r in (low[0], high[0]) for a in (low[1], high[1]) for s in (ends.min(), ends.max())]))
+    points = grid.box(part).centers()
     if name in DISCS:
-        return phantom.disc(name).depth(points) > 0
-    compartment = phantom.compartment(name)
-    x, y = (here - middle for here, middle in zip(phantom.offsets(points), compartment.offset))
-    return ellipse_depth(x, y, compartment.semi_axes) > 0
+        mask[part] = shape.depth(points) > 0
+        return mask
+    x, y = (here - offset for here, offset in zip(phantom.offsets(points), shape.offset))
+    mask[part] = ellipse_depth(x, y, shape.semi_axes) > 0
+    return mask
 
 
 def ellipse_depth(x, y, semi_axes) -> np.ndarray:

@@ -358,6 +358,11 @@ class PhantomDisc:
         u, _, v = np.linalg.svd(self.upper.rotation + self.lower.rotation)
         return (top + bottom) / 2, u @ v, np.linalg.norm(top - bottom) / 2
 
+    @property
+    def middle(self) -> tuple[np.ndarray, np.ndarray]:
+        """RAS of its center, and its axis as a unit vector."""
+        return self._frame[0], self._frame[1][:, 2]
+
     def _depth(self, points: Points):
         center, rotation, _ = self._frame
         x, y, _ = local_coordinates(points, center, rotation)
