@@ -104,22 +104,23 @@ def _muscle_slice(axes, image: Image, there, middle, half: float, title: str) ->
 
 def _plane(axes, image: Image, rois, center, right, up, half: float, title: str, own=()) -> None:
     """The image on a plane through ``center``; the outlines of ``own``, where regions and other slices cross it."""
-    count = int(2 * half / STEP_MM)
+    count = int(2 * half / STEP_MM) + 1
     affine = np.eye(4)
     normal = np.cross(right, up)
     affine[:3, :3] = np.stack([right * STEP_MM, up * STEP_MM, normal], axis=1)
     affine[:3, 3] = center - (right + up) * half
     lattice = Grid((1, count, count), affine)
     values = resample(image.array, image.grid, lattice)[0]
+    first, last = -half - STEP_MM / 2, -half + (count - 0.5) * STEP_MM
     low, high = CT_WINDOW if image.array[::4, ::4, ::4].min() < -200 else (0.0, float(np.percentile(values, 99)))
-    axes.imshow(values, cmap="gray", vmin=low, vmax=high, origin="lower", extent=(-half, half, -half, half), interpolation="nearest")
+    axes.imshow(values, cmap="gray", vmin=low, vmax=high, origin="lower", extent=(first, last, first, last), interpolation="nearest")
     across = np.stack([right, up], axis=1)
     for roi in rois:
         color = COLORS.get(roi.kind, "white")
         if isinstance(roi, RegionRoi):
             share = resample(roi.weights, roi.grid, lattice)[0]
             if share.max() > 0.5:
-                axes.contour(share, [0.5], colors=color, linewidths=0.7, extent=(-half, half, -half, half))
+                axes.contour(share, [0.5], colors=color, linewidths=0.7, extent=(first, last, first, last))
         elif not any(roi is r for r in own) and abs(roi.normal @ normal) < 0.5:
             ends = np.concatenate([(curve - center) @ across for curve in roi.curves()])
             axes.plot(*ends[[ends[:, 0].argmin(), ends[:, 0].argmax()]].T, color=color, linewidth=1)
