@@ -53,7 +53,7 @@ def refused_masks(tmp_path, files, refusal):
 @pytest.mark.parametrize(
     "options, words",
     [
-        ([], "give a CT or a T1 MRI"),
+        ([], "give a CT, a T1 MRI or an axial MRI"),
         (["--ct", "CT"], "CT needs both a volume and a segmentation"),
         (["--ct-segmentation", "MASKS"], "give a CT"),
         (["--t1", "T1"], "T1 MRI needs both"),

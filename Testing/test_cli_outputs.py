@@ -406,6 +406,7 @@ def small_demo(monkeypatch):
     monkeypatch.setattr(demo, "demo_spine", lambda: spine)
     monkeypatch.setattr(demo, "CT_SPACING_MM", (2.5, 2.5, 2.5))
     monkeypatch.setattr(demo, "T1_SPACING_MM", (1.5, 1.5, 4.4))
+    monkeypatch.setattr(demo, "AXIAL_SPACING_MM", (1.5, 1.5, 5.0))
     monkeypatch.setattr("BoneQualityLib.figure.draw_case", lambda result, images, path: Path(path).write_bytes(b"picture"))
 
 
@@ -415,7 +416,7 @@ def test_the_demo_writes_its_files_once(tmp_path, small_demo, capfd):
     out, err = capfd.readouterr()
     assert "truth" in out and err == ""
     written = {path.name: path.read_bytes() for path in (tmp_path / "new" / "demo").iterdir()}
-    assert set(written) == {*demo.FILES, "demo_levels.csv", "demo_case.csv", "demo.json"}
+    assert set(written) == {*demo.FILES, "demo_levels.csv", "demo_case.csv", "demo_muscles.csv", "demo.json"}
     assert cli.main(arguments) == 2
     out, err = capfd.readouterr()
     assert "demo_ct.nrrd is there already" in err and err.count("\n") == 1 and out == ""

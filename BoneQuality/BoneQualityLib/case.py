@@ -248,7 +248,7 @@ def _axial_images(axial_mr: Image | None, fat: Image | None, water: Image | None
         if image is not None:
             check_modality(image, wanted)
     if is_ct and parameters.fat_threshold != "reference":
-        raise BoneQualityError(f"{axial_mr.name} is a CT, where fat is -190 to -30 HU; leave the fat threshold out.")
+        raise BoneQualityError(f"{axial_mr.name} is a CT, where fat is -190 to -30 HU; give no other fat threshold.")
     return AxialImages(axial_mr, is_ct, fat, water)
 
 

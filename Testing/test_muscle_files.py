@@ -1,0 +1,272 @@
+"""Muscles from files and nodes to tables: the command, the case, its document, and the demo."""
+
+from __future__ import annotations
+
+import csv
+import json
+from functools import cache
+
+import numpy as np
+import pytest
+
+import spine_files
+from BoneQualityLib import demo
+from BoneQualityLib.case import measure_case
+from BoneQualityLib.errors import BoneQualityError
+from BoneQualityLib.figure import draw_case
+from BoneQualityLib.geometry import Grid, Mask
+from BoneQualityLib.muscle_slices import read_pixels
+from BoneQualityLib.parameters import CaseFacts, Parameters
+from BoneQualityLib.phantom_muscles import axial_grid, mask_of, paraspinal_muscles, render
+from BoneQualityLib.scene import image_of, segmentation_node, volume_node
+from BoneQualityLib.tables import MUSCLE_COLUMNS
+from spine_files import image_file, measure, segmentation_file
+
+FAT = {"psoas major": 0.05, "multifidus": 0.3, "erector spinae": 0.2}
+PHANTOM = paraspinal_muscles(FAT, discs={"L3-L4": ((0, 0, 20), (0, 0, 1)), "L4-L5": ((0, 0, -16), (0, 0, 1))}, scale=1.2)
+GRID = axial_grid(PHANTOM, (0.9, 0.9, 4.0))
+MUSCLES = tuple(compartment.name for compartment in PHANTOM.compartments)
+DISCS = tuple(disc.name for disc in PHANTOM.discs)
+SPEC_COLUMNS = "case_id disc muscle side area_mm2 disc_area_mm2 rcsa fat_infiltration_percent fat_fraction_percent fat_threshold".split()
+
+
+@cache
+def array(kind: str) -> np.ndarray:
+    return np.rint(render(PHANTOM, GRID, kind, 5.0, seed=4)).astype(np.int16)
+
+
+@cache
+def masks() -> dict[str, np.ndarray]:
+    return {name: mask_of(PHANTOM, name, GRID) for name in (*MUSCLES, *DISCS)}
+
+
+def nodes(kind: str = "t2", names=(*MUSCLES, *DISCS)) -> dict:
+    """An axial image and its segmentation as measure_case takes them."""
+    return dict(
+        axial_mr=volume_node("T2", array(kind), GRID),
+        axial_mr_segmentation=segmentation_node("muscles", [Mask(name, masks()[name], GRID) for name in names]),
+    )
+
+
+@pytest.fixture
+def files(tmp_path):
+    """Axial T2, fat and water, a .seg.nrrd of muscles and discs, and the muscles as a label map with its labels."""
+    for kind in ("t2", "fat", "water"):
+        image_file(tmp_path / f"{kind}.nrrd", array(kind), GRID)
+    image_file(tmp_path / "ct.nii.gz", array("ct"), GRID)
+    segmentation_file(tmp_path / "muscles.seg.nrrd", masks(), GRID)
+    labels = np.sum([value * masks()[name] for value, name in enumerate(MUSCLES, 1)], axis=0).astype(np.uint8)
+    image_file(tmp_path / "labels.nii.gz", labels, GRID)
+    rows = "".join(f"{value},{name}\n" for value, name in enumerate(MUSCLES, 1))
+    (tmp_path / "labels.csv").write_text(f"value,name\n{rows}")
+    return tmp_path
+
+
+def masked(files) -> list:
+    return ["--axial-mr-segmentation", files / "muscles.seg.nrrd"]
+
+
+def rows_of(outcome) -> list[dict]:
+    assert (outcome.status, outcome.err) == (0, ""), outcome
+    assert sorted(outcome.files) == ["case.json", "case_case.csv", "case_levels.csv", "case_muscles.csv"]
+    return list(csv.DictReader(outcome.files["case_muscles.csv"].decode().splitlines()))
+
+
+def test_an_axial_mri_alone_gives_areas_rcsa_and_fat(capfd, files):
+    outcome = measure(capfd, files / "out", "--axial-mr", files / "t2.nrrd", *masked(files), "--t-score", "-2.5")
+    rows = rows_of(outcome)
+    assert list(rows[0])[:10] == SPEC_COLUMNS
+    assert [(row["disc"], f"{row['side']} {row['muscle']}") for row in rows] == [(d, name) for d in DISCS for name in (*MUSCLES, "both all")]
+    for row in rows:
+        if row["muscle"] != "all":
+            compartment = PHANTOM.compartment(f"{row['side']} {row['muscle']}")
+            assert float(row["area_mm2"]) == pytest.approx(compartment.area, rel=0.01)
+            assert float(row["fat_infiltration_percent"]) == pytest.approx(100 * compartment.fat, abs=1.0)
+            assert float(row["rcsa"]) == pytest.approx(float(row["area_mm2"]) / float(row["disc_area_mm2"]), abs=1e-3)
+            assert float(row["fat_threshold"]) == pytest.approx(400, abs=10)
+        assert row["fat_fraction_percent"] == "" and row["flags"] == ""
+    assert [float(row["rcsa"]) for row in rows if row["muscle"] == "all"] == pytest.approx([PHANTOM.rcsa(d) for d in DISCS], rel=0.01)
+    case = outcome.case
+    assert float(case["rcsa"]) == pytest.approx(PHANTOM.rcsa("L3-L4"), rel=0.01) and case["rcsa_discs"] == "L3-L4 L4-L5"
+    assert float(case["fat_infiltration_percent"]) == pytest.approx(PHANTOM.fat_infiltration(), abs=1.0)
+    assert (case["t_score"], case["flags"], case["fat_fraction_percent"]) == ("-2.50", "disc-absent", "")
+    assert "rCSA 3.6" in outcome.out and "left psoas major" in outcome.out
+
+
+def test_the_json_says_where_and_with_what_every_muscle_was_read(capfd, files):
+    content = measure(capfd, files / "out", "--axial-mr", files / "t2.nrrd", *masked(files)).json
+    there = content["muscle_slices"][0]
+    assert (there["name"], there["slice_from"], there["normal"]) == ("L3-L4", "middle of the disc's mask", [0, 0, 1])
+    assert {roi["kind"] for roi in there["rois"]} == {*MUSCLES, "disc"} and {roi["level"] for roi in there["rois"]} == {"L3-L4"}
+    assert all(np.ptp(np.array(roi["outlines_ras"][0])[:, 2]) < 1e-6 for roi in there["rois"])
+    left = there["thresholds"]["left"]
+    assert left["method"] == "reference" and left["low"] == pytest.approx((left["lean_mode"] + left["fat_mode"]) / 2)
+    axial = content["inputs"]["axial_mr"]
+    assert len(axial["sha256"]) == 64 and set(axial["masks"]) == {*MUSCLES, "L3-L4 disc", "L4-L5 disc"}
+    assert content["parameters"]["fat_threshold"] == "reference" and content["parameters"]["disc_slices"] == ""
+
+
+def test_fat_and_water_without_another_image_are_a_normal_input(capfd, files):
+    outcome = measure(capfd, files / "out", "--fat", files / "fat.nrrd", "--water", files / "water.nrrd", *masked(files))
+    for row in rows_of(outcome):
+        if row["muscle"] != "all":
+            truth = PHANTOM.fat_fraction(f"{row['side']} {row['muscle']}")
+            assert float(row["fat_fraction_percent"]) == pytest.approx(truth, abs=1.0)
+        assert row["fat_infiltration_percent"] == row["fat_threshold"] == ""
+    truth = np.mean([PHANTOM.fat_fraction(name) for name in MUSCLES])
+    assert float(outcome.case["fat_fraction_percent"]) == pytest.approx(truth, abs=1.0)
+    assert set(outcome.json["inputs"]) == {"fat", "water"}
+
+
+def test_a_label_map_without_discs_is_reported_by_slice_or_at_positions_given(capfd, files):
+    given = ["--axial-mr", files / "t2.nrrd", "--axial-mr-segmentation", f"{files / 'labels.nii.gz'}@{files / 'labels.csv'}"]
+    by_slice = measure(capfd, files / "slices", *given)
+    rows = rows_of(by_slice)
+    assert len(rows) == 6 * GRID.shape[0] and {row["disc"] for row in rows} == {""} and len({row["slice_s_mm"] for row in rows}) == GRID.shape[0]
+    assert by_slice.case["rcsa"] == by_slice.case["fat_infiltration_percent"] == "" and "no disc is known" in by_slice.out
+    at_discs = measure(capfd, files / "given", *given, "--disc-slices", "L3-L4=20,L4-L5=-16", "--fat-threshold", "400")
+    rows = rows_of(at_discs)
+    assert {row["disc"] for row in rows} == set(DISCS) and {row["fat_threshold"] for row in rows if row["muscle"] != "all"} == {"400.00"}
+    assert "no mask of the disc" in rows[6]["reason"] and at_discs.case["rcsa"] == ""
+    assert float(at_discs.case["fat_infiltration_percent"]) == pytest.approx(PHANTOM.fat_infiltration(), abs=1.0)
+
+
+def test_a_ct_is_read_by_its_hu(capfd, files):
+    rows = rows_of(measure(capfd, files / "out", "--axial-mr", files / "ct.nii.gz", *masked(files)))
+    found = {f"{row['side']} {row['muscle']}": row for row in rows if row["disc"] == "L3-L4"}
+    assert float(found["left multifidus"]["fat_infiltration_percent"]) == pytest.approx(30, abs=2.5)
+    assert found["left multifidus"]["fat_threshold"] == "-30.00"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--axial-mr", "t2.nrrd"], "needs both a volume and a segmentation"),
+        (["--axial-mr-segmentation", "muscles.seg.nrrd"], "needs both a volume and a segmentation"),
+        (["--fat", "fat.nrrd", "--axial-mr-segmentation", "muscles.seg.nrrd"], "needs a fat and a water image"),
+        (["--axial-mr", "t2.nrrd", "--axial-mr-segmentation", "muscles.seg.nrrd", "--fat-threshold", "x"], "fat_threshold is 'x'"),
+        (["--axial-mr", "t2.nrrd", "--axial-mr-segmentation", "muscles.seg.nrrd", "--disc-slices", "L3=2"], "'L3=2' is no disc"),
+        (["--axial-mr", "ct.nii.gz", "--axial-mr-segmentation", "muscles.seg.nrrd", "--fat-threshold", "otsu"], "is a CT"),
+        (["--fat", "ct.nii.gz", "--water", "water.nrrd", "--axial-mr-segmentation", "muscles.seg.nrrd"], "choose the fat image"),
+        (["--axial-mr", "t2.nrrd", "--axial-mr-segmentation", "labels.nii.gz"], "name its label scheme"),
+    ],
+)
+def test_bad_input_is_refused_in_one_line(capfd, files, arguments, said):
+    given = [files / part if (files / part).is_file() else part for part in arguments]
+    assert said in measure(capfd, files / "out", *given).refusal()
+
+
+def test_swapped_sides_are_refused_in_one_line(capfd, files):
+    swapped = dict(masks(), **{"left psoas major": masks()["right psoas major"], "right psoas major": masks()["left psoas major"]})
+    path = segmentation_file(files / "swapped.seg.nrrd", swapped, GRID)
+    said = measure(capfd, files / "out", "--axial-mr", files / "t2.nrrd", "--axial-mr-segmentation", path).refusal()
+    assert "left psoas major is named left but lies on the patient's right" in said
+
+
+def test_a_run_without_muscles_leaves_no_table_of_an_earlier_one(capfd, files, tmp_path):
+    before = set(measure(capfd, files / "out", "--axial-mr", files / "t2.nrrd", *masked(files)).files)
+    assert measure(capfd, files / "out", "--axial-mr", files / "t2.nrrd", *masked(files)).status == 2
+    spine = spine_files.spine_files(tmp_path / "spine")
+    again = measure(capfd, files / "out", *spine.of_ct, "--overwrite")
+    assert before - set(again.files) == {"case_muscles.csv"} and "left multifidus" not in again.out
+
+
+def test_the_bodies_of_the_ct_say_where_discs_without_masks_lie():
+    center = {"L3": 39.0, "L4": 1.0}
+    grid = Grid((70, 40, 40), np.array([[-2.0, 0, 0, 39], [0, -2, 0, 49], [0, 0, 2, -49], [0, 0, 0, 1]]))
+    bodies = {level: spine_files.cylinder(grid, s) for level, s in center.items()}
+    hu = np.where(np.any(list(bodies.values()), axis=0), 120, 40).astype(np.int16)
+    hu[:, :3] = -1000
+    ct = dict(
+        ct=volume_node("CT", hu, grid),
+        ct_segmentation=segmentation_node("bodies", [Mask(f"{level} body", mask, grid) for level, mask in bodies.items()]),
+    )
+    result = measure_case(CaseFacts("a"), **ct, **nodes(names=MUSCLES))
+    assert [there.disc for there in result.muscles.slices] == ["L3-L4"]
+    assert result.muscles.slices[0].plane.source == "midway between the bodies of L3 and L4 on the CT"
+    assert result.values["hu_3d"] == pytest.approx(120, abs=1)
+    assert result.values["fat_infiltration_percent"] == pytest.approx(PHANTOM.fat_infiltration(), abs=1)
+
+
+def test_tables_and_nodes_hold_the_muscles_only_with_axial_images():
+    result = measure_case(CaseFacts("a"), **nodes())
+    levels, case, muscles = result.to_table_nodes()
+    assert muscles.GetNumberOfRows() == 14 and muscles.GetNumberOfColumns() == len(MUSCLE_COLUMNS)
+    assert muscles.GetTable().GetValueByName(0, "area_mm2").ToDouble() == pytest.approx(PHANTOM.compartments[0].area, rel=0.01)
+    assert case.GetTable().GetValueByName(0, "rcsa").ToDouble() == pytest.approx(PHANTOM.rcsa("L3-L4"), rel=0.01)
+    assert len(result.rois) == 14 and {roi.level for roi in result.rois} == set(DISCS)
+    assert len(result.muscles.fat_pixels) == 12
+
+
+def test_a_muscle_roi_that_a_person_edited_is_read_as_it_is():
+    placed = measure_case(CaseFacts("a"), **nodes())
+    roi = placed.muscles.slices[0].find("multifidus", "left").roi
+    smaller = type(roi)(roi.level, roi.kind, roi.center, roi.u, roi.v, edited=True,
+                        outlines=tuple((curve - curve.mean(axis=0)) / 2 + curve.mean(axis=0) for curve in roi.outlines))  # fmt: skip
+    result = measure_case(CaseFacts("a"), edits={("L3-L4", "left multifidus"): smaller}, **nodes())
+    edited = result.muscles.slices[0].find("multifidus", "left")
+    inside, values = read_pixels(smaller, image_of(nodes()["axial_mr"]))
+    assert edited.area == pytest.approx(roi.area / 4, rel=0.01)
+    assert edited.fat_infiltration == pytest.approx(100 * np.mean(values > result.muscles.slices[0].thresholds["left"].low))
+    assert [row["edited"] for row in result.muscle_rows if row["muscle"] == "multifidus"] == ["yes", "", "", ""]
+    assert result.case_row["edited"] == "yes"
+    with pytest.raises(BoneQualityError, match="L1-L2 left multifidus has no place"):
+        measure_case(CaseFacts("a"), edits={("L1-L2", "left multifidus"): smaller}, **nodes())
+
+
+def test_slices_along_the_discs_are_asked_for_with_the_plane_of_the_vertebra():
+    result = measure_case(CaseFacts("a"), parameters=Parameters(slice_plane="vertebra"), **nodes())
+    assert result.values["slice_plane"] == "vertebra" and result.values["rcsa"] == pytest.approx(PHANTOM.rcsa("L3-L4"), rel=0.02)
+
+
+def test_the_picture_shows_every_slice(tmp_path):
+    given = nodes()
+    draw_case(measure_case(CaseFacts("a"), **given), dict(axial_mr=image_of(given["axial_mr"])), tmp_path / "muscles.png")
+    assert (tmp_path / "muscles.png").stat().st_size > 20000
+
+
+def test_the_demo_shows_the_five_indicators_beside_the_truth():
+    spine = demo.demo_spine()
+    phantom = demo.demo_muscles(spine)
+    grid = axial_grid(phantom, demo.AXIAL_SPACING_MM)
+    muscles = demo._muscles(phantom, grid)
+    image = volume_node("demo axial", np.rint(render(phantom, grid, "t2", demo.AXIAL_NOISE, seed=3)).astype(np.int16), grid)
+    result = measure_case(CaseFacts("demo"), axial_mr=image, axial_mr_segmentation=segmentation_node("demo muscles", muscles))
+    assert result.values["rcsa"] == pytest.approx(np.mean([phantom.rcsa(disc.name) for disc in phantom.discs]), rel=0.01)
+    assert result.values["fat_infiltration_percent"] == pytest.approx(phantom.fat_infiltration(), abs=0.5)
+    assert [disc.name for disc in phantom.discs] == ["L1-L2", "L2-L3", "L3-L4", "L4-L5"]
+    values = dict(t_score=-2.6, hu_middle=81.5, vbq=3.2, ct_levels=["L1"], t1_levels=["L1"], rcsa_discs=["L1-L2"])
+    lines = demo.indicators(type("Result", (), dict(values=dict(result.values, **values))), spine)
+    assert [line.split("  ")[0] for line in lines[1:]] == [
+        "T-score, as given", "HU, middle slices of L1-L4", "VBQ", "rCSA of the muscles", "fat infiltration, %",
+    ]  # fmt: skip
+
+
+def test_a_real_volunteers_muscles_from_the_files_as_they_come(capfd, shared_data, tmp_path):
+    folder = shared_data / "mr_axial_muscles"
+    (tmp_path / "labels.csv").write_text(
+        "value,name\n1,right erector spinae\n2,right multifidus\n3,left multifidus\n4,left erector spinae\n"
+    )
+    outcome = measure(
+        capfd, tmp_path / "out", "--fat", folder / "TUM01_fat.nii.gz", "--water", folder / "TUM01_water.nii.gz",
+        "--axial-mr-segmentation", f"{folder / 'TUM01_muscles.nii.gz'}@{tmp_path / 'labels.csv'}",
+    )  # fmt: skip
+    rows = rows_of(outcome)
+    assert len(rows) == 4 * 29
+    for name, published in (("right erector spinae", 13.2), ("right multifidus", 14.9), ("left multifidus", 12.9), ("left erector spinae", 12.2)):
+        found = [row for row in rows if f"{row['side']} {row['muscle']}" == name]
+        mean = np.average([float(row["fat_fraction_percent"]) for row in found], weights=[float(row["area_mm2"]) for row in found])
+        assert mean == pytest.approx(published, abs=1.0)
+    assert json.loads(outcome.files["case.json"])["case"]["flags"] == "disc-absent"
+
+
+def test_a_real_ct_reports_autochthon_and_iliopsoas_as_what_they_are(capfd, shared_data, tmp_path):
+    folder = shared_data / "ct_L1-L5_3mm"
+    outcome = measure(
+        capfd, tmp_path / "out", "--axial-mr", folder / "ct_slab.nii.gz",
+        "--axial-mr-segmentation", f"{folder / 'totalseg_slab.nii.gz'}@totalsegmentator",
+    )  # fmt: skip
+    rows = rows_of(outcome)
+    assert {row["muscle"] for row in rows} == {"iliopsoas", "autochthon", "all"}
+    assert all(0 <= float(row["fat_infiltration_percent"]) < 30 for row in rows if row["muscle"] != "all")
+    assert "autochthon" in rows[-1]["reason"] and outcome.case["rcsa"] == ""
