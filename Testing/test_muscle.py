@@ -80,6 +80,13 @@ def test_fat_infiltration_is_that_of_the_phantom(share, snr, points, kind):
     assert muscles.flags[0].level == "L1-L2" and {flag.code for flag in muscles.flags} == {"disc-absent"}
 
 
+@pytest.mark.parametrize("share", [0.0, 0.2])
+def test_fat_all_around_the_muscles_does_not_get_in(share, monkeypatch):
+    monkeypatch.setitem(SIGNALS, "t2", SIGNALS["t2"]._replace(soft=SIGNALS["t2"].fat))
+    phantom = phantom_of(share)
+    assert worst_fat(measured(phantom, axial_grid(phantom, SPACING), snr=15), share) < (2.0 if share else 1.0)
+
+
 def test_fat_infiltration_holds_on_oblique_slices():
     phantom = phantom_of(0.3)
     assert worst_fat(measured(phantom, axial_grid(phantom, SPACING, rotation("R", 20)), snr=15), 0.3) < 2.0
@@ -243,6 +250,15 @@ def test_compartments_that_come_as_one_are_reported_and_leave_the_total_empty():
     assert there.find("autochthon", "left").fat_infiltration == pytest.approx(20, abs=1)
     assert not {"rcsa", "fat_infiltration_percent"} & set(muscles.case_values())
     assert any("left autochthon, right autochthon: not the muscles one by one" in reason for reason in muscles.reasons)
+
+
+def test_a_joined_compartment_beside_its_parts_does_not_take_the_total():
+    phantom = phantom_of(0.2)
+    grid = axial_grid(phantom, SPACING)
+    masks = masks_of(phantom, grid)
+    for side in ("left", "right"):
+        masks[f"{side} iliopsoas"] = Mask(f"{side} iliopsoas", masks[f"{side} psoas major"].array, grid)
+    assert measured(phantom, grid, masks=masks).case_values()["rcsa"] == pytest.approx(phantom.rcsa("L3-L4"), rel=0.02)
 
 
 def test_without_disc_masks_the_slice_is_midway_between_bodies_or_where_a_person_says():

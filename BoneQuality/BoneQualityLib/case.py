@@ -20,7 +20,8 @@ from .errors import BoneQualityError, NotMeasured
 from .flags import Flag, ct_flags, t1_flags, unknown_tags
 from .geometry import Image, Mask
 from .heights import grade_losses, is_coarse, measure_heights
-from .muscle import JOINED, MUSCLES, AxialImages, measure_muscles
+from .muscle import AxialImages, measure_muscles
+from .muscle_result import JOINED, MUSCLES
 from .parameters import LEVELS, LUMBAR_USED, CaseFacts, Parameters
 from .result import CaseResult, Level
 from .roi import PlanarRoi

@@ -12,7 +12,7 @@ from .document import RESEARCH, case_rows, level_rows, muscle_rows, write_case
 from .flags import Flag, codes
 from .frame import Frame
 from .heights import HeightLoss, Heights
-from .muscle import Muscles
+from .muscle_result import Muscles
 from .parameters import CaseFacts, Parameters
 from .roi import LevelNumbers, PlanarRoi, RegionRoi
 from .scene import table_node
