@@ -141,6 +141,7 @@ class BoneQualityWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self._tableSignature = None
         self._viewsBefore = None
         self._updating = False
+        self._ofCase = VTKObservationMixin()  # what is observed of the case shown: it holds on to its objects, so all go at once
 
     # Life of the panel
 
@@ -212,6 +213,7 @@ class BoneQualityWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def onSceneStartClose(self, caller=None, event=None):
         self.setParameterNode(None)
+        self._viewsBefore = None
 
     def onSceneEndClose(self, caller=None, event=None):
         if self.parent.isEntered:
@@ -243,21 +245,22 @@ class BoneQualityWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.onCaseSelected(node)
 
     def onCaseSelected(self, node):
-        if node is None:
+        if node is None and self._parameterNode is not None:
             self.setParameterNode(None)
-        elif self._parameterNode is None or self._parameterNode.parameterNode is not node:
+            qt.QTimer.singleShot(0, self.initializeParameterNode)
+        elif node is not None and (self._parameterNode is None or self._parameterNode.parameterNode is not node):
             self.setParameterNode(BoneQualityParameterNode(node))
 
     def setParameterNode(self, parameterNode):
         if self._parameterNode:
             self._parameterNode.disconnectGui(self._guiTag)
-            self.removeObserver(self._parameterNode, vtk.vtkCommand.ModifiedEvent, self.update)
+            self._ofCase.removeObservers()
         self._parameterNode = parameterNode
         if parameterNode:
             if not parameterNode.caseId:
                 parameterNode.caseId = self.logic.unusedCaseId()
             self._guiTag = parameterNode.connectGui(self.ui)
-            self.addObserver(parameterNode, vtk.vtkCommand.ModifiedEvent, self.update)
+            self._ofCase.addObserver(parameterNode, vtk.vtkCommand.ModifiedEvent, self.update)
             self.chooseFirst()
             self.update()
 
@@ -266,14 +269,13 @@ class BoneQualityWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             self.logic.chooseFirst(self._parameterNode)
 
     def onReset(self, checked=False):
-        for field in fields(Parameters):
-            setattr(self._parameterNode, camelCase(field.name), field.default)
+        with slicer.util.NodeModify(self._parameterNode.parameterNode):
+            for field in fields(Parameters):
+                setattr(self._parameterNode, camelCase(field.name), field.default)
 
     def onLoadDemo(self, checked=False):
-        if hasInputs(self._parameterNode):
-            self.ui.caseSelector.setCurrentNode(self.logic.createCase())
         with self.progress(_("Making the demo case")) as progress:
-            self.logic.loadDemo(self._parameterNode, progress)
+            self.ui.caseSelector.setCurrentNode(self.logic.loadDemo(self._parameterNode, progress))
 
     def update(self, caller=None, event=None):
         """Everything that follows from the case's inputs and from what was measured."""
@@ -307,8 +309,8 @@ class BoneQualityWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def _observeSegments(self, segmentation):
         events = slicer.vtkSegmentation
         for event in (events.SegmentAdded, events.SegmentRemoved, events.SegmentModified):
-            if not self.hasObserver(segmentation, event, self.update):
-                self.addObserver(segmentation, event, self.update)
+            if not self._ofCase.hasObserver(segmentation, event, self.update):
+                self._ofCase.addObserver(segmentation, event, self.update)
 
     # The table of levels and structures
 
@@ -382,8 +384,9 @@ class BoneQualityWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     @contextmanager
     def progress(self, title):
         """A progress dialog with Cancel; errors of the input become a message, Cancel leaves everything as it was."""
-        dialog = slicer.util.createProgressDialog(windowTitle=title, minimumDuration=500, autoReset=False, autoClose=False)
+        dialog = slicer.util.createProgressDialog(windowTitle=title, autoReset=False, autoClose=False)
         dialog.setWindowModality(qt.Qt.ApplicationModal)
+        dialog.show()  # before any event is processed: a second click must not start a second measurement
 
         def progress(share, text):
             dialog.labelText = text
@@ -457,8 +460,8 @@ class BoneQualityWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def _observeCurves(self):
         for curve in lib.case_nodes.curve_nodes(self._parameterNode.caseId):
-            if not self.hasObserver(curve, slicer.vtkMRMLMarkupsNode.PointModifiedEvent, self.onCurveModified):
-                self.addObserver(curve, slicer.vtkMRMLMarkupsNode.PointModifiedEvent, self.onCurveModified)
+            if not self._ofCase.hasObserver(curve, slicer.vtkMRMLMarkupsNode.PointModifiedEvent, self.onCurveModified):
+                self._ofCase.addObserver(curve, slicer.vtkMRMLMarkupsNode.PointModifiedEvent, self.onCurveModified)
 
     def onCurveModified(self, caller=None, event=None):
         self._edits.start()
@@ -529,6 +532,7 @@ class BoneQualityWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             paths = self.logic.export(
                 self._parameterNode, ui.exportFolderEdit.currentPath, ui.overwriteBox.checked, ui.pictureBox.checked, progress
             )
+            self.update()
             ui.exportFilesLabel.text = _("Written: {names}").format(names=", ".join(path.name for path in paths))
 
 
@@ -636,8 +640,10 @@ class BoneQualityLogic(ScriptedLoadableModuleLogic):
             parameters.offered = [*offered, node.GetID()]
 
     def loadDemo(self, parameters, progress):
-        """Make the demo case's images and masks and choose them."""
+        """Make the demo case's images and masks and choose them, in a new case where this one has inputs; returns its node."""
         _spine, nodes = lib.demo.make_nodes(progress)
+        if hasInputs(parameters):
+            parameters = BoneQualityParameterNode(self.createCase())
         for node in nodes.values():
             node.CreateDefaultDisplayNodes()
         for role in ROLES:
@@ -649,6 +655,7 @@ class BoneQualityLogic(ScriptedLoadableModuleLogic):
             for name, node in nodes.items():
                 setattr(parameters, camelCase(name), node)
         slicer.util.setSliceViewerLayers(background=nodes["ct"], fit=True)
+        return parameters.parameterNode
 
     # A case's inputs
 

@@ -293,7 +293,7 @@ def _points(node) -> np.ndarray:
 
 def _is_moved(node, placed: dict) -> bool:
     points, before = _points(node), np.array(placed["points"]).reshape(-1, 3)
-    return len(points) != len(before) or bool(np.abs(points - before).max() > MOVED_MM)
+    return len(points) != len(before) or bool((np.abs(points - before) > MOVED_MM).any())
 
 
 def _edited_roi(curves: list) -> PlanarRoi:
