@@ -49,7 +49,7 @@ def _ct_panels(result: CaseResult, image: Image):
     panels = [lambda axes: _plane(axes, image, rois, centers.mean(axis=0), ANTERIOR, SUPERIOR, np.ptp(centers[:, 2]) / 2 + 30, "CT")]
     for level in levels:
         for roi in level.ct.rois:
-            if isinstance(roi, PlanarRoi):
+            if isinstance(roi, PlanarRoi) and f"hu_{roi.kind}" in level.ct.values:
                 title = f"{level.name} {roi.kind} {level.ct.values['hu_' + roi.kind]:.0f} HU"
                 up = np.cross(roi.normal, RIGHT)
                 panels.append(lambda axes, r=roi, t=title, up=up: _plane(axes, image, rois, r.center, np.cross(up, r.normal), up, 34, t, [r]))

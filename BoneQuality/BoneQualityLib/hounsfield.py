@@ -116,10 +116,14 @@ def _measure_slices(numbers: LevelNumbers, slices: dict[str, PlanarRoi | None], 
             numbers.gap(NotMeasured(f"no {name} slice 4 mm from the middle", "endplate-defect"))
             continue
         numbers.rois.append(roi)
-        numbers.values[f"hu_{name}"] = read_slice(roi, image)
+        try:
+            numbers.values[f"hu_{name}"] = read_slice(roi, image)
+        except NotMeasured as reason:
+            numbers.gap(NotMeasured(f"{name} slice: {reason}"))
+            continue
         numbers.values[f"hu_{name}_area_mm2"] = roi.area
         variations.append(moved_plane(roi, image, read_slice) | resized_ellipse(roi, image, read_slice))
-    if all(slices.values()):
+    if all(f"hu_{name}" in numbers.values for name in slices):
         numbers.values["hu_multislice"] = float(np.mean([numbers.values[f"hu_{name}"] for name in slices]))
         numbers.variations["hu_multislice"] = mean_of(variations)
 

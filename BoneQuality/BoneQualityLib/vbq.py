@@ -118,12 +118,11 @@ def measure_level(
             if off > PARASAGITTAL_MM:
                 numbers.flags.append(Flag("parasagittal", number=off))
             roi = place_marrow(level, body, vertebra.exclusions, plane, parameters.vbq_margin_mm, covers)
+        numbers.rois.append(roi)
+        numbers.values["t1_signal"] = read_signal(roi, image)
         if isinstance(roi, PlanarRoi):
             numbers.values["t1_area_mm2"] = roi.area
-        numbers.values["t1_signal"] = read_signal(roi, image)
-        numbers.rois.append(roi)
     except NotMeasured as reason:
-        numbers.values.clear()
         numbers.gap(reason)
         return numbers
     moved = moved_region(roi, image) if isinstance(roi, RegionRoi) else moved_plane(roi, image, read_signal)
@@ -295,7 +294,7 @@ def read_csf(
             else:
                 found[level] = read_sac(place_sac(level, sac, cord, extents[level], image), image)
         except NotMeasured as reason:
-            found[level] = Csf(level, blocked=str(reason))
+            found[level] = Csf(level, edits.get(level), blocked=str(reason))
         if not found[level].blocked and not found[level].signal > 0:
             found[level] = replace(found[level], blocked="the mean signal there is not above 0")
         if not found[level].blocked:
