@@ -26,7 +26,7 @@ from BoneQualityLib.parameters import LEVELS, CaseFacts, Parameters
 
 
 class BoneQuality(ScriptedLoadableModule):
-    """Bone quality of the lumbar spine from CT and T1 MRI."""
+    """Bone quality of the lumbar spine from CT and T1 MRI, and the paraspinal muscles."""
 
     def __init__(self, parent):
         ScriptedLoadableModule.__init__(self, parent)
@@ -35,10 +35,11 @@ class BoneQuality(ScriptedLoadableModule):
         parent.dependencies = []
         parent.contributors = ["BoneQuality developers"]
         parent.helpText = _(
-            "Measures 3D-HU and multi-slice HU of the lumbar vertebrae on CT, and the vertebral bone quality score (VBQ) on T1 MRI. "
+            "Measures 3D-HU and multi-slice HU of the lumbar vertebrae on CT, the vertebral bone quality score (VBQ) on T1 MRI, and the "
+            "paraspinal muscles on axial images. "
             "Research use; not a medical device."
         )
-        parent.acknowledgementText = _("The methods are those of Chang 2025, Schreiber 2011, Pickhardt 2013 and Ehresman 2019.")
+        parent.acknowledgementText = _("The methods are those of Chang 2025, Schreiber 2011, Pickhardt 2013, Ehresman 2019 and Zhan 2024.")
 
 
 # What the panel holds, in the scene
@@ -59,6 +60,8 @@ def setting(name, dataclass=Parameters):
         return Annotated[str, Choice(choices), Default(field.default or "")]
     if isinstance(field.default, bool):
         return Annotated[bool, Default(field.default)]
+    if isinstance(field.default, str):
+        return Annotated[str, Default(field.default)]
     return Annotated[float, WithinRange(about["low"], about["high"]), Default(field.default)]
 
 
@@ -93,6 +96,12 @@ class BoneQualityParameterNode:
     t1Segmentation: vtkMRMLSegmentationNode | vtkMRMLLabelMapVolumeNode | None
     t1LabelScheme: labelScheme()
     t1Segments: dict[str, str]
+    axialMr: vtkMRMLScalarVolumeNode | None
+    axialMrSegmentation: vtkMRMLSegmentationNode | vtkMRMLLabelMapVolumeNode | None
+    axialMrLabelScheme: labelScheme()
+    axialMrSegments: dict[str, str]
+    fat: vtkMRMLScalarVolumeNode | None
+    water: vtkMRMLScalarVolumeNode | None
     levelStates: dict[str, str]
     csfBlocked: list[str]
     mask: setting("mask")
@@ -101,25 +110,35 @@ class BoneQualityParameterNode:
     avoidBasivertebral: setting("avoid_basivertebral")
     vbqMarginMm: setting("vbq_margin_mm")
     vbqSlice: setting("vbq_slice")
+    fatThreshold: setting("fat_threshold")
+    discSlices: setting("disc_slices")
     strict: setting("strict")
     offered: list[str]
 
 
 @dataclass(frozen=True)
 class Role:
-    """An image of the case: its name in parameters and as measure_case takes it, and its title."""
+    """An image of the case: its name as measure_case takes it, its title, and what its segmentation shows."""
 
     name: str
     title: str
+    shows: str = "levels"
+
+    @property
+    def prefix(self):
+        """How the names of its parameters and widgets begin."""
+        return camelCase(self.name)
 
     def of(self, parameters, what=""):
         """A parameter of this image: "" the volume, "Segmentation", "LabelScheme", "Segments"."""
-        return getattr(parameters, camelCase(self.name) + what)
+        return getattr(parameters, self.prefix + what)
 
 
-ROLES = (Role("ct", "CT"), Role("t1", "T1 MRI"))
+SPINE_ROLES = (Role("ct", "CT"), Role("t1", "T1 MRI"))
+MUSCLES = Role("axial_mr", "axial MRI", "muscles")
+ROLES = (*SPINE_ROLES, MUSCLES)
 STATES = ("used", "fractured", "cemented", "excluded")
-SCROLL_BAR_PIXELS = 24
+SCROLL_BAR_PIXELS, MOST_ROWS = 24, 14
 #: Cells of a column that is not worth its place on the panel.
 NOTHING_SAID = {"", "nan", "no CT", "no T1 MRI"}
 
@@ -179,6 +198,7 @@ class BoneQualityWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         ui.updateButton.connect("clicked(bool)", self.onUpdateFromEdited)
         ui.levelTable.connect("clicked(QModelIndex)", self.onLevelClicked)
         ui.summaryTable.connect("clicked(QModelIndex)", self.onSummaryClicked)
+        ui.muscleTable.connect("clicked(QModelIndex)", self.onMuscleClicked)
         ui.backButton.connect("clicked(bool)", self.onViewsBack)
         ui.showRoisButton.connect("clicked(bool)", self.onShowRois)
         ui.chartButton.connect("clicked(bool)", self.onShowChart)
@@ -296,10 +316,10 @@ class BoneQualityWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             segmentation = role.of(parameters, "Segmentation")
             isLabelMap = segmentation is not None and segmentation.IsA("vtkMRMLLabelMapVolumeNode")
             for widget in ("SchemeLabel", "SchemeBox"):
-                getattr(self.ui, role.name + widget).visible = isLabelMap
+                getattr(self.ui, role.prefix + widget).visible = isLabelMap
             if segmentation is not None and not isLabelMap:
                 self._observeSegments(segmentation.GetSegmentation())
-        self._updateChoiceTable()
+        self._updateChoices()
         missing = self.logic.whatIsMissing(parameters, self._found)
         self.ui.measureButton.enabled = not missing
         self.ui.measureButton.toolTip = missing or _("Measure the case")
@@ -312,52 +332,61 @@ class BoneQualityWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             if not self._ofCase.hasObserver(segmentation, event, self.update):
                 self._ofCase.addObserver(segmentation, event, self.update)
 
-    # The table of levels and structures
+    # The tables in which segments are chosen
 
-    def _updateChoiceTable(self):
-        table, parameters = self.ui.choiceTable, self._parameterNode
-        rows = lib.choices.structure_rows(self._found)
-        states = dict(parameters.levelStates)
-        signature = (rows, [found.segments for found in self._found.values()])
+    def _updateChoices(self):
+        parameters, table, states = self._parameterNode, self.ui.choiceTable, dict(self._parameterNode.levelStates)
+        levels, muscles = lib.choices.level_rows(self._found), lib.choices.muscle_rows(self._found[MUSCLES.name])
+        signature = (levels, muscles, [found.segments for found in self._found.values()])
         if signature != self._tableSignature:
-            self._buildChoiceTable(rows)
+            titles = [_("Level"), _("CT segment"), _("T1 segment"), _("Use"), _("CSF blocked")]
+            self._buildTable(table, levels, SPINE_ROLES, titles)
+            self._buildTable(self.ui.muscleChoiceTable, muscles, [MUSCLES], [_("Muscle or disc"), _("Segment")])
             self._tableSignature = signature
-        for row, structure in enumerate(rows):
-            for column, role in enumerate(ROLES, 1):
-                box = table.cellWidget(row, column)
-                box.currentIndex = box.findData(self._found[role.name].shows.get(structure, ""))
+        self._showChosen(table, levels, SPINE_ROLES)
+        self._showChosen(self.ui.muscleChoiceTable, muscles, [MUSCLES])
+        for row, structure in enumerate(levels):
             if table.cellWidget(row, 3) is not None:
                 table.cellWidget(row, 3).currentIndex = STATES.index(states.get(structure, "used"))
                 table.cellWidget(row, 4).checked = structure in parameters.csfBlocked
-        for column, role in enumerate(ROLES, 1):
-            table.setColumnHidden(column, role.of(parameters, "Segmentation") is None)
         table.setColumnHidden(4, parameters.t1Segmentation is None)
 
-    def _buildChoiceTable(self, rows):
-        table = self.ui.choiceTable
+    def _showChosen(self, table, rows, roles):
+        for column, role in enumerate(roles, 1):
+            table.setColumnHidden(column, role.of(self._parameterNode, "Segmentation") is None)
+            for row, structure in enumerate(rows):
+                box = table.cellWidget(row, column)
+                box.currentIndex = box.findData(self._found[role.name].shows.get(structure, ""))
+
+    def _buildTable(self, table, rows, roles, titles):
         table.clear()
-        table.setColumnCount(5)
+        table.setColumnCount(len(titles))
         table.setRowCount(len(rows))
-        table.setHorizontalHeaderLabels([_("Level"), _("CT segment"), _("T1 segment"), _("Use"), _("CSF blocked")])
+        table.setHorizontalHeaderLabels(titles)
         table.verticalHeader().visible = False
         for row, structure in enumerate(rows):
             table.setItem(row, 0, qt.QTableWidgetItem(structure))
-            for column, role in enumerate(ROLES, 1):
+            for column, role in enumerate(roles, 1):
                 table.setCellWidget(row, column, self._segmentBox(role, structure))
-            if structure not in LEVELS:
-                continue
-            states = qt.QComboBox()
-            for state, title in zip(STATES, (_("used"), _("fractured"), _("cemented"), _("excluded"))):
-                states.addItem(title, state)
-            states.connect("activated(int)", lambda index, level=structure: self.onStateChosen(level, STATES[index]))
-            table.setCellWidget(row, 3, states)
-            blocked = qt.QCheckBox()
-            blocked.toolTip = next(field for field in fields(CaseFacts) if field.name == "csf_blocked").metadata["help"]
-            blocked.connect("clicked(bool)", lambda checked, level=structure: self.onCsfBlocked(level, checked))
-            table.setCellWidget(row, 4, blocked)
+            if structure in LEVELS:
+                table.setCellWidget(row, 3, self._stateBox(structure))
+                table.setCellWidget(row, 4, self._blockedBox(structure))
         table.resizeColumnsToContents()
         height = table.horizontalHeader().height + sum(table.rowHeight(row) for row in range(len(rows))) + 4
         table.setFixedHeight(height)
+
+    def _stateBox(self, level):
+        box = qt.QComboBox()
+        for state, title in zip(STATES, (_("used"), _("fractured"), _("cemented"), _("excluded"))):
+            box.addItem(title, state)
+        box.connect("activated(int)", lambda index: self.onStateChosen(level, STATES[index]))
+        return box
+
+    def _blockedBox(self, level):
+        box = qt.QCheckBox()
+        box.toolTip = next(field for field in fields(CaseFacts) if field.name == "csf_blocked").metadata["help"]
+        box.connect("clicked(bool)", lambda checked: self.onCsfBlocked(level, checked))
+        return box
 
     def _segmentBox(self, role, structure):
         box = qt.QComboBox()
@@ -426,7 +455,7 @@ class BoneQualityWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         """The results of the case, as they lie in the scene."""
         document = lib.case_nodes.shown_document(self._parameterNode.caseId)
         ui, nodes = self.ui, lib.case_nodes.nodes_of(self._parameterNode.caseId)
-        for view, role in ((ui.summaryTable, "summary"), (ui.levelTable, "levels"), (ui.caseTable, "case")):
+        for view, role in ((ui.summaryTable, "summary"), (ui.levelTable, "levels"), (ui.muscleTable, "muscles"), (ui.caseTable, "case")):
             if view.mrmlTableNode() is not nodes.get(role):
                 view.setMRMLTableNode(nodes.get(role))
         for widget in (ui.resultsSection, ui.exportSection):
@@ -443,6 +472,9 @@ class BoneQualityWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
         ui.staleLabel.text = _("Facts or method were changed since these values were measured: measure again.")
         self._fit(ui.levelTable)
+        ui.muscleTable.visible = "muscles" in nodes
+        if "muscles" in nodes:
+            self._fit(ui.muscleTable)
         self._fit(ui.summaryTable)
         ui.flagsText.setHtml(flagsAsHtml(document))
         ui.reportEdit.text = lib.document.report_line(document)
@@ -455,7 +487,7 @@ class BoneQualityWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         for column in range(table.GetNumberOfColumns()):
             texts = {table.GetCellText(row, column) for row in range(table.GetNumberOfRows())}
             view.setColumnHidden(column, texts <= NOTHING_SAID or table.GetColumnName(column) in ("case_id", "column"))
-        rows = view.verticalHeader().defaultSectionSize * table.GetNumberOfRows()
+        rows = view.verticalHeader().defaultSectionSize * min(table.GetNumberOfRows(), MOST_ROWS)
         view.setFixedHeight(view.horizontalHeader().height + rows + SCROLL_BAR_PIXELS)
 
     def _observeCurves(self):
@@ -492,10 +524,15 @@ class BoneQualityWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         if row["column"].startswith("vbq"):
             self._lookAt(lib.document.csf_place(lib.case_nodes.shown_document(self._parameterNode.caseId)), "t1")
 
-    def _lookAt(self, place, role):
+    def onMuscleClicked(self, index):
+        _column, row = self._clickedCell(self.ui.muscleTable, index)
+        self._lookAt(lib.document.muscle_place(lib.case_nodes.shown_document(self._parameterNode.caseId), row), MUSCLES.name)
+
+    def _lookAt(self, place, name):
         if place is not None:
             self._viewsBefore = self._viewsBefore or lib.views.view_state()
-            lib.views.look_at(place, getattr(self._parameterNode, role), self._viewsBefore)
+            volume = next(self.logic.volume(self._parameterNode, role) for role in ROLES if role.name == name)
+            lib.views.look_at(place, volume, self._viewsBefore)
 
     def onViewsBack(self, checked=False):
         if self._viewsBefore is not None:
@@ -519,7 +556,8 @@ class BoneQualityWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         if self._parameterNode is None:
             return
         folder, document = self.ui.exportFolderEdit.currentPath, lib.case_nodes.shown_document(self._parameterNode.caseId)
-        names = [path.name for path in lib.document.output_paths(folder, self._parameterNode.caseId)]
+        muscles = bool(document and lib.document.muscle_rows(document))
+        names = [path.name for path in lib.document.output_paths(folder, self._parameterNode.caseId, muscles)]
         self.ui.exportFilesLabel.text = _("Files: {names}").format(names=", ".join(names))
         self.ui.exportButton.enabled = bool(folder) and document is not None
         self.ui.exportButton.toolTip = "" if folder else _("Choose a folder")
@@ -610,7 +648,7 @@ class BoneQualityLogic(ScriptedLoadableModuleLogic):
         return [BoneQualityParameterNode(node) for node in nodes]
 
     def chooseFirst(self, parameters):
-        """Choose the only CT, the only T1 MRI and the segmentations drawn on them, among what no other case uses.
+        """Choose the only CT, T1 MRI and axial MRI that have a segmentation, among what no other case uses; else volumes alone.
 
         Only what is not chosen yet, and no node twice: what a person took out stays out.
         """
@@ -625,13 +663,16 @@ class BoneQualityLogic(ScriptedLoadableModuleLogic):
         ]
         volumes = [node for node in nodes if node.IsA("vtkMRMLScalarVolumeNode") and not node.IsA("vtkMRMLLabelMapVolumeNode")]
         masks = [node for node in nodes if node not in volumes]
+        first, choices = lib.choices.first_volumes(volumes), []
+        for role in ROLES:
+            volume = role.of(parameters) or first[role.name]
+            others = [other for name, other in first.items() if name != role.name and other is not None]
+            choices.append((role, volume, lib.choices.first_segmentation(volume, masks, others, role.shows)))
+        whole = [choice for choice in choices if choice[2] is not None]
         with slicer.util.NodeModify(parameters.parameterNode):
-            for role, volume in zip(ROLES, lib.choices.first_volumes(volumes)):
-                self._offer(parameters, role.name, volume)
-            for role in ROLES:
-                others = [other.of(parameters) for other in ROLES if other is not role and other.of(parameters)]
-                mask = lib.choices.first_segmentation(role.of(parameters), masks, others)
-                self._offer(parameters, f"{role.name}Segmentation", mask)
+            for role, volume, mask in whole if whole or hasInputs(parameters) else choices:
+                self._offer(parameters, role.prefix, volume)
+                self._offer(parameters, f"{role.prefix}Segmentation", mask)
 
     def _offer(self, parameters, name, node):
         offered = list(parameters.offered)
@@ -652,6 +693,7 @@ class BoneQualityLogic(ScriptedLoadableModuleLogic):
             segmentation.GetDisplayNode().SetVisibility2DFill(False)
         with slicer.util.NodeModify(parameters.parameterNode):
             parameters.caseId = self.unusedCaseId(lib.demo.CASE_ID, lib.demo.CASE_ID)
+            parameters.tScore = f"{lib.demo.T_SCORE:g}"
             for name, node in nodes.items():
                 setattr(parameters, camelCase(name), node)
         slicer.util.setSliceViewerLayers(background=nodes["ct"], fit=True)
@@ -672,14 +714,23 @@ class BoneQualityLogic(ScriptedLoadableModuleLogic):
         """A person's choice of the segment that shows a structure; "" for none."""
         chosen = dict(role.of(parameters, "Segments"))
         scheme, segmentation = role.of(parameters, "LabelScheme"), role.of(parameters, "Segmentation")
-        setattr(parameters, camelCase(role.name) + "Segments", lib.choices.choose(segmentation, chosen, scheme, structure, identifier))
+        setattr(parameters, f"{role.prefix}Segments", lib.choices.choose(segmentation, chosen, scheme, structure, identifier))
 
     def whatIsMissing(self, parameters, found):
         """What has to be given before the case can be measured, in one sentence."""
         if parameters.caseId in [other.caseId for other in self.cases(butNot=parameters)]:
             return _("Another case of this scene has the id {name}: give this one another.").format(name=parameters.caseId)
-        roles = {role.title: (role.of(parameters), role.of(parameters, "Segmentation"), found[role.name]) for role in ROLES}
-        return lib.choices.what_is_missing(self.factTexts(parameters), roles)
+        given = [
+            lib.choices.Given(
+                role.title, self.volume(parameters, role), role.of(parameters, "Segmentation"), found[role.name], role.shows
+            )
+            for role in ROLES
+        ]
+        return lib.choices.what_is_missing(self.factTexts(parameters), given)
+
+    def volume(self, parameters, role):
+        """The image of a role; muscles may be given as a fat and a water image alone."""
+        return role.of(parameters) or ((parameters.fat or parameters.water) if role is MUSCLES else None)
 
     def factTexts(self, parameters):
         """The facts of the case by the names of CaseFacts."""
@@ -697,19 +748,18 @@ class BoneQualityLogic(ScriptedLoadableModuleLogic):
 
     def measureAndShow(self, parameters, progress, keepEdits=False):
         """Measure the case and put it into the scene; with ``keepEdits`` the ROIs that a person edited are read as they lie now."""
-        inputs = {}
+        inputs = dict(fat=parameters.fat, water=parameters.water)
         for role in ROLES:
-            volume, segmentation = role.of(parameters), role.of(parameters, "Segmentation")
-            if volume is not None:
-                inputs[role.name] = volume
-                inputs[f"{role.name}_segmentation"] = lib.choices.segmentation_input(
-                    segmentation, dict(role.of(parameters, "Segments")), role.of(parameters, "LabelScheme")
-                )
+            segmentation = role.of(parameters, "Segmentation")
+            if segmentation is not None:
+                chosen, scheme = dict(role.of(parameters, "Segments")), role.of(parameters, "LabelScheme")
+                inputs[f"{role.name}_segmentation"] = lib.choices.segmentation_input(segmentation, chosen, scheme)
+                inputs[role.name] = role.of(parameters)
         result = self.measureCase(
             lib.choices.facts_of(self.factTexts(parameters)), parameters=self.method(parameters), progress=progress,
             edits=lib.case_nodes.edited_rois(parameters.caseId) if keepEdits else {}, **inputs,
         )  # fmt: skip
-        self.showCase(result, beside=parameters.ct or parameters.t1)
+        self.showCase(result, beside=next(filter(None, (self.volume(parameters, role) for role in ROLES))))
         return result
 
     def isStale(self, document, parameters):
@@ -730,7 +780,8 @@ class BoneQualityLogic(ScriptedLoadableModuleLogic):
             document = result.document()
         paths = lib.document.write_case(document, folder, overwrite)
         if withPicture:
-            lib.figure.draw_case(result, {role.name: lib.scene.image_of(role.of(parameters)) for role in ROLES if role.of(parameters)}, picture[0])
+            images = {role.name: lib.scene.image_of(role.of(parameters)) for role in ROLES if role.of(parameters)}
+            lib.figure.draw_case(result, images, picture[0])
         return paths + picture
 
 

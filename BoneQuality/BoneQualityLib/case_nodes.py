@@ -11,13 +11,13 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from .document import case_rows, level_rows, summary_rows
+from .document import case_rows, level_rows, muscle_rows, summary_rows
 from .errors import BoneQualityError
 from .geometry import Mask
 from .headless import mrml_scene
 from .roi import COLORS, PlanarRoi, RegionRoi
 from .scene import segmentation_node, table_node
-from .tables import CASE_COLUMNS, LEVEL_COLUMNS, SUMMARY_COLUMNS, Column, json_text, plain
+from .tables import CASE_COLUMNS, LEVEL_COLUMNS, MUSCLE_COLUMNS, SUMMARY_COLUMNS, Column, json_text, plain
 
 CASE_ATTRIBUTE, ROLE_ATTRIBUTE, PLACED_ATTRIBUTE = "BoneQuality.Case", "BoneQuality.Role", "BoneQuality.Placed"
 ELLIPSE_POINTS = 8
@@ -48,6 +48,10 @@ def show_case(result, beside=None) -> None:
     table_node("", SUMMARY_COLUMNS, summary_rows(document), summary)
     nodes.get("document", "vtkMRMLTextNode", f"{case_id} document").SetText(json_text(document))
     _show_chart(nodes, document)
+    if result.muscles is not None:
+        muscles = nodes.get("muscles", "vtkMRMLTableNode", f"{case_id} muscles")
+        table_node("", MUSCLE_COLUMNS, muscle_rows(document), muscles)
+        _show_fat(nodes, result.muscles.slices)
     _show_regions(nodes, [roi for roi in result.rois if isinstance(roi, RegionRoi)], beside)
     for roi in result.rois:
         if isinstance(roi, PlanarRoi):
@@ -127,6 +131,7 @@ def unread_edits(case_id: str) -> list[str]:
         return []
     places = {(roi["level"], roi["kind"]): roi for level in document["levels"] for roi in level["rois"]}
     places |= {(level, "csf"): csf["roi"] for level, csf in document["csf"].items() if csf["roi"]}
+    places |= {(roi["level"], roi["kind"]): roi for slice in document["muscle_slices"] for roi in slice["rois"]}
     for key, curves in _curves(case_id).items():
         if any(_is_moved(*curve) for curve in curves) or places.get(key, {}).get("edited"):
             try:
@@ -207,6 +212,25 @@ def _show_regions(nodes: _Nodes, rois: list[RegionRoi], volume) -> None:
     if is_new and node.GetDisplayNode() is not None:
         node.GetDisplayNode().SetOpacity2DFill(0.25)
         node.GetDisplayNode().SetOpacity3D(0.5)
+
+
+def _show_fat(nodes: _Nodes, slices: list) -> None:
+    """The pixels that count as fat, as an overlay of the slices."""
+    masks = [
+        Mask(f"{there.plane.name} {c.fat_pixels.name}", c.fat_pixels.array, c.fat_pixels.grid)
+        for there in slices
+        for c in there.compartments
+        if c.fat_pixels is not None and c.fat_pixels.array.any()
+    ]
+    if not masks:
+        return
+    is_new = not nodes.has("fat")
+    node = segmentation_node("", masks, nodes.get("fat", "vtkMRMLSegmentationNode", "fat pixels"))
+    for n in range(node.GetSegmentation().GetNumberOfSegments()):
+        node.GetSegmentation().GetNthSegment(n).SetColor(*_color("fat"))
+    if is_new and node.GetDisplayNode() is not None:
+        node.GetDisplayNode().SetVisibility3D(False)
+        node.GetDisplayNode().SetVisibility2DOutline(False)
 
 
 def _show_curves(nodes: _Nodes, roi: PlanarRoi) -> None:

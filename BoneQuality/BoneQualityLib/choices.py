@@ -12,10 +12,15 @@ from .anatomy import Segment, Structure, assign, check_unique
 from .case import check_modality
 from .errors import BoneQualityError
 from .flags import t1_flags
-from .parameters import LEVELS, CaseFacts
+from .geometry import SUPERIOR, Image
+from .muscle_result import JOINED, MUSCLES, SIDES, kind_of
+from .muscle_slices import CASE_DISCS
+from .parameters import DISCS, LEVELS, CaseFacts
 from .scene import Segmentation, image_of, named_segments, reference_volume, same_lattice, scheme_of
 
 ALWAYS_SHOWN = ("L1", "L2", "L3", "L4", "L5")
+ALL_MUSCLES = tuple(kind_of(muscle, side) for muscle in MUSCLES for side in SIDES)
+JOINED_MUSCLES = tuple(kind_of(muscle, side) for muscle in JOINED for side in SIDES)
 AROUND = ("thecal sac", "CSF L2", "CSF L3", "CSF L4", "spinal cord")
 #: What a structure is called where it is chosen, by its kind.
 _CALLED = dict(
@@ -39,6 +44,10 @@ class Found:
     @property
     def levels(self) -> list[str]:
         return [level for level in LEVELS if level in self.shows]
+
+    @property
+    def muscles(self) -> list[str]:
+        return [name for name in (*ALL_MUSCLES, *JOINED_MUSCLES) if name in self.shows]
 
 
 def called(structure: Structure) -> str:
@@ -107,20 +116,29 @@ def segmentation_input(node, chosen: dict[str, str], scheme: str = "", segments:
     return Segmentation(node, labels)
 
 
-def first_volumes(volumes: Iterable) -> tuple[object, object]:
-    """The only CT and the only T1 MRI among volume nodes; None for what is not there or not the only one."""
-    cts, mrs = [], []
+def first_volumes(volumes: Iterable) -> dict[str, object]:
+    """The only CT, T1 MRI and axial MRI among volume nodes, by their name in measure_case; None for what is not the only one."""
+    found = dict(ct=[], t1=[], axial_mr=[])
     for node in volumes:
         try:
             image = image_of(node)
         except BoneQualityError:
             continue
         if _is(image, "CT"):
-            cts.append(node)
+            found["ct"].append(node)
+        elif _is(image, "axial MRI") and _is_axial(image):
+            found["axial_mr"].append(node)
         elif _is(image, "T1 MRI") and not any(flag.code == "not-t1" for flag in t1_flags(image)):
-            mrs.append(node)
-    named = [node for node in mrs if "t1" in node.GetName().lower()]
-    return _only(cts), _only(mrs) or _only(named)
+            found["t1"].append(node)
+    if len(found["t1"]) > 1:
+        found["t1"] = [node for node in found["t1"] if "t1" in node.GetName().lower()]
+    return {name: _only(nodes) for name, nodes in found.items()}
+
+
+def _is_axial(image: Image) -> bool:
+    """Whether an image was taken in axial slices, by their thickness."""
+    spacing, axis = image.grid.spacing, image.grid.slice_axis
+    return bool(spacing[axis] > 1.5 * spacing.min() and abs(SUPERIOR @ image.grid.directions[:, axis]) > 0.7)
 
 
 def _is(image, modality: str) -> bool:
@@ -135,14 +153,14 @@ def _only(nodes: list):
     return nodes[0] if len(nodes) == 1 else None
 
 
-def first_segmentation(volume, segmentations: Iterable, others: Iterable = ()):
-    """The only segmentation with vertebrae that was drawn on a volume, or that may have been; None where that is not clear.
+def first_segmentation(volume, segmentations: Iterable, others: Iterable = (), shows: str = "levels"):
+    """The only segmentation that was drawn on a volume, or may have been; None where that is not clear.
 
-    others: further volumes of the case; what was drawn on them is not meant for this one.
+    others: further volumes of the case; what was drawn on them is not meant for this one. shows: "levels" or "muscles".
     """
     if volume is None:
         return None
-    fitting = [node for node in segmentations if find_structures(node, {}).levels]
+    fitting = [node for node in segmentations if getattr(find_structures(node, {}), shows)]
     for belongs in (lambda node, image: reference_volume(node) is image, same_lattice):
         mine = [node for node in fitting if belongs(node, volume)]
         if mine:
@@ -167,26 +185,36 @@ def facts_of(texts: dict[str, object]) -> CaseFacts:
     return CaseFacts(**{"case_id": "", **values})
 
 
-def what_is_missing(texts: dict[str, object], roles: dict[str, tuple]) -> str:
-    """What has to be given before a case can be measured, as one sentence; "" where nothing is missing.
+@dataclass(frozen=True)
+class Given:
+    """What a person chose for one image. shows: what its segmentation has to show, "levels" or "muscles"."""
 
-    texts: see `facts_of`. roles: by the image's name ("CT", "T1 MRI"), its volume node, segmentation node, and what was found.
-    """
+    title: str
+    volume: object
+    segmentation: object
+    found: Found
+    shows: str
+
+
+def what_is_missing(texts: dict[str, object], given: Iterable[Given]) -> str:
+    """What has to be given before a case can be measured, as one sentence; "" where nothing is missing. texts: see `facts_of`."""
+    given = list(given)
     if not str(texts.get("case_id") or "").strip():
         return "Give the case an id: it names the files, so no patient's name."
-    if all(volume is None and segmentation is None for volume, segmentation, _ in roles.values()):
-        return f"Choose a volume: {' or '.join(roles)}."
-    for name, (volume, segmentation, found) in roles.items():
-        if volume is None and segmentation is None:
+    if all(each.volume is None and each.segmentation is None for each in given):
+        return f"Choose a volume: {' or '.join(each.title for each in given)}."
+    for each in given:
+        if each.volume is None and each.segmentation is None:
             continue
-        if volume is None:
-            return f"Choose the {name} volume on which {segmentation.GetName()} was drawn."
-        if segmentation is None:
-            return f"Choose the segmentation of the {name}, {volume.GetName()}."
-        if found.faults:
-            return found.faults[0]
-        if not found.levels:
-            return f"Choose in the table Levels which segments of {segmentation.GetName()} show which vertebrae."
+        if each.volume is None:
+            return f"Choose the {each.title} volume on which {each.segmentation.GetName()} was drawn."
+        if each.segmentation is None:
+            return f"Choose the segmentation of the {each.title}, {each.volume.GetName()}."
+        if each.found.faults:
+            return each.found.faults[0]
+        if not getattr(each.found, each.shows):
+            what = "vertebrae" if each.shows == "levels" else "muscles"
+            return f"Choose in the table of segments which of {each.segmentation.GetName()} show which {what}."
     try:
         facts_of(texts)
     except BoneQualityError as fault:
@@ -194,7 +222,7 @@ def what_is_missing(texts: dict[str, object], roles: dict[str, tuple]) -> str:
     return ""
 
 
-def structure_rows(found: dict[str, Found]) -> list[str]:
+def level_rows(found: dict[str, Found]) -> list[str]:
     """The rows of the table in which segments are chosen: vertebrae from top to bottom, then what lies around them.
 
     found: by role. CSF has rows where there is a T1 MRI.
@@ -202,3 +230,9 @@ def structure_rows(found: dict[str, Found]) -> list[str]:
     shown = {name for each in found.values() for name in each.shows}
     around = [name for name in AROUND if not name.startswith("CSF") or found["t1"].segments]
     return [level for level in LEVELS if level in ALWAYS_SHOWN or level in shown] + around
+
+
+def muscle_rows(found: Found) -> list[str]:
+    """The rows of the table in which the segments of muscles and discs are chosen."""
+    discs = [called(Structure("disc", disc)) for disc in DISCS if disc in CASE_DISCS or called(Structure("disc", disc)) in found.shows]
+    return [*ALL_MUSCLES, *(name for name in JOINED_MUSCLES if name in found.shows), *discs]

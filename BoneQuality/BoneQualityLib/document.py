@@ -108,7 +108,7 @@ def report_line(document: dict) -> str:
             found.append(f"{title} {case[name]:.{decimals}f}{spread}")
     used = [f"{role} {', '.join(case[name])}" for role, name in (("CT", "ct_levels"), ("T1", "t1_levels"), ("muscles", "rcsa_discs")) if case.get(name)]
     used += [f"CSF {case['csf_level']}"] if case.get("csf_level") else []
-    parts = [", ".join(found) or "nothing measured", f"levels: {'; '.join(used)}" if used else ""]
+    parts = [", ".join(found) or "no case value", f"levels: {'; '.join(used)}" if used else ""]
     parts += [f"flags: {case['flags']}" if case.get("flags") else "no flags", "ROIs edited by hand" if case.get("edited") else ""]
     return f"{document['case_id']}: {'. '.join(filter(None, parts))}. BoneQuality {document['software_version']}, research use."
 
@@ -127,7 +127,8 @@ def summary_rows(document: dict) -> list[dict]:
         column, low, high = columns[name], case.get(f"{name}_low"), case.get(f"{name}_high")
         title = column.title if name in case else f"{column.title} {beside[name][0]['level']}"
         spread = f"{low:.{column.decimals}f} to {high:.{column.decimals}f}" if low is not None and high is not None else ""
-        shown_once = dict(measure=title, value=f"{value:.{column.decimals}f}", unit=column.unit, range=spread)
+        digits = f"{value:.{column.decimals}f}".replace("-", "\N{MINUS SIGN}")  # a text that no spreadsheet takes for a formula
+        shown_once = dict(measure=title, value=digits, unit=column.unit, range=spread)
         for cutoff in beside.get(name, [None]):
             said = "" if cutoff is None else f"{cutoff['comparison']} {cutoff['cutoff']:g}"
             note = "" if cutoff is None else "; ".join(filter(None, (cutoff["purpose"], cutoff["source"], cutoff["note"])))
@@ -147,6 +148,14 @@ def place_behind(document: dict, level: str, column: str = "") -> tuple[dict | N
     wanted = wanted or ("marrow" if column.startswith(("t1", "vbq")) else "")
     kind = next((kind for kind in (wanted, "middle", "cancellous", "marrow") if kind in rois), "")
     return rois.get(kind), "t1" if kind == "marrow" else "ct"
+
+
+def muscle_place(document: dict, row: dict) -> dict | None:
+    """Where a row of the muscle table was measured: the compartment's ROI, that of the disc for the row of all six."""
+    kind = "disc" if row["muscle"] == "all" else f"{row['side']} {row['muscle']}"
+    position = float(row["slice_s_mm"])
+    there = [s for s in document["muscle_slices"] if abs(s["center"][2] - position) < 0.01]
+    return next((roi for slice in there for roi in slice["rois"] if roi["kind"] == kind), next(iter(there), None))
 
 
 def csf_place(document: dict) -> dict | None:

@@ -83,7 +83,7 @@ def measure_muscles(
     found.flags = _merged([flag for there in found.slices for flag in there.flags])
     if not any(there.disc for there in found.slices):
         found.flags.append(Flag("disc-absent", number=f"{len(found.slices)} slices by their position"))
-        found.reasons.append("no rCSA: no disc is known; give a mask of the discs, or --disc-slices")
+        found.reasons.append("no rCSA: no disc is known; give a mask of the discs, or the slices at discs (--disc-slices)")
     else:
         found.flags += [Flag("disc-absent", disc) for disc in CASE_DISCS if disc not in discs]
     return found
