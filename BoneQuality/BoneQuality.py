@@ -390,6 +390,7 @@ class BoneQualityWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def _segmentBox(self, role, structure):
         box = qt.QComboBox()
+        box.setSizeAdjustPolicy(qt.QComboBox.AdjustToContents)
         box.addItem("-", "")
         for identifier, name in self._found[role.name].segments.items():
             box.addItem(name, identifier)
@@ -471,11 +472,8 @@ class BoneQualityWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             return
 
         ui.staleLabel.text = _("Facts or method were changed since these values were measured: measure again.")
-        self._fit(ui.levelTable)
-        ui.muscleTable.visible = "muscles" in nodes
-        if "muscles" in nodes:
-            self._fit(ui.muscleTable)
-        self._fit(ui.summaryTable)
+        for view in (ui.summaryTable, ui.levelTable, ui.muscleTable):
+            self._fit(view)
         ui.flagsText.setHtml(flagsAsHtml(document))
         ui.reportEdit.text = lib.document.report_line(document)
         ui.showRoisButton.checked = lib.case_nodes.are_visible(self._parameterNode.caseId)
@@ -483,6 +481,9 @@ class BoneQualityWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def _fit(self, view):
         """Show a result table at its height, without columns that say nothing here."""
         table = view.mrmlTableNode()
+        view.visible = table is not None and table.GetNumberOfRows() > 0
+        if not view.visible:
+            return
         view.resizeColumnsToContents()
         for column in range(table.GetNumberOfColumns()):
             texts = {table.GetCellText(row, column) for row in range(table.GetNumberOfRows())}
