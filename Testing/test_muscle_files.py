@@ -219,8 +219,9 @@ def test_slices_along_the_discs_are_asked_for_with_the_plane_of_the_vertebra():
     assert result.values["slice_plane"] == "vertebra" and result.values["rcsa"] == pytest.approx(PHANTOM.rcsa("L3-L4"), rel=0.02)
 
 
-def test_the_picture_shows_every_slice(tmp_path):
-    given = nodes()
+@pytest.mark.parametrize("names", [(*MUSCLES, *DISCS), (*MUSCLES[:4], *DISCS), MUSCLES])
+def test_the_picture_shows_every_slice(tmp_path, names):
+    given = nodes(names=names)
     draw_case(measure_case(CaseFacts("a"), **given), dict(axial_mr=image_of(given["axial_mr"])), tmp_path / "muscles.png")
     assert (tmp_path / "muscles.png").stat().st_size > 20000
 

@@ -118,7 +118,7 @@ class MuscleSlice:
 
     def _all_six(self) -> dict:
         """The row of the three muscles of both sides together."""
-        row = dict(muscle="all", side="both", reason="", flags=codes(self.flags))
+        row = dict(muscle="all", side="both", area_mm2=None, rcsa=None, reason="", flags=codes(self.flags))
         for name, measure in (("area_mm2", self.total_area), ("rcsa", self.rcsa)):
             try:
                 row[name] = measure()
