@@ -10,7 +10,7 @@ import pytest
 import SimpleITK as sitk
 
 from BoneQualityLib.errors import BoneQualityError
-from BoneQualityLib.files import ImageHeader, check_image_file, structure_files
+from BoneQualityLib.files import ImageHeader, check_image_file, is_as_stored, structure_files
 
 FORMATS = ["nii", "nii.gz", "nrrd", "nhdr", "mha", "mhd"]
 COMPRESSED = ["nii.gz", "nrrd", "mha"]
@@ -328,3 +328,27 @@ def test_every_shared_image_goes_through():
     assert len(paths) > 10
     assert all(check_image_file(path).dimension == 3 for path in paths)
     assert check_image_file(SHARED / "ct_L1-L5_3mm" / "ct.nii.gz").size == (122, 101, 112)
+
+
+@pytest.mark.parametrize("extension", ["nii.gz", "nrrd"])
+def test_what_a_reader_got_is_compared_with_the_checksum_of_the_file(tmp_path, image, extension):
+    path, array = written(image, tmp_path / f"ct.{extension}", True), sitk.GetArrayFromImage(image)
+    assert is_as_stored(path, array)
+    array[20, 20, 20] ^= 1
+    assert not is_as_stored(path, array) and not is_as_stored(path, array[1:])
+
+
+def test_the_checksum_of_one_of_several_members_stands_for_no_image(tmp_path, image):
+    content = gzip.decompress(written(image, tmp_path / "whole.nii.gz").read_bytes())
+    path = tmp_path / "members.nii.gz"
+    path.write_bytes(gzip.compress(content[:50_000]) + gzip.compress(content[50_000:]))
+    assert not is_as_stored(path, sitk.GetArrayFromImage(image))
+    assert check_image_file(path, unpack=False).size == (60, 50, 40)
+
+
+@pytest.mark.parametrize("kept", [0.5, 0.9999])
+def test_a_truncated_file_is_refused_before_a_reader_makes_room_for_it(tmp_path, image, kept):
+    path = written(image, tmp_path / "ct.nrrd", True)
+    path.write_bytes(path.read_bytes()[: int(path.stat().st_size * kept)])
+    with pytest.raises(BoneQualityError, match="cut short"):
+        check_image_file(path, unpack=False)

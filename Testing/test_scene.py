@@ -12,8 +12,18 @@ from BoneQualityLib.anatomy import identify
 from BoneQualityLib.errors import BoneQualityError
 from BoneQualityLib.geometry import Grid, Mask
 from BoneQualityLib.headless import mrml_scene
-from BoneQualityLib.scene import Segmentation, image_of, read_segmentation, segmentation_node, segments_of, volume_node, write_node
+from BoneQualityLib.scene import (
+    Segmentation,
+    image_of,
+    read_segmentation,
+    read_volume,
+    segmentation_node,
+    segments_of,
+    volume_node,
+    write_node,
+)
 from conftest import rotation, single_vertebra
+from spine_files import image_file
 
 SPINE = single_vertebra()
 GRID = phantom.grid_for(SPINE, (1.0, 1.0, 1.0))
@@ -185,3 +195,26 @@ def test_measuring_leaves_the_scene_as_it_was():
     values(volume, segmentation)
     assert mrml_scene().GetNumberOfNodes() == before
     assert segmentation.GetSegmentation().GetNthSegment(0).GetRepresentation("Binary labelmap") is None
+
+
+@pytest.mark.parametrize("extension", ["nii.gz", "nrrd", "mha"])
+@pytest.mark.parametrize("read", [read_volume, read_segmentation])
+def test_a_damaged_file_leaves_no_node_wherever_the_damage_lies(tmp_path, extension, read):
+    path = image_file(tmp_path / f"a.{extension}", np.random.default_rng(1).integers(0, 9, (40, 40, 40)).astype(np.int16))
+    read(str(path))
+    mrml_scene().Clear(0)
+    whole = path.read_bytes()
+    for at in (len(whole) // 4, len(whole) // 2, len(whole) - 5000, len(whole) - 7):
+        path.write_bytes(whole[:at] + bytes([whole[at] ^ 16]) + whole[at + 1 :])
+        with pytest.raises(BoneQualityError, match="damaged|cut short|cannot be understood"):
+            read(str(path))
+    assert mrml_scene().GetNumberOfNodesByClass("vtkMRMLVolumeNode") == 0
+
+
+def test_one_damaged_file_of_a_folder_of_masks_leaves_no_node_of_the_others(tmp_path):
+    for name in ("L1", "L2", "L3"):
+        image_file(tmp_path / f"{name}.nii.gz", np.ones((9, 9, 9), np.uint8))
+    (tmp_path / "L3.nii.gz").write_bytes((tmp_path / "L3.nii.gz").read_bytes()[:-9])
+    with pytest.raises(BoneQualityError, match="L3.nii.gz is cut short"):
+        read_segmentation(str(tmp_path))
+    assert mrml_scene().GetNumberOfNodesByClass("vtkMRMLVolumeNode") == 0

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import csv
 import math
+import os
 import re
 import struct
 import zlib
@@ -77,8 +78,10 @@ class _Storage:
 
 
 @decimal_point()
-def check_image_file(path) -> ImageHeader:
+def check_image_file(path, unpack: bool = True) -> ImageHeader:
     """The header of a file that is whole and says where its voxels lie; `BoneQualityError` for any other.
+
+    ``unpack=False``, for who reads the voxels next and asks `is_as_stored` then: compressed ones are not unpacked here too.
 
     >>> check_image_file("ct.nii.gz").spacing
     (3.0, 3.0, 3.0)
@@ -93,12 +96,13 @@ def check_image_file(path) -> ImageHeader:
             raise BoneQualityError(f"{path} is of no supported type: save it as one of {', '.join(EXTENSIONS)}.")
         if path.stat().st_size == 0:
             raise BoneQualityError(f"{path} is empty: {AGAIN}.")
-        readers = {".nrrd": _nrrd, ".nhdr": _nrrd, ".mha": _metaimage, ".mhd": _metaimage}
-        storage = readers.get(path.suffix.lower(), _nifti)(path)
-        held = _held_bytes(path, storage) - storage.preceding
+        storage = _storage(path)
+        held = _held_bytes(path, storage) if unpack or not storage.compression else None
         header, voxel_bytes = _itk_header(path, storage)
-        if held < voxel_bytes:
-            raise BoneQualityError(f"{path} is cut short ({held} of {voxel_bytes} bytes of voxels): {AGAIN}.")
+        if held is None and _stored_checksum(storage)[1:] != ((storage.preceding + voxel_bytes) % 2**32,):
+            held = _held_bytes(path, storage)
+        if held is not None and held - storage.preceding < voxel_bytes:
+            raise BoneQualityError(f"{path} is cut short ({held - storage.preceding} of {voxel_bytes} bytes of voxels): {AGAIN}.")
         if storage.extents and not _within_extents(path, storage.extents, header.size):
             raise BoneQualityError(
                 f"{path} has voxels outside its segments' extents, as after resampling: export it as drawn, or as a label map."
@@ -112,6 +116,22 @@ def check_image_file(path) -> ImageHeader:
     except (ValueError, LookupError, struct.error):
         raise BoneQualityError(f"{path} has a header that cannot be understood: {AGAIN}.") from None
     return header
+
+
+def is_as_stored(path, array: np.ndarray) -> bool:
+    """Whether the voxels that a reader got from a file are what the file's own checksum stands for, without unpacking it again.
+
+    False as well where that checksum covers more than one image as it lies in memory (other byte order, rescaled, gzip of
+    several members, zlib): then `check_image_file` tells whether the file is whole.
+    """
+    storage = _storage(Path(path))
+    if not storage.compression:
+        return True
+    with storage.path.open("rb") as file:
+        file.seek(storage.start)
+        before = zlib.decompressobj(storage.compression).decompress(file.read(CHUNK), storage.preceding or 1)[: storage.preceding]
+    checksum = zlib.crc32(np.ascontiguousarray(array), zlib.crc32(before))
+    return _stored_checksum(storage) == (checksum, (len(before) + array.nbytes) % 2**32)
 
 
 def csv_rows(path, what: str) -> list[dict[str, str]]:
@@ -137,6 +157,22 @@ def structure_files(folder) -> list[tuple[str, Path]]:
     if not found:
         raise BoneQualityError(f"{folder} holds no image file: put one a structure there, of {', '.join(EXTENSIONS)}.")
     return sorted(found)
+
+
+def _storage(path: Path) -> _Storage:
+    readers = {".nrrd": _nrrd, ".nhdr": _nrrd, ".mha": _metaimage, ".mhd": _metaimage}
+    return readers.get(path.suffix.lower(), _nifti)(path)
+
+
+def _stored_checksum(storage: _Storage) -> tuple[int, ...]:
+    """CRC-32 and length (modulo 2**32) of the unpacked data as a gzip stream ends with them (RFC 1952); empty without one."""
+    with storage.path.open("rb") as file:
+        file.seek(storage.start)
+        if not storage.compression or file.read(2) != GZIP_MAGIC:
+            return ()
+        end = storage.start + storage.compressed_bytes if storage.compressed_bytes else file.seek(0, os.SEEK_END)
+        file.seek(max(end - 8, 0))
+        return struct.unpack("<2I", file.read(8))
 
 
 def _itk_header(path: Path, storage: _Storage) -> tuple[ImageHeader, int]:
@@ -227,7 +263,9 @@ def _held_bytes(path: Path, storage: _Storage) -> int:
                 break
             if stream.eof:
                 stream = zlib.decompressobj(storage.compression)
-            total += len(stream.decompress(block))
+            while block:
+                total += len(stream.decompress(block, CHUNK))
+                block = stream.unconsumed_tail
     if not stream.eof:
         raise BoneQualityError(f"{path} is cut short (its compressed data end too early): {AGAIN}.")
     return total
@@ -305,7 +343,7 @@ def _nifti(path: Path) -> _Storage:
     if compressed and path.suffix.lower() == ".nii":
         raise BoneQualityError(f"{path} is compressed: rename it to {path.name}.gz.")
     if compressed:
-        head = zlib.decompressobj(GZIP).decompress(head)
+        head = zlib.decompressobj(GZIP).decompress(head, CHUNK)
     if head[344:348] != b"n+1\0":
         raise BoneQualityError(f"{path} is no NIfTI-1 file, or its header is cut short: save it as NIfTI-1 or NRRD.")
     order = "<" if head[:4] == struct.pack("<i", 348) else ">"

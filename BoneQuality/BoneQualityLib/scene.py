@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 from dataclasses import asdict, dataclass, replace
@@ -13,7 +14,7 @@ from scipy import ndimage
 from .anatomy import Segment, assign, scheme_labels
 from .dicom import ImageTags, find_series, read_tags
 from .errors import BoneQualityError
-from .files import check_image_file, structure_files
+from .files import ImageHeader, check_image_file, is_as_stored, structure_files
 from .geometry import Grid, Image, Mask
 from .headless import decimal_point, messages_of_vtk, mrml_scene
 
@@ -55,25 +56,47 @@ def read_volume(path: str, series: str | None = None):
             )
         node.SetAttribute(TAGS_ATTRIBUTE, json.dumps(asdict(found.tags)))
         return node
-    header = check_image_file(path)
+    header = check_image_file(path, unpack=False)
     if header.is_segmentation:
         raise BoneQualityError(f"{path} is a segmentation; give it as the segmentation, and an image as the volume.")
-    return _read("vtkMRMLScalarVolumeNode", _storage_of(path, header.pixel_type), [path], _stem(path))
+    return _read_whole("vtkMRMLScalarVolumeNode", header, path, _stem(path))
 
 
 @decimal_point()
 def read_segmentation(path: str):
     """Nodes from a segmentation file (.seg.nrrd), a label map (any image file), or a folder with one file a structure."""
-    if Path(path).is_dir():
-        return [_read_masks(file, name) for name, file in structure_files(path)]
-    return [_read_masks(path, _stem(path))]
+    if not Path(path).is_dir():
+        return [_read_masks(path, _stem(path))]
+    with contextlib.ExitStack() as undone:
+        nodes = []
+        for name, file in structure_files(path):
+            nodes.append(_read_masks(file, name))
+            undone.callback(mrml_scene().RemoveNode, nodes[-1])
+        undone.pop_all()
+        return nodes
 
 
 def _read_masks(path, name: str):
-    header = check_image_file(path)
+    header = check_image_file(path, unpack=False)
     if header.is_segmentation:
+        check_image_file(path)  # before it is read: MRML's reader ends the process on some damaged ones
         return _read("vtkMRMLSegmentationNode", "vtkMRMLSegmentationStorageNode", [path], name)
-    return _read("vtkMRMLLabelMapVolumeNode", _storage_of(path, header.pixel_type), [path], name)
+    return _read_whole("vtkMRMLLabelMapVolumeNode", header, path, name)
+
+
+def _read_whole(node_class: str, header: ImageHeader, path, name: str):
+    """A volume node whose voxels are those of an undamaged file; compressed ones are unpacked once, by the reader."""
+    try:
+        node = _read(node_class, _storage_of(path, header.pixel_type), [path], name)
+    except BoneQualityError:
+        check_image_file(path)
+        raise
+    if not is_as_stored(path, _array(node.GetImageData())):
+        with contextlib.ExitStack() as undone:
+            undone.callback(mrml_scene().RemoveNode, node)
+            check_image_file(path)
+            undone.pop_all()
+    return node
 
 
 def _storage_of(path, pixel_type: str = "") -> str:
