@@ -10,18 +10,11 @@ from dataclasses import fields
 from pathlib import Path
 
 from . import __version__
+from .cutoffs import CUTOFFS_FILE
 from .document import RESEARCH, aligned, output_paths, summary
-from .errors import BoneQualityError
-from .parameters import LEVELS, CaseFacts, Parameters
-
-SEGMENTATION_HELP = (
-    ".seg.nrrd, label map, or folder with one file a structure; may be given several times. A label map's scheme: FILE@SCHEME or "
-    "FILE@LABELS.csv, else --label-scheme or --labels"
-)
-#: Images that segmentations belong to; fat and water share that of the axial MRI.
-SEGMENTED = ("ct", "t1", "axial_mr")
-#: Options whose name is not that of the field, and those given as a list of levels.
-_OPTION_NAMES = {"excluded": "exclude"}
+from .errors import BoneQualityError, sentence_of
+from .inputs import INPUTS, CaseInputs, option_name, value_of
+from .parameters import CaseFacts, Parameters
 
 
 class Parser(argparse.ArgumentParser):
@@ -36,17 +29,10 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         options = parser().parse_args(arguments)
         return options.run(options)
-    except BoneQualityError as error:
-        sentence = " ".join(str(error).split())
     except KeyboardInterrupt:
         sentence = "Stopped; start it again."
-    except MemoryError:
-        sentence = "Not enough memory; close other programs or use a smaller image."
-    except OSError as error:
-        sentence = f"{error.filename or 'A file'} cannot be used ({error.strerror}); check the path, its permissions and its disk."
-    except Exception as error:  # a fault of ours: still one line, with what a report of it needs
-        where = _innermost(error.__traceback__)
-        sentence = f"Unexpected {type(error).__name__} in {where} ({' '.join(str(error).split())}); please report it."
+    except Exception as error:
+        sentence = sentence_of(error)
     print(f"bonequality: {sentence}", file=sys.stderr)
     return 2
 
@@ -88,25 +74,16 @@ def run_measure(options) -> int:
     parameters = Parameters(**_chosen(options, Parameters))
     if options.label_scheme and options.labels:
         raise BoneQualityError("Give --label-scheme or --labels, not both.")
-    from .anatomy import scheme_labels
     from .headless import quiet_stderr
 
-    if options.label_scheme or options.labels:
-        scheme_labels(options.label_scheme or options.labels)
+    paths = {item.name: tuple(given if item.of else [given]) for item in INPUTS if (given := getattr(options, item.name))}
+    reading = dict(series=options.series, label_scheme=options.label_scheme, labels=options.labels)
+    inputs = CaseInputs(facts, parameters, paths, **reading, cutoffs=options.cutoffs or CUTOFFS_FILE)
     with quiet_stderr():
-        from .case import measure_case
-        from .scene import read_volume
         from .tables import check_free
 
-        axial = any((options.axial_mr, options.fat, options.water))
-        check_free(output_paths(options.output, facts.case_id, axial), options.overwrite)
-        inputs = {}
-        for role in ("ct", "t1", "axial_mr", "fat", "water"):
-            path = getattr(options, role)
-            inputs[role] = read_volume(path, options.series) if path else None
-            if role in SEGMENTED:
-                inputs[f"{role}_segmentation"] = _read_segmentations(options, role)
-        result = measure_case(facts, parameters=parameters, cutoffs=options.cutoffs or _default_cutoffs(), progress=_progress, **inputs)
+        check_free(output_paths(options.output, facts.case_id, inputs.has_axial), options.overwrite)
+        result = inputs.measure(_progress)
         paths = result.write_files(options.output, options.overwrite)
     _show("\n".join([summary(result.document()), "", "Written:", *(f"  {path}" for path in paths)]))
     return 0
@@ -153,17 +130,9 @@ def _show(text: str) -> None:
 
 def _add_inputs(command) -> None:
     group = command.add_argument_group("images")
-    volume = "NRRD, NIfTI, MetaImage, or a DICOM folder"
-    group.add_argument("--ct", type=_path, metavar="FILE", help=f"CT: {volume}")
-    masks = dict(type=_path, metavar="FILE", action="append", default=[])
-    group.add_argument("--ct-segmentation", **masks, help=f"vertebrae on the CT: {SEGMENTATION_HELP}")
-    group.add_argument("--t1", type=_path, metavar="FILE", help=f"T1 MRI: {volume}")
-    group.add_argument("--t1-segmentation", **masks, help="vertebral bodies and CSF or sac on the T1 MRI, likewise")
-    group.add_argument("--axial-mr", type=_path, metavar="FILE", help=f"axial T2 or T1 MRI (or CT) for the muscles: {volume}")
-    muscles = "psoas major, multifidus and erector spinae of both sides, and discs, on the axial images, likewise"
-    group.add_argument("--axial-mr-segmentation", **masks, help=muscles)
-    group.add_argument("--fat", type=_path, metavar="FILE", help="fat image of a Dixon pair, beside --axial-mr or in its place")
-    group.add_argument("--water", type=_path, metavar="FILE", help="water image of the pair")
+    for item in INPUTS:
+        several = dict(action="append", default=[]) if item.of else {}
+        group.add_argument(f"--{item.name.replace('_', '-')}", type=_path, metavar="FILE", help=item.help, **several)
     group.add_argument("--series", metavar="UID", help="series of a DICOM folder that holds several")
     from .anatomy import SCHEMES
 
@@ -180,12 +149,12 @@ def _add_fields(group, dataclass) -> None:
         elif item.type == "bool":
             group.add_argument(_option(item.name), dest=item.name, action=argparse.BooleanOptionalAction, default=item.default, help=about["help"])
         elif item.type.startswith("tuple"):
-            levels = dict(type=_levels, action="extend", default=[], metavar="L2,L3")
+            levels = dict(type=_text_of(item), action="extend", default=[], metavar="L2,L3")
             group.add_argument(_option(item.name), dest=item.name, **levels, help=about["help"])
         elif item.type.startswith("float"):
             default = "" if item.default is None else f", default {item.default:g}"
             group.add_argument(
-                _option(item.name), dest=item.name, type=_float, default=item.default, metavar=about["unit"].upper().split("/")[0] or "X",
+                _option(item.name), dest=item.name, type=_text_of(item), default=item.default, metavar=about["unit"].upper().split("/")[0] or "X",
                 help=f"{about['help']} ({about['low']:g} to {about['high']:g} {about['unit']}{default})",
             )  # fmt: skip
         else:
@@ -205,7 +174,7 @@ def _add_output(command) -> None:
 
 
 def _option(name: str) -> str:
-    return "--" + _OPTION_NAMES.get(name, name).removesuffix("_mm").replace("_", "-")
+    return "--" + option_name(name).replace("_", "-")
 
 
 def _path(text: str) -> str:
@@ -214,61 +183,25 @@ def _path(text: str) -> str:
     return text
 
 
-def _levels(text: str) -> tuple[str, ...]:
-    levels = tuple(part.strip().upper() for part in text.split(",") if part.strip())
-    for level in levels:
-        if level not in LEVELS:
-            raise argparse.ArgumentTypeError(f"{level!r} is no level; write for example L2,L3")
-    return levels
+def _text_of(item):
+    """A type for argparse: the text of an option as a value of a field."""
 
+    def value(text: str):
+        try:
+            return value_of(item, text)
+        except BoneQualityError as error:
+            raise argparse.ArgumentTypeError(str(error)) from None
 
-def _float(text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number") from None
+    return value
 
 
 def _chosen(options, dataclass) -> dict:
     return {item.name: getattr(options, item.name) for item in fields(dataclass)}
 
 
-def _read_segmentations(options, role: str):
-    from .scene import Segmentation, read_segmentation
-
-    found = []
-    for given in getattr(options, f"{role}_segmentation"):
-        path, named = _path_and_labels(given)
-        for node in read_segmentation(path):
-            for_all = options.labels or (options.label_scheme if node.IsA("vtkMRMLLabelMapVolumeNode") else None)
-            found.append(Segmentation(node, named or for_all))
-    return found
-
-
-def _path_and_labels(given: str) -> tuple[str, str]:
-    """The parts of FILE@SCHEME or FILE@LABELS.csv, "" where no labels are named; either path may hold an @ of its own."""
-    if not Path(given).exists():
-        for at in (n for n in reversed(range(len(given))) if given[n] == "@"):
-            if Path(given[:at]).exists():
-                return given[:at], given[at + 1 :]
-    return given, ""
-
-
-def _default_cutoffs():
-    from .cutoffs import CUTOFFS_FILE
-
-    return CUTOFFS_FILE
-
-
 def _progress(share: float, text: str) -> None:
     if sys.stdout and sys.stdout.isatty():
         print(f"\r\033[K{100 * share:3.0f} %  {text}" if share < 1 else "\r\033[K", end="", flush=True)
-
-
-def _innermost(traceback) -> str:
-    while traceback.tb_next:
-        traceback = traceback.tb_next
-    return f"{Path(traceback.tb_frame.f_code.co_filename).name} line {traceback.tb_lineno}"
 
 
 if __name__ == "__main__":

@@ -1,3 +1,8 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+
 class BoneQualityError(ValueError):
     """A fault of the input, said in one sentence that names the node, file or segment and the remedy."""
 
@@ -8,3 +13,21 @@ class NotMeasured(BoneQualityError):
     def __init__(self, reason: str, flag: str = ""):
         super().__init__(reason)
         self.flag = flag
+
+
+def sentence_of(error: BaseException) -> str:
+    """What a person is told of any error, in one line."""
+    if isinstance(error, BoneQualityError):
+        return " ".join(str(error).split())
+    if isinstance(error, MemoryError):
+        return "Not enough memory; close other programs or use a smaller image."
+    if isinstance(error, OSError):
+        return f"{error.filename or 'A file'} cannot be used ({error.strerror}); check the path, its permissions and its disk."
+    # a fault of ours: still one line, with what a report of it needs
+    return f"Unexpected {type(error).__name__} in {_innermost(error.__traceback__)} ({' '.join(str(error).split())}); please report it."
+
+
+def _innermost(traceback) -> str:
+    while traceback.tb_next:
+        traceback = traceback.tb_next
+    return f"{Path(traceback.tb_frame.f_code.co_filename).name} line {traceback.tb_lineno}"

@@ -114,6 +114,8 @@ def check_image_file(path, unpack: bool = True) -> ImageHeader:
     except zlib.error:
         raise BoneQualityError(f"{path} is damaged (its compressed data fail their check): {AGAIN}.") from None
     except (ValueError, LookupError, struct.error):
+        if not unpack:
+            return check_image_file(path)  # says it where the cause is damage further on
         raise BoneQualityError(f"{path} has a header that cannot be understood: {AGAIN}.") from None
     return header
 

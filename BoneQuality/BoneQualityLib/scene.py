@@ -130,6 +130,12 @@ def _read(node_class: str, storage_class: str, paths, name: str):
     return node
 
 
+def remove_nodes(nodes) -> None:
+    """Take nodes out of the scene, so that their memory is free again."""
+    for node in nodes:
+        mrml_scene().RemoveNode(node)
+
+
 # Nodes to arrays
 
 
