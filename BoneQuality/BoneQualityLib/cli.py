@@ -6,14 +6,14 @@ import argparse
 import contextlib
 import os
 import sys
+import time
 from dataclasses import fields
 from pathlib import Path
 
 from . import __version__
-from .cutoffs import CUTOFFS_FILE
 from .document import RESEARCH, aligned, output_paths, summary
 from .errors import BoneQualityError, sentence_of
-from .inputs import INPUTS, CaseInputs, option_name, value_of
+from .inputs import INPUTS, KNOWN_COLUMNS, CaseInputs, option_name, value_of
 from .parameters import CaseFacts, Parameters
 
 
@@ -48,6 +48,7 @@ def parser() -> argparse.ArgumentParser:
     _add_fields(measure.add_argument_group("method"), Parameters)
     _add_output(measure)
     measure.set_defaults(run=run_measure)
+    _add_batch(commands)
     compare = commands.add_parser(
         "compare",
         help="name new fractures between two measured cases",
@@ -78,14 +79,48 @@ def run_measure(options) -> int:
 
     paths = {item.name: tuple(given if item.of else [given]) for item in INPUTS if (given := getattr(options, item.name))}
     reading = dict(series=options.series, label_scheme=options.label_scheme, labels=options.labels)
-    inputs = CaseInputs(facts, parameters, paths, **reading, cutoffs=options.cutoffs or CUTOFFS_FILE)
+    inputs = CaseInputs(facts, parameters, paths, **reading, cutoffs=options.cutoffs)
     with quiet_stderr():
         from .tables import check_free
 
         check_free(output_paths(options.output, facts.case_id, inputs.has_axial), options.overwrite)
-        result = inputs.measure(_progress)
+        with inputs.nodes() as nodes:
+            result = inputs.measure(nodes, _progress)
         paths = result.write_files(options.output, options.overwrite)
     _show("\n".join([summary(result.document()), "", "Written:", *(f"  {path}" for path in paths)]))
+    return 0
+
+
+def run_batch(options) -> int:
+    """The command ``batch``."""
+    from .batch import run_batch
+    from .manifest import ManifestFaults
+
+    if options.resume and options.overwrite:
+        raise BoneQualityError("Give --resume to keep what is done, or --overwrite to measure all again, not both.")
+    try:
+        batch = run_batch(
+            options.manifest, options.output, options.workers, options.scheduler, options.resume, options.overwrite, options.cutoffs,
+            _logged(),
+        )  # fmt: skip
+    except ManifestFaults as faults:
+        print("bonequality: " + "\n".join(faults.lines), file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("\nbonequality: Stopped; what is done is kept: go on with --resume.", file=sys.stderr)
+        return 1
+    lines = [f"{len(batch.done)} cases done, {batch.kept} of them before, {len(batch.failures)} failed"]
+    lines += [f"  {case_id} ({failure.stage}): {failure.sentence}" for case_id, failure in list(batch.failures.items())[:10]]
+    lines += ["  ..."] * (len(batch.failures) > 10)
+    _show("\n".join([*lines, f"Written to {options.output}: {', '.join(batch.tables)}, and the files of every case", RESEARCH]))
+    return 1 if batch.failures else 0
+
+
+def run_manifest(options) -> int:
+    """The command ``manifest``."""
+    from .draft import draft_manifest
+
+    _show(draft_manifest(options.folder, options.output, options.overwrite))
     return 0
 
 
@@ -140,6 +175,33 @@ def _add_inputs(command) -> None:
     group.add_argument("--labels", type=_path, metavar="CSV", help="the same from a file: value,name or segment,name")
 
 
+def _add_batch(commands) -> None:
+    """The commands for many cases."""
+    batch = commands.add_parser(
+        "batch",
+        help="measure every case of a manifest",
+        description=f"Measure every case of a manifest, each by itself. {RESEARCH}",
+        epilog=f"Columns of a manifest: {', '.join(KNOWN_COLUMNS)}. Others go on to cohort.csv as they are. Several files in a cell "
+        "are separated by a semicolon; relative paths are relative to the manifest.",
+    )
+    batch.add_argument("manifest", type=_path, metavar="MANIFEST.csv", help="a CSV table with a row a case")
+    group = batch.add_argument_group("where")
+    group.add_argument("--workers", type=_count, metavar="N", help="processes on this machine (default: one for every core)")
+    group.add_argument("--scheduler", metavar="ADDRESS", help="a Dask scheduler whose workers see the same files, as tcp://host:8786")
+    _add_output(batch)
+    batch.add_argument("--resume", action="store_true", help="keep cases that are done, and whose inputs and parameters are unchanged")
+    batch.set_defaults(run=run_batch)
+    manifest = commands.add_parser(
+        "manifest",
+        help="draft a manifest from a folder tree",
+        description="Draft a manifest from a folder with BIDS names or one folder a case. Read its column remark before you use it.",
+    )
+    manifest.add_argument("folder", type=_path, metavar="FOLDER", help="where the cases lie")
+    manifest.add_argument("--output", type=_path, metavar="MANIFEST.csv", help="default: manifest.csv in that folder")
+    manifest.add_argument("--overwrite", action="store_true", help="replace the file if it is there already")
+    manifest.set_defaults(run=run_manifest)
+
+
 def _add_fields(group, dataclass) -> None:
     """One option for every field, with its documentation, unit and limits."""
     for item in fields(dataclass):
@@ -167,7 +229,7 @@ def _add_fields(group, dataclass) -> None:
 
 def _add_output(command) -> None:
     group = command.add_argument_group("output")
-    if command.prog.endswith("measure"):
+    if command.prog.endswith(("measure", "batch")):
         group.add_argument("--cutoffs", type=_path, metavar="FILE", help="published cut-offs to show instead of the ones that come with BoneQuality")
     group.add_argument("--overwrite", action="store_true", help="replace files that are there already")
     group.add_argument("--output", type=_path, required=True, metavar="DIR", help="folder for the results; made if it is not there")
@@ -181,6 +243,12 @@ def _path(text: str) -> str:
     if not text.strip():
         raise argparse.ArgumentTypeError("the path is empty; give one")
     return text
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or not int(text):
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of workers; give 1 or more")
+    return int(text)
 
 
 def _text_of(item):
@@ -202,6 +270,21 @@ def _chosen(options, dataclass) -> dict:
 def _progress(share: float, text: str) -> None:
     if sys.stdout and sys.stdout.isatty():
         print(f"\r\033[K{100 * share:3.0f} %  {text}" if share < 1 else "\r\033[K", end="", flush=True)
+
+
+def _logged(every_seconds: float = 60.0):
+    """Progress of a long run: on a terminal as ever, else a line now and then, as for a log."""
+    last = time.monotonic()
+
+    def progress(share: float, text: str) -> None:
+        nonlocal last
+        if sys.stdout and sys.stdout.isatty():
+            _progress(share, text)
+        elif sys.stdout and time.monotonic() - last >= every_seconds:
+            last = time.monotonic()
+            print(text, flush=True)
+
+    return progress
 
 
 if __name__ == "__main__":

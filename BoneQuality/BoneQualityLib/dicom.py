@@ -105,6 +105,15 @@ def read_tags(path) -> ImageTags:
             return ImageTags()
 
 
+def is_dicom(path: Path) -> bool:
+    """Whether a file begins like a DICOM file; False where it cannot be read."""
+    try:
+        with open(path, "rb") as file:
+            return file.read(132)[128:] == b"DICM"
+    except OSError:
+        return False
+
+
 def _read(path: Path) -> _Slice | None:
     """The header of an image, None for any other file."""
     import pydicom

@@ -24,28 +24,32 @@ SEGMENTATION_HELP = (
 
 @dataclass(frozen=True)
 class Input:
-    """A file or folder: an argument of `measure_case`, an option, a column. ``of``: of a segmentation, the volumes that it may show."""
+    """A file or folder: an argument of `measure_case`, an option, a column.
+
+    of: of a segmentation, the volumes that it may show. words: what the names of files call a volume.
+    """
 
     name: str
     title: str
     help: str
     of: tuple[str, ...] = ()
+    words: tuple[str, ...] = ()
 
 
 INPUTS = (
-    Input("ct", "CT", f"CT: {VOLUME_HELP}"),
+    Input("ct", "CT", f"CT: {VOLUME_HELP}", words=("ct",)),
     Input("ct_segmentation", "segmentation of the CT", f"vertebrae on the CT: {SEGMENTATION_HELP}", of=("ct",)),
-    Input("t1", "T1 MRI", f"T1 MRI: {VOLUME_HELP}"),
+    Input("t1", "T1 MRI", f"T1 MRI: {VOLUME_HELP}", words=("t1", "t1w")),
     Input("t1_segmentation", "segmentation of the T1 MRI", "vertebral bodies and CSF or sac on the T1 MRI, likewise", of=("t1",)),
-    Input("axial_mr", "axial MRI", f"axial T2 or T1 MRI (or CT) for the muscles: {VOLUME_HELP}"),
+    Input("axial_mr", "axial MRI", f"axial T2 or T1 MRI (or CT) for the muscles: {VOLUME_HELP}", words=("axial", "muscle", "muscles")),
     Input(
         "axial_mr_segmentation",
         "segmentation of the axial images",
         "psoas major, multifidus and erector spinae of both sides, and discs, on the axial images, likewise",
         of=("axial_mr", "fat", "water"),
     ),
-    Input("fat", "fat image", "fat image of a Dixon pair, beside --axial-mr or in its place"),
-    Input("water", "water image", "water image of the pair"),
+    Input("fat", "fat image", "fat image of a Dixon pair, beside --axial-mr or in its place", words=("fat",)),
+    Input("water", "water image", "water image of the pair", words=("water",)),
 )
 #: Volumes that muscles are read from.
 AXIAL = ("axial_mr", "fat", "water")
@@ -72,7 +76,7 @@ class CaseInputs:
     """A case to measure: facts, method, and where its files lie.
 
     paths: by the name in INPUTS; of a segmentation several, each FILE, FILE@SCHEME or FILE@LABELS.csv. label_scheme: for label
-    maps without a scheme of their own; labels: a LABELS.csv for all segmentations.
+    maps without a scheme of their own; labels: a LABELS.csv for all segmentations; cutoffs: in place of those of the library.
     """
 
     facts: CaseFacts
@@ -81,14 +85,15 @@ class CaseInputs:
     series: str | None = None
     label_scheme: str | None = None
     labels: str | None = None
-    cutoffs: str | Path = CUTOFFS_FILE
+    cutoffs: str | Path | None = None
 
-    def measure(self, progress=lambda share, text: None):
-        """The CaseResult; its nodes leave the scene again. Raises BoneQualityError as `measure_case` does."""
+    def measure(self, nodes: dict, progress=lambda share, text: None):
+        """The CaseResult, from the nodes of `nodes`. Raises BoneQualityError as `measure_case` does."""
         from .case import measure_case
 
-        with self.nodes() as nodes:
-            return measure_case(self.facts, parameters=self.parameters, cutoffs=self.cutoffs, progress=progress, **nodes)
+        return measure_case(
+            self.facts, parameters=self.parameters, cutoffs=self.cutoffs or CUTOFFS_FILE, progress=progress, **nodes
+        )  # fmt: skip
 
     @property
     def has_axial(self) -> bool:
@@ -171,7 +176,7 @@ def value_of(item, text: str):
 
 
 @lru_cache(maxsize=4096)
-def _setting(column: str, text: str):
+def setting_of(column: str, text: str):
     """A setting's value, checked by the dataclass that it belongs to; manifests repeat them from row to row."""
     owner, item = SETTINGS[column]
     value = value_of(item, text.replace(";", ","))
@@ -179,7 +184,7 @@ def _setting(column: str, text: str):
     return value
 
 
-def case_inputs(texts: Mapping[str, str], folder: str | Path = "", cutoffs: str | Path = CUTOFFS_FILE) -> CaseInputs:
+def case_inputs(texts: Mapping[str, str], folder: str | Path = "", cutoffs: str | Path | None = None) -> CaseInputs:
     """A case from texts by the names of KNOWN_COLUMNS; empty ones and other names do not count. Relative paths are in ``folder``.
 
     Several segmentations in one text are separated by ``;``. Raises BoneQualityError with every fault.
@@ -192,7 +197,7 @@ def case_inputs(texts: Mapping[str, str], folder: str | Path = "", cutoffs: str 
     return inputs
 
 
-def checked_inputs(texts: Mapping[str, str], folder: str | Path, cutoffs: str | Path) -> tuple[CaseInputs | None, list[tuple[str, str]]]:
+def checked_inputs(texts: Mapping[str, str], folder: str | Path, cutoffs: str | Path | None) -> tuple[CaseInputs | None, list[tuple[str, str]]]:
     """The same without raising: the case, or None and what is wrong as (column, words)."""
     given = {name: text.strip() for name, text in texts.items() if name in KNOWN_COLUMNS and text.strip()}
     settings, faults = {CaseFacts: {}, Parameters: {}}, []
@@ -200,7 +205,7 @@ def checked_inputs(texts: Mapping[str, str], folder: str | Path, cutoffs: str | 
         if column in SETTINGS:
             owner, item = SETTINGS[column]
             try:
-                settings[owner][item.name] = _setting(column, text)
+                settings[owner][item.name] = setting_of(column, text)
             except BoneQualityError as error:
                 faults.append((column, str(error).rstrip(".")))
     if "case_id" not in given:
@@ -209,7 +214,7 @@ def checked_inputs(texts: Mapping[str, str], folder: str | Path, cutoffs: str | 
     for item in INPUTS:
         text = given.get(item.name, "")
         parts = [part.strip() for part in text.split(";") if part.strip()] if item.of else [text] if text else []
-        paths[item.name] = tuple(_in_folder(part, folder, bool(item.of)) for part in parts), []
+        paths[item.name] = tuple(_in_folder(part, folder, bool(item.of)) for part in parts)
         faults += [(item.name, fault) for part in parts for fault in _faults_of_path(part, folder, bool(item.of))]
     faults += _missing(given) + _faults_of_labels(given, folder)
     if faults:

@@ -8,12 +8,16 @@ import io
 import json
 import math
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from .errors import BoneQualityError
+
+#: What a cell begins with that a spreadsheet would run.
+FORMULA_BEGINS = ("=", "+", "-", "@")
 
 
 @dataclass(frozen=True)
@@ -39,7 +43,7 @@ class Column:
             return ""
         words = value if isinstance(value, str) else " ".join(str(v) for v in value)
         clean = " ".join(words.replace('"', "").replace("'", "").replace(",", ";").split())
-        return "'" + clean if clean[:1] in ("=", "+", "-", "@") else clean
+        return "'" + clean if clean[:1] in FORMULA_BEGINS else clean
 
     def cell(self, value) -> str:
         """The value as it stands in the CSV; empty for what was not measured."""
@@ -173,6 +177,12 @@ source | For; source | | | what the cut-off was published for; and where
 column | Column | | | name in the case table
 """)
 
+FAILURE_COLUMNS = _columns("""
+case_id | Case | | | the id given to the case
+stage | Stage | | | read; measure; write; or process where the process ended
+sentence | Reason | | | what was wrong and what to do
+""")
+
 
 def csv_text(columns: tuple[Column, ...], rows: list[dict]) -> str:
     """A table as CSV text; raises KeyError for a value that has no column."""
@@ -182,6 +192,13 @@ def csv_text(columns: tuple[Column, ...], rows: list[dict]) -> str:
     writer.writerow([column.name for column in columns])
     for row in rows:
         writer.writerow([column.cell(row.get(column.name)) for column in columns])
+    return out.getvalue()
+
+
+def csv_line(cells: list[str]) -> str:
+    """A line of a table whose cells are others' texts, kept as they are: in quotes where CSV needs them."""
+    out = io.StringIO()
+    csv.writer(out, lineterminator="\n").writerow(cells)
     return out.getvalue()
 
 
@@ -211,9 +228,10 @@ def plain(value):
     return (round(value, 6) + 0.0) if math.isfinite(value) else None
 
 
-def write_whole(texts: dict[Path, str], overwrite: bool) -> None:
+def write_whole(texts: dict[Path, str | Iterable[str]], overwrite: bool) -> None:
     """Write text files, the last one last and none in part: each goes to a temporary file that is then renamed.
 
+    A long text may come in pieces, of which only one is held in memory at a time.
     Raises BoneQualityError where a file is there already and is not to be replaced, or the folder cannot be written.
     """
     paths = list(texts)
@@ -223,7 +241,7 @@ def write_whole(texts: dict[Path, str], overwrite: bool) -> None:
         for path, text in texts.items():
             path.parent.mkdir(parents=True, exist_ok=True)
             with open(parts[path], "w", encoding="utf-8", newline="") as file:
-                file.write(text)
+                file.writelines([text] if isinstance(text, str) else text)
                 file.flush()
                 os.fsync(file.fileno())
         paths[-1].unlink(missing_ok=True)
