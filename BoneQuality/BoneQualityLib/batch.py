@@ -139,6 +139,7 @@ def run_batch(
         results = in_processes(measure_job, todo, min(workers or os.cpu_count() or 1, len(todo)))
     with contextlib.closing(results):
         _collect(results, len(todo), batch, progress)
+    batch.failures = {job.case_id: batch.failures[job.case_id] for job in jobs if job.case_id in batch.failures}
     _write_tables(cases, folder, batch)
     return batch
 
@@ -186,7 +187,7 @@ def _check_folder(jobs: list[Job], folder: Path, resume: bool, overwrite: bool) 
 def _write_tables(cases: Manifest, folder: Path, batch: Batch) -> None:
     """The tables of all cases, sorted as the manifest; they are never in memory as a whole."""
     done = [row for row in cases.rows if row.case_id in batch.done]
-    failed = [dict(case_id=row.case_id, **vars(batch.failures[row.case_id])) for row in cases.rows if row.case_id in batch.failures]
+    failed = [dict(case_id=case_id, **vars(failure)) for case_id, failure in batch.failures.items()]
     texts = [_cohort(cases, done, folder), _joined(done, folder, "levels"), _joined(done, folder, "muscles"), csv_text(FAILURE_COLUMNS, failed)]
     for name, text in zip(TABLES, texts):
         first = next(text := iter([text] if isinstance(text, str) else text), None)

@@ -1,0 +1,210 @@
+"""A manifest of small cases of which twelve are faulty in twelve ways, batch runs on it that are killed, and what they leave.
+
+    python Testing/batch_faults.py [--cases 200] [--kills 5] [--workers 2]
+
+An undisturbed run, then as many runs as asked for whose parent and one of whose workers are killed (kill -9) at random moments,
+each gone on with by --resume. Exits with 1 where the bytes differ from those of the undisturbed run. Linux only.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import os
+import random
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import SimpleITK as sitk
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path[:0] = [str(ROOT / "BoneQuality"), str(ROOT / "Testing")]
+
+from spine_files import CT_GRID, T1_GRID, bodies, ct, dicom_folder, image_file, label_map, segmentation_file, t1  # noqa: E402
+
+#: Address space of the command and each of its workers, and the bytes of an image that does not fit in.
+MEMORY_LIMIT, HUGE = 6 << 30, 8 << 30
+COLUMNS = ("case_id", "ct", "ct_segmentation", "t1", "t1_segmentation", "labels", "outcome")
+
+
+def make_manifest(folder: Path, cases: int) -> Path:
+    """A manifest of ``cases`` cases of one level of known HU, twelve of them faulty and spread among the others."""
+    folder.mkdir(parents=True)
+    L2 = bodies(CT_GRID)["L2"]
+    segmentation_file(folder / "masks.seg.nrrd", {"L2 body": L2})
+    image_file(folder / "t1.nrrd", t1(), T1_GRID)
+    faulty = faults(folder)
+    every = max(cases // len(faulty), 1)
+    rows = []
+    for n in range(cases):
+        if n % every == every // 2 and faulty:
+            name, cells = faulty.popitem()
+            rows.append(dict(case_id=name, ct="whole.nii.gz", ct_segmentation="masks.seg.nrrd", outcome=n) | cells)
+            continue
+        image_file(folder / f"{n}.nii.gz", np.where(L2, ct() + np.int16(n), ct()))
+        rows.append(dict(case_id=f"case-{n}", ct=f"{n}.nii.gz", ct_segmentation="masks.seg.nrrd", outcome=n))
+    with open(folder / "manifest.csv", "w", newline="") as file:
+        writer = csv.DictWriter(file, COLUMNS)
+        writer.writeheader()
+        writer.writerows(rows)
+    return folder / "manifest.csv"
+
+
+def faults(at: Path) -> dict[str, dict]:
+    """Twelve faulty cases: id and the cells that differ from those of a good one."""
+    whole = image_file(at / "whole.nii.gz", ct()).read_bytes()
+    flipped = bytearray(whole)
+    flipped[len(whole) // 2] ^= 16
+    (at / "flipped.nii.gz").write_bytes(flipped)
+    (at / "cut.nii.gz").write_bytes(whole[: len(whole) // 2])
+    (at / "locked.nii.gz").write_bytes(whole)
+    (at / "locked.nii.gz").chmod(0)
+    sitk.WriteImage(sitk.JoinSeries([sitk.GetImageFromArray(ct())] * 2), str(at / "4d.nii.gz"))
+    image_file(at / "nan.nrrd", np.full(CT_GRID.shape, np.nan, np.float32))
+    image_file(at / "labels.nii.gz", label_map())
+    segmentation_file(at / "liver.seg.nrrd", {"liver": bodies(CT_GRID)["L2"]})
+    segmentation_file(at / "empty.seg.nrrd", {"L2 body": np.zeros(CT_GRID.shape, bool), "liver": bodies(CT_GRID)["L2"]})
+    dicom_folder(at / "mri", Modality="MR")
+    os.mkfifo(at / "crash.csv")
+    header = "type: short\ndimension: 3\nspace: left-posterior-superior\nsizes: 2048 2048 1024\nencoding: raw\nendian: little\n"
+    (at / "huge.nrrd").write_text(f"NRRD0004\n{header}space directions: (.5,0,0) (0,.5,0) (0,0,.5)\nspace origin: (0,0,0)\n\n")
+    os.truncate(at / "huge.nrrd", (at / "huge.nrrd").stat().st_size + HUGE)
+    return {
+        "corrupt-gzip": dict(ct="flipped.nii.gz"),
+        "missing-segment": dict(ct_segmentation="liver.seg.nrrd"),
+        "wrong-modality": dict(ct="mri"),
+        "4-D": dict(ct="4d.nii.gz"),
+        "empty-mask": dict(ct_segmentation="empty.seg.nrrd"),
+        "nan": dict(ct="nan.nrrd"),
+        "truncated": dict(ct="cut.nii.gz"),
+        "nameless-labels": dict(ct_segmentation="labels.nii.gz"),
+        "swapped": dict(ct="t1.nrrd", t1="whole.nii.gz", t1_segmentation="masks.seg.nrrd"),
+        "unreadable": dict(ct="locked.nii.gz"),
+        "crash": dict(labels="crash.csv"),
+        "out-of-memory": dict(ct="huge.nrrd"),
+    }
+
+
+class Crashes(threading.Thread):
+    """Ends every process that opens a FIFO, as a fault of the interpreter would: the reader waits until it is killed."""
+
+    def __init__(self, fifo: Path):
+        super().__init__(daemon=True)
+        self.fifo = fifo
+
+    def run(self) -> None:
+        while True:
+            with open(self.fifo, "w"):  # waits for a reader
+                for pid in filter(str.isdigit, os.listdir("/proc")):
+                    if int(pid) != os.getpid() and self.is_open_in(pid):
+                        os.kill(int(pid), signal.SIGSEGV)
+                        wait_until(lambda pid=pid: not self.is_open_in(pid))
+
+    def is_open_in(self, pid: str) -> bool:
+        try:
+            return any(os.readlink(f"/proc/{pid}/fd/{fd}") == str(self.fifo) for fd in os.listdir(f"/proc/{pid}/fd"))
+        except OSError:
+            return False
+
+
+def wait_until(condition, seconds: float = 60) -> None:
+    end = time.monotonic() + seconds
+    while not condition() and time.monotonic() < end:
+        time.sleep(0.005)
+
+
+def start(manifest: Path, folder: Path, workers: int, *options) -> subprocess.Popen:
+    """The command as a user without the rights of root, whose memory is limited."""
+    command = [sys.executable, "-m", "BoneQualityLib.cli", "batch", manifest, "--output", folder, "--workers", workers, *options]
+    if os.geteuid() == 0:
+        dropped = "-dac_override,-dac_read_search"
+        command = ["setpriv", f"--bounding-set={dropped}", f"--inh-caps={dropped}", *command]
+    return subprocess.Popen(
+        [str(part) for part in command], env=os.environ | {"PYTHONPATH": str(ROOT / "BoneQuality")}, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (MEMORY_LIMIT,) * 2),
+    )  # fmt: skip
+
+
+def worker_ids(parent: int) -> list[int]:
+    """The processes of a run that measure."""
+    found = []
+    for pid in Path(f"/proc/{parent}/task/{parent}/children").read_text().split():
+        if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes():
+            found.append(int(pid))
+    return found
+
+
+def results(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in sorted(folder.iterdir()) if not path.name.startswith(".")}
+
+
+def failures(folder: Path) -> list[dict[str, str]]:
+    with open(folder / "failures.csv", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def killed_and_resumed(manifest: Path, folder: Path, workers: int, seconds: float, rng: random.Random) -> str:
+    """Kill the parent at a random moment, go on, kill a worker at another one, go on to the end; returns what was done."""
+    run = start(manifest, folder, workers)
+    at_parent = rng.uniform(0.05, 0.9) * seconds
+    time.sleep(at_parent)
+    orphans = worker_ids(run.pid)
+    run.kill()
+    run.communicate()
+    done = len(list(folder.glob("*.json"))) if folder.is_dir() else 0
+    wait_until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in orphans))
+    left = [pid for pid in orphans if Path(f"/proc/{pid}").exists()]
+    run = start(manifest, folder, workers, "--resume")
+    at_worker = rng.uniform(0.1, 0.9) * seconds * (1 - at_parent / seconds) + 2
+    time.sleep(at_worker)
+    victims = worker_ids(run.pid) if run.poll() is None else []
+    if victims:
+        os.kill(rng.choice(victims), signal.SIGKILL)
+    run.communicate()
+    between = len(failures(folder))
+    run = start(manifest, folder, workers, "--resume")
+    run.communicate()
+    return (
+        f"parent killed after {at_parent:.1f} s ({done} done, {len(left)} orphans), worker after {at_worker:.1f} s "
+        f"({'one' if victims else 'none'} killed, {between} failures), status at the end {run.returncode}"
+    )
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    for name, default in (("cases", 200), ("kills", 5), ("workers", 2), ("seed", 1)):
+        parser.add_argument(f"--{name}", type=int, default=default)
+    options = parser.parse_args()
+    rng = random.Random(options.seed)
+    with tempfile.TemporaryDirectory() as made:
+        here = Path(made)
+        manifest = make_manifest(here / "study", options.cases)
+        Crashes(manifest.parent / "crash.csv").start()
+        begin = time.monotonic()
+        run = start(manifest, here / "undisturbed", options.workers)
+        out, err = run.communicate()
+        seconds = time.monotonic() - begin
+        expected = results(here / "undisturbed")
+        print(f"undisturbed: {seconds:.1f} s, status {run.returncode}, {len(expected)} files\n{out}{err}")
+        for failure in failures(here / "undisturbed"):
+            print("  " + " | ".join(failure.values()))
+        good = run.returncode == 1 and len(failures(here / "undisturbed")) == 12
+        for n in range(options.kills):
+            said = killed_and_resumed(manifest, here / "killed", options.workers, seconds, rng)
+            same = results(here / "killed") == expected
+            good &= same
+            print(f"{n + 1}: {'same bytes' if same else 'OTHER BYTES'}; {said}", flush=True)
+            shutil.rmtree(here / "killed")
+    return 0 if good else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
