@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from . import __version__
+from .cutoffs import read_cutoffs
 from .errors import BoneQualityError, sentence_of
 from .inputs import CaseInputs
 from .manifest import Manifest, Row, read_manifest
@@ -123,6 +124,8 @@ def run_batch(
     >>> batch.failures
     {'case-17': Failure(stage='read', sentence='case-17/ct.nii.gz is cut short (...): copy or export it again.')}
     """
+    if cutoffs:
+        read_cutoffs(cutoffs)
     cases, folder = read_manifest(manifest, cutoffs), Path(folder).absolute()
     root = cases.path.absolute().parent
     jobs = [Job(row.inputs, folder, root, resume or overwrite) for row in cases.rows]

@@ -71,7 +71,7 @@ def read_segmentation(path: str):
         nodes = []
         for name, file in structure_files(path):
             nodes.append(_read_masks(file, name))
-            undone.callback(mrml_scene().RemoveNode, nodes[-1])
+            undone.callback(remove_nodes, nodes[-1:])
         undone.pop_all()
         return nodes
 
@@ -93,7 +93,7 @@ def _read_whole(node_class: str, header: ImageHeader, path, name: str):
         raise
     if not is_as_stored(path, _array(node.GetImageData())):
         with contextlib.ExitStack() as undone:
-            undone.callback(mrml_scene().RemoveNode, node)
+            undone.callback(remove_nodes, [node])
             check_image_file(path)
             undone.pop_all()
     return node
@@ -131,8 +131,10 @@ def _read(node_class: str, storage_class: str, paths, name: str):
 
 
 def remove_nodes(nodes) -> None:
-    """Take nodes out of the scene, so that their memory is free again."""
+    """Take nodes out of the scene, with the display nodes that MRML made for them, so that their memory is free again."""
     for node in nodes:
+        for display in [node.GetNthDisplayNode(n) for n in range(node.GetNumberOfDisplayNodes())]:
+            mrml_scene().RemoveNode(display)
         mrml_scene().RemoveNode(node)
 
 

@@ -93,7 +93,7 @@ def in_cluster(function: Callable, jobs: Iterable, address: str) -> Iterator[tup
             client.wait_for_workers(1, timeout=60)
         except (OSError, ValueError, TimeoutError) as error:
             raise BoneQualityError(f"No Dask scheduler with workers answers at {address} ({error}); check its address.") from None
-        jobs, given, running = iter(jobs), {}, as_completed()
+        jobs, given, running = iter(jobs), {}, as_completed(loop=client.loop)
 
         def start(count: int) -> None:
             for job in itertools.islice(jobs, count):
