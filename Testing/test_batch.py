@@ -113,6 +113,21 @@ def test_a_dask_cluster_writes_the_same_bytes(study, tmp_path):
     assert len(batch.done) == 6 and results(tmp_path / "dask") == results(tmp_path / "serial")
 
 
+@needs_proc
+def test_a_worker_of_a_cluster_that_dies_costs_the_case_it_had(study, tmp_path):
+    distributed = pytest.importorskip("distributed", reason="dask.distributed is absent: clusters are NOT tested")
+    import dask
+
+    os.mkfifo(study.parent / "crash.csv")
+    study.write_text(study.read_text().replace("c3,3.nii.gz,masks.seg.nrrd,", "c3,3.nii.gz,masks.seg.nrrd,crash.csv"))
+    Crashes(study.parent / "crash.csv").start()
+    with dask.config.set({"distributed.scheduler.allowed-failures": 0}):
+        with distributed.LocalCluster(n_workers=1, threads_per_worker=1, host="127.0.0.1", dashboard_address=None) as cluster:
+            batch = run_batch(study, tmp_path / "out", scheduler=cluster.scheduler_address)
+    assert "c3" in batch.failures and {failure.stage for failure in batch.failures.values()} == {"process"}
+    assert not run_batch(study, tmp_path / "out", workers=2, resume=True).failures.keys() - {"c3"}
+
+
 def test_a_cluster_that_is_not_there_is_named(study, tmp_path):
     pytest.importorskip("distributed", reason="dask.distributed is absent: clusters are NOT tested")
     import dask

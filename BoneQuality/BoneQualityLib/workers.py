@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 
+from . import __version__
 from .errors import BoneQualityError
 
 #: As many cases run at once as there are workers: more threads in each would only wait for one another.
@@ -108,6 +109,11 @@ def in_cluster(function: Callable, jobs: Iterable, address: str) -> Iterator[tup
                 result = future.result()
             except KilledWorker:
                 result = WorkerDied()
+            except Exception as error:  # the function itself raises nothing: the cluster is at fault
+                raise BoneQualityError(
+                    f"The workers at {address} cannot go on ({type(error).__name__}: {error}); see that BoneQuality "
+                    f"{__version__} is installed there and the scheduler runs, then go on with --resume."
+                ) from None
             start(1)
             yield job, result
 
