@@ -182,7 +182,8 @@ def test_texts_of_a_dialog_give_the_values_of_the_command(study, tmp_path, capfd
 def drafted(folder):
     said = draft_manifest(folder)
     with open(folder / "manifest.csv", newline="", encoding="utf-8") as file:
-        return said, {row["case_id"]: row for row in csv.DictReader(file)}
+        rows = [{name: cell for name, cell in row.items() if cell} for row in csv.DictReader(file)]
+    return said, {row["case_id"]: row for row in rows}
 
 
 def test_bids_names_are_drafted_without_a_remark(tmp_path, study):
@@ -197,7 +198,7 @@ def test_bids_names_are_drafted_without_a_remark(tmp_path, study):
     assert rows["sub-01_ses-1"] == dict(
         case_id="sub-01_ses-1", ct="sub-01/ses-1/ct/sub-01_ses-1_ct.nii.gz",
         ct_segmentation="sub-01/ses-1/ct/sub-01_ses-1_ct_dseg.seg.nrrd", t1="sub-01/ses-1/anat/sub-01_ses-1_T1w.nrrd",
-        t1_segmentation="sub-01/ses-1/anat/sub-01_ses-1_T1w_mask.seg.nrrd", remark="",
+        t1_segmentation="sub-01/ses-1/anat/sub-01_ses-1_T1w_mask.seg.nrrd",
     )  # fmt: skip
     assert len(read_manifest(tmp_path / "bids" / "manifest.csv").rows) == 2
 
@@ -216,10 +217,10 @@ def test_one_folder_a_case_is_drafted_with_a_remark_for_all_that_is_assumed(tmp_
     _, rows = drafted(cases)
     dicom = rows["M-ller-Greta"]
     assert (dicom["ct"], dicom["ct_segmentation"]) == ("Müller Greta/series", "Müller Greta/masks")
-    assert "patient's name" in dicom["remark"] and "masks is taken for masks on the CT" in dicom["remark"]
+    assert "patient's name" in dicom["remark"] and "masks is taken for the segmentation of the CT, as no other image is known; check that" in dicom["remark"]
     assert rows["b"]["ct_segmentation"] == "b/totalseg.nii.gz@totalsegmentator"
     assert "label scheme totalsegmentator by its name; check that" in rows["b"]["remark"]
-    assert rows["c"]["ct"] == "" and "several for ct, choose one: c/ct.nii.gz, c/ct_old.nii.gz" in rows["c"]["remark"]
+    assert "ct" not in rows["c"] and "several for ct, choose one: c/ct.nii.gz, c/ct_old.nii.gz" in rows["c"]["remark"]
     assert "labels.nii.gz: if it is a label map, add @ and its label scheme" in rows["c"]["remark"]
 
 
@@ -231,7 +232,7 @@ def test_files_side_by_side_are_told_apart_by_what_comes_before_their_kind(tmp_p
         shutil.copy(study / "t1.seg.nrrd", flat / f"{case}_T1.seg.nrrd")
     shutil.copy(study / "t1.nrrd", flat / "003_T2.nrrd")
     _, rows = drafted(flat)
-    assert rows["001"] == dict(case_id="001", ct="", ct_segmentation="", t1="001_T1.nrrd", t1_segmentation="001_T1.seg.nrrd", remark="")
+    assert rows["001"] == dict(case_id="001", t1="001_T1.nrrd", t1_segmentation="001_T1.seg.nrrd")
     assert "003_T2.nrrd is not used: its name does not say what it is" in rows["003_T2"]["remark"]
 
 
@@ -239,7 +240,7 @@ def test_an_mr_series_without_telling_tags_is_not_guessed(tmp_path):
     for name, tags in (("a", {}), ("b", dict(RepetitionTime=500, EchoTime=10)), ("c", dict(RepetitionTime=3000, EchoTime=90))):
         dicom_folder(tmp_path / "mr" / name / "1", Modality="MR", **tags)
     _, rows = drafted(tmp_path / "mr")
-    assert [rows[name]["t1"] for name in "abc"] == ["", "b/1", ""]
+    assert [rows[name].get("t1") for name in "abc"] == [None, "b/1", None]
     assert all(rows[name]["remark"] for name in "abc")
 
 

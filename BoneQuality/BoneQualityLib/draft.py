@@ -16,11 +16,13 @@ from .flags import T1_LONGEST_TE_MS, T1_LONGEST_TR_MS
 from .inputs import INPUTS
 from .tables import csv_line, write_whole
 
-MASK_WORDS = set("seg segmentation segmentations dseg label labels labelmap mask masks msk bodies vertebrae totalseg".split()) | set(SCHEMES)
+MASK_WORDS = set("seg segmentation segmentations dseg label labels labelmap mask masks msk bodies vertebrae muscle muscles".split())
 SCHEME_WORDS = {name: name for name in SCHEMES} | {"totalseg": "totalsegmentator"}
+MASK_WORDS |= set(SCHEME_WORDS)
 SUBJECT, SESSION = re.compile(r"(sub-[A-Za-z0-9]+)(?=_|$)"), re.compile(r"(ses-[A-Za-z0-9]+)(?=_|$)")
 ROLE_WORDS = {word: item.name for item in INPUTS for word in item.words}
 TITLES = {item.name: item.title for item in INPUTS}
+MASKS_OF = {volume: item.name for item in INPUTS for volume in item.of}
 
 
 @dataclass(frozen=True)
@@ -129,15 +131,15 @@ def _row(name: str, found: list[_Found], base: Path, taken: set[str]) -> dict[st
         else:
             remarks.append(f"several for {role}, choose one: {', '.join(_cell(each.path, base) for each in several)}")
     for each in (each for each in found if each.is_mask):
-        roles = each.roles or list(volumes)
-        if len(roles) != 1:
+        columns = {MASKS_OF[role] for role in each.roles or volumes}
+        if len(columns) != 1:
             remarks.append(f"{each.path.name} is not used: its name does not say which image it shows")
             continue
+        column = columns.pop()
         if not each.roles:
-            remarks.append(f"{each.path.name} is taken for masks on the {TITLES[roles[0]]}, the only image that is known; check that")
-        column = f"{roles[0]}_segmentation"
+            remarks.append(f"{each.path.name} is taken for the {TITLES[column]}, as no other image is known; check that")
         row[column] = "; ".join(filter(None, [row.get(column), _with_scheme(each, _cell(each.path, base), remarks)]))
-    missing = {f"{role}_segmentation" for role in volumes} & set(TITLES) - set(row)
+    missing = {MASKS_OF[role] for role in volumes} - set(row)
     row["remark"] = "; ".join([*remarks, *(f"no {column}" for column in sorted(missing))])
     return row
 
