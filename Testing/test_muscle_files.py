@@ -11,10 +11,12 @@ import pytest
 
 import spine_files
 from BoneQualityLib import demo
+from BoneQualityLib.batch import run_batch
 from BoneQualityLib.case import measure_case
 from BoneQualityLib.errors import BoneQualityError
 from BoneQualityLib.figure import draw_case
 from BoneQualityLib.geometry import Grid, Mask
+from BoneQualityLib.manifest import read_manifest
 from BoneQualityLib.muscle_slices import read_pixels
 from BoneQualityLib.parameters import CaseFacts, Parameters
 from BoneQualityLib.phantom_muscles import axial_grid, mask_of, paraspinal_muscles, render
@@ -271,3 +273,31 @@ def test_a_real_ct_reports_autochthon_and_iliopsoas_as_what_they_are(capfd, shar
     assert {row["muscle"] for row in rows} == {"iliopsoas", "autochthon", "all"}
     assert all(0 <= float(row["fat_infiltration_percent"]) < 30 for row in rows if row["muscle"] != "all")
     assert "autochthon" in rows[-1]["reason"] and outcome.case["rcsa"] == ""
+
+
+def test_a_batch_has_the_muscles_of_the_cases_that_have_axial_images(capfd, files):
+    """By columns of the options' names; the table of all cases holds those of each."""
+    spine_files.spine_files(files / "spine")
+    (files / "m.csv").write_text(
+        "case_id;axial_mr;axial_mr_segmentation;fat;water;ct;ct_segmentation;fat_threshold;disc_slices\n"
+        "case;t2.nrrd;muscles.seg.nrrd;;;;;380;L2-L3=10\n"
+        "ct;;;;;spine/ct.nii.gz;spine/ct.seg.nrrd;;\n"
+        "dixon;;muscles.seg.nrrd;fat.nrrd;water.nrrd;;;;\n"
+    )
+    batch = run_batch(files / "m.csv", files / "many", workers=0)
+    assert batch.failures == {} and batch.tables == ["cohort.csv", "levels.csv", "muscles.csv", "failures.csv"]
+    alone = measure(capfd, files / "out", "--axial-mr", files / "t2.nrrd", *masked(files), "--fat-threshold", "380", "--disc-slices", "L2-L3=10")
+    assert all((files / "many" / name).read_bytes() == content for name, content in alone.files.items())
+    rows = (files / "many" / "muscles.csv").read_text().splitlines()
+    assert rows[0].split(",") == [column.name for column in MUSCLE_COLUMNS]
+    assert list(dict.fromkeys(row.split(",")[0] for row in rows[1:])) == ["case", "dixon"]
+    with open(files / "many" / "cohort.csv") as file:
+        cohort = {row["case_id"]: row for row in csv.DictReader(file)}
+    assert cohort["ct"]["rcsa"] == "" and float(cohort["dixon"]["rcsa"]) == pytest.approx(PHANTOM.rcsa("L3-L4"), rel=0.01)
+
+
+def test_a_manifest_without_masks_of_axial_images_is_refused(files):
+    (files / "m.csv").write_text("case_id,fat,water,axial_mr_segmentation\na,fat.nrrd,water.nrrd,\nb,,,muscles.seg.nrrd\n")
+    with pytest.raises(BoneQualityError) as caught:
+        read_manifest(files / "m.csv")
+    assert [(row, column) for row, column, _ in caught.value.faults] == [(2, "axial_mr_segmentation"), (3, "axial_mr")]

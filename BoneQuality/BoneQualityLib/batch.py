@@ -19,7 +19,7 @@ from .errors import BoneQualityError, sentence_of
 from .inputs import CaseInputs
 from .manifest import Manifest, Row, read_manifest
 from .tables import CASE_COLUMNS, FAILURE_COLUMNS, FORMULA_BEGINS, csv_line, csv_text, write_whole
-from .workers import WorkerDied, in_cluster, in_processes, in_turn
+from .workers import WorkerDied, cores, in_cluster, in_processes, in_turn
 
 #: What is known of how a result came about, by case: not a result, so out of sight. Without it, or where it differs from what would
 #: be measured now, a case is measured again.
@@ -139,7 +139,7 @@ def run_batch(
     elif workers == 0:
         results = in_turn(measure_job, todo)
     else:
-        results = in_processes(measure_job, todo, min(workers or os.cpu_count() or 1, len(todo)))
+        results = in_processes(measure_job, todo, min(workers or cores(), len(todo)))
     with contextlib.closing(results):
         _collect(results, len(todo), batch, progress)
     batch.failures = {job.case_id: batch.failures[job.case_id] for job in jobs if job.case_id in batch.failures}

@@ -32,6 +32,11 @@ class WorkerDied(Exception):
     """The process that ran a job ended: a crash, a kill, or no memory left."""
 
 
+def cores() -> int:
+    """Cores that this process may use, which are fewer than the machine's on a cluster or in a container."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def in_turn(function: Callable, jobs: Iterable) -> Iterator[tuple]:
     """One job after the other in this process."""
     for job in jobs:
