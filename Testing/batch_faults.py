@@ -28,6 +28,7 @@ import SimpleITK as sitk
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / "BoneQuality"), str(ROOT / "Testing")]
 
+from BoneQualityLib.batch import RECORDS  # noqa: E402
 from spine_files import CT_GRID, T1_GRID, bodies, ct, dicom_folder, image_file, label_map, segmentation_file, t1  # noqa: E402
 
 #: Address space of the command and each of its workers, and the bytes of an image that does not fit in.
@@ -143,7 +144,7 @@ def worker_ids(parent: int) -> list[int]:
 
 
 def results(folder: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in sorted(folder.iterdir()) if not path.name.startswith(".")}
+    return {path.name: path.read_bytes() for path in sorted(folder.iterdir()) if path.name != RECORDS}
 
 
 def failures(folder: Path) -> list[dict[str, str]]:

@@ -158,7 +158,7 @@ def test_faults_of_the_manifest_are_listed_before_anything_is_measured(study, tm
     assert err.splitlines() == [
         f"bonequality: {study} has 2 faults; correct them and start again:",
         "row 3, ct: 9.nii.gz is not there; check the path.",
-        "row 6, case_id: C2 and c2 in row 5 differ by letter case alone, which files cannot tell apart; give every case an id of its own.",
+        "row 6, case_id: C2 differs by letter case alone from c2 in row 5; give every case an id of its own, as it names files.",
     ]
 
 

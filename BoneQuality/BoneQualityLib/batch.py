@@ -191,7 +191,8 @@ def _write_tables(cases: Manifest, folder: Path, batch: Batch) -> None:
     """The tables of all cases, sorted as the manifest; they are never in memory as a whole."""
     done = [row for row in cases.rows if row.case_id in batch.done]
     failed = [dict(case_id=case_id, **vars(failure)) for case_id, failure in batch.failures.items()]
-    texts = [_cohort(cases, done, folder), _joined(done, folder, "levels"), _joined(done, folder, "muscles"), csv_text(FAILURE_COLUMNS, failed)]
+    joined = (_joined(done, folder, table) for table in ("levels", "muscles"))
+    texts = [_cohort(cases, done, folder), *joined, csv_text(FAILURE_COLUMNS, failed)]
     for name, text in zip(TABLES, texts):
         first = next(text := iter([text] if isinstance(text, str) else text), None)
         if first is None:

@@ -21,6 +21,8 @@ SCHEME_WORDS = {name: name for name in SCHEMES} | {"totalseg": "totalsegmentator
 MASK_WORDS |= set(SCHEME_WORDS)
 SUBJECT, SESSION = re.compile(r"(sub-[A-Za-z0-9]+)(?=_|$)"), re.compile(r"(ses-[A-Za-z0-9]+)(?=_|$)")
 ROLE_WORDS = {word: item.name for item in INPUTS for word in item.words}
+#: What a file's name begins with before it says what the file is: the case, where cases lie side by side.
+BEFORE_KIND = re.compile(rf"(?i)(.*?)(?:(?:^|[^a-z0-9]+)(?:{'|'.join(sorted(MASK_WORDS | set(ROLE_WORDS)))})(?![a-z0-9]).*)?$")
 TITLES = {item.name: item.title for item in INPUTS}
 MASKS_OF = {volume: item.name for item in INPUTS for volume in item.of}
 
@@ -112,7 +114,7 @@ def _found(folder: Path, path: Path, is_mask: bool = False, is_dicom: bool = Fal
     elif len(named) > 1 or is_dicom or is_mask:
         case = named[0]
     else:
-        case = re.split(rf"(?i)[^a-z0-9]*(?<![a-z0-9])(?:{'|'.join(sorted(MASK_WORDS | set(ROLE_WORDS)))})(?![a-z0-9])", named[0])[0] or named[0]
+        case = BEFORE_KIND.match(named[0])[1] or named[0]
     is_mask = is_mask or path.name.lower().endswith(SEGMENTATION_EXTENSIONS) or (not is_dicom and bool(words & MASK_WORDS))
     return _Found(path, case, words, is_mask, is_dicom)
 

@@ -197,7 +197,9 @@ def case_inputs(texts: Mapping[str, str], folder: str | Path = "", cutoffs: str 
     return inputs
 
 
-def checked_inputs(texts: Mapping[str, str], folder: str | Path, cutoffs: str | Path | None) -> tuple[CaseInputs | None, list[tuple[str, str]]]:
+def checked_inputs(
+    texts: Mapping[str, str], folder: str | Path, cutoffs: str | Path | None
+) -> tuple[CaseInputs | None, list[tuple[str, str]]]:
     """The same without raising: the case, or None and what is wrong as (column, words)."""
     given = {name: text.strip() for name, text in texts.items() if name in KNOWN_COLUMNS and text.strip()}
     settings, faults = {CaseFacts: {}, Parameters: {}}, []

@@ -78,10 +78,10 @@ def read_manifest(path: str | Path, cutoffs: str | Path | None = None) -> Manife
         inputs, wrong = checked_inputs(row, path.absolute().parent, cutoffs)
         faults += [(number, column, words) for column, words in wrong if column in columns or column != "case_id"]
         case_id = row.get("case_id", "").strip()
-        if case_id and first.setdefault(case_id.lower(), (number, case_id))[0] != number:
-            before, other = first[case_id.lower()]
-            words = f"{case_id} is there in row {before} already" if other == case_id else f"{case_id} and {other} in row {before} differ by letter case alone"
-            faults.append((number, "case_id", f"{words}, which files cannot tell apart; give every case an id of its own"))
+        before, other = first.setdefault(case_id.lower(), (number, case_id))
+        if case_id and before != number:
+            words = "is there already, in" if other == case_id else f"differs by letter case alone from {other} in"
+            faults.append((number, "case_id", f"{case_id} {words} row {before}; give every case an id of its own, as it names files"))
         if inputs:
             rows.append(Row(number, row, inputs))
     if faults:
