@@ -24,12 +24,16 @@ class Statistic(Column):
         """The value with its interval as a person reads it; "-" for what is not there."""
         value = row.get(self.name)
         if not self.is_number:
-            return self.text(value) or "-"
+            return str(value or "-")
         shown = _short(self, self.number(value))
         ends = [self.number(row.get(f"{self.name}_{end}")) for end in ("low", "high")]
         if shown != "-" and all(map(math.isfinite, ends)):
             shown += f" ({_short(self, ends[0])} to {_short(self, ends[1])})"
         return shown
+
+
+def p_text(value: float) -> str:
+    return "< 0.001" if value < 0.001 else f"{value:.3f}"
 
 
 def _short(column: Column, value: float) -> str:
@@ -38,7 +42,7 @@ def _short(column: Column, value: float) -> str:
     if column.decimals == 0:
         return f"{value:.0f}"
     if column.name == "p" or column.name.startswith("p_"):
-        return "< 0.001" if value < 0.001 else f"{value:.3f}"
+        return p_text(value)
     if abs(value) >= 1e5 or 0 < abs(value) < 1e-3:
         return f"{value:.2e}"
     return f"{value:.3f}" if abs(value) < 10 else f"{value:.1f}"
@@ -189,8 +193,8 @@ COHORT_TABLES = {
     "paper": ("The paper's numbers beside ours", _statistics("""
         what t | Number | as the paper reports it
         paper | Paper | published value
-        paper_low | Paper from | published 95 % interval
-        paper_high | Paper to | published 95 % interval
+        paper_low - | Paper from | published 95 % interval
+        paper_high - | Paper to | published 95 % interval
         ours | Ours | from the drawn patients
         inside t | Inside | yes where ours lies in the published interval
         note t | Note | what to know""")),

@@ -206,8 +206,9 @@ def _roc_row(cohort: Cohort, name: str, sign: int, subgroup: str | None) -> dict
     if not _enough(events):
         cohort.warn(f"{name}{among}: {events.sum()} events and {(~events).sum()} others; no ROC curve.")
         return row
-    if min(events.sum(), (~events).sum()) < FEW:
-        cohort.warn(f"{name}{among}: only {min(events.sum(), (~events).sum())} events or others; the intervals of its ROC curve are rough.")
+    fewest, kind = min((int(events.sum()), "events"), (int((~events).sum()), "others"))
+    if fewest < FEW:
+        cohort.warn(f"{name}{among}: only {fewest} {kind}; the intervals of its ROC curve are rough.")
     found = areas(scores, events)
     auc, variance = float(found.auc[0]), float(found.covariance[0, 0])
     if auc == 1:

@@ -7,11 +7,14 @@ import warnings
 import numpy as np
 
 from .cohort_data import Cohort
+from .cohort_tables import p_text
 from .cutoffs import read_cutoffs
 from .regression import Design, design, models, ratios, warn_of_few
 
 #: Below this the hazards of a term are not proportional.
 NOT_PROPORTIONAL_P = 0.05
+#: In more cases than this the least departure has a small p, and the residuals take longer than the fit: not tested.
+MOST_FOR_PROPORTIONAL = 10_000
 
 
 def cut_groups(cohort: Cohort, roc: list[dict]) -> list[dict]:
@@ -95,11 +98,13 @@ def _cox(cohort: Cohort, made: Design) -> list[dict]:
         row.update(coefficient=coefficient, se=error, p=p, p_proportional=proportional[n], events_per_variable=per_variable)
         rows.append(row | ratios("hazard_ratio", coefficient, error, sd))
         if proportional[n] < NOT_PROPORTIONAL_P:
-            cohort.warn(f"Model {made.model} (Cox): the hazard ratio of {term} changes with time (p {proportional[n]:.3f}).")
+            cohort.warn(f"Model {made.model} (Cox): the hazard ratio of {term} changes with time (p {p_text(proportional[n])}).")
     return rows
 
 
 def _proportional_p(fit, data) -> list[float]:
     from lifelines.statistics import proportional_hazard_test
 
+    if len(data) > MOST_FOR_PROPORTIONAL:
+        return [np.nan] * len(fit.params_)
     return list(np.atleast_1d(proportional_hazard_test(fit, data, time_transform="rank").p_value))
