@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -31,15 +32,20 @@ class CohortResult:
     """Tables and figures of a cohort.
 
     tables: DataFrames by name (``roc``, ``groups``, ``auc_comparisons``, ``correlations``, ``correlation_comparisons``, ``logistic``,
-    ``survival``, ``cox``, ``paired``, ``agreement``: those with rows); figures: matplotlib figures by name; warnings: sentences.
+    ``survival``, ``cox``, ``paired``, ``agreement``: those with rows); figures: matplotlib figures by name, drawn when first
+    asked for; warnings: sentences.
     """
 
     name: str
     cohort: Cohort
     rows: dict[str, list[dict]]
-    figures: dict
+    cuts: list[dict]
     sections: list[Section] = field(default_factory=list)
     _drawn: dict = field(default_factory=dict)
+
+    @cached_property
+    def figures(self) -> dict:
+        return draw(self.cohort, roc.directions(self.cohort), self.rows["roc"], self.cuts)
 
     @property
     def warnings(self) -> list[str]:
@@ -102,7 +108,6 @@ def analyze(source, outcome: str, *, measures="", by=None, adjust="", time=None,
     cohort = load(source, Question.of(outcome, measures, by, adjust, time, pairs, readers))
     progress(0.1, "ROC curves")
     rows = dict(roc=roc.roc_rows(cohort))
-    signs = roc.directions(cohort)
     progress(0.3, "groups, correlations and regressions")
     rows.update(groups=groups.group_rows(cohort), auc_comparisons=roc.comparison_rows(cohort), correlations=correlation.correlation_rows(cohort))
     rows.update(correlation_comparisons=correlation.correlation_comparison_rows(cohort, rows["correlations"]))
@@ -111,10 +116,8 @@ def analyze(source, outcome: str, *, measures="", by=None, adjust="", time=None,
     cuts = survival.cut_groups(cohort, rows["roc"])
     rows.update(survival=survival.survival_rows(cohort, cuts) if cuts else [], cox=survival.cox_rows(cohort, cuts))
     rows.update(paired=groups.paired_rows(cohort), agreement=agreement.agreement_rows(cohort))
-    progress(0.8, "drawing")
-    figures = draw(cohort, signs, rows["roc"], cuts)
     progress(1.0, "")
-    return CohortResult(cohort.name, cohort, {key: found for key, found in rows.items() if found or key == "roc"}, figures)
+    return CohortResult(cohort.name, cohort, {key: found for key, found in rows.items() if found or key == "roc"}, cuts)
 
 
 def require_packages() -> None:

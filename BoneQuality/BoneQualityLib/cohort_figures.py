@@ -122,7 +122,7 @@ def _correlation(cohort: Cohort):
             chosen = at[group[at]]
             axis.plot(*values[:, chosen], "o", color=color, markersize=2.2, alpha=0.6, markeredgewidth=0, label=text)
         if len(events) > 2 and np.ptp(values, axis=1).min() > 0:
-            axis.set_title(f"Pearson r = {np.corrcoef(values)[0, 1]:.2f}, n = {len(events)}", fontsize=8)
+            axis.set_title(f"Pearson r = {round(np.corrcoef(values)[0, 1], 2) + 0.0:.2f}, n = {len(events)}", fontsize=8)
         axis.set(xlabel=_label(x), ylabel=_label(y))
     axes[0].legend(frameon=False, fontsize=7, markerscale=2)
     return figure
@@ -148,7 +148,7 @@ def _kaplan_meier(cohort: Cohort, groups: list[dict]):
             axis.fill_between(steps, band[:, 0], band[:, 1], step="post", color=color, alpha=0.15, linewidth=0)
         p = logrank_test(times[sides[0][0]], times[sides[1][0]], events[sides[0][0]], events[sides[1][0]]).p_value
         axis.set(xlabel=cohort.question.time, ylabel="free of the event", ylim=(0, 1.02))
-        axis.set_title(f"{group['source']}\nlog-rank p {p_text(p)}", fontsize=7)
+        axis.set_title(f"{group['source'].partition(':')[0]}\nlog-rank p {p_text(p)}", fontsize=7)
         axis.legend(frameon=False, fontsize=7, loc="lower left")
     return figure
 

@@ -88,13 +88,16 @@ def _table(key: str, rows: list[dict]) -> dict:
 
 
 def _there(column, row: dict) -> bool:
-    return column.page_cell(row) != "-"
+    return column.page_cell(row) not in ("-", "")
 
 
 def _cell(key: str, column, row: dict) -> str:
     text = column.page_cell(row)
     if key == "roc" and column.name == "cutoff" and text != "-":
         return f"{'≤' if row['comparison'] == '<=' else '≥'} {text}"
+    if column.name in ("measure", "variable", "first", "second"):
+        name, colon, subgroup = text.partition(": ")
+        return column_of(name).title + colon + subgroup
     return text
 
 

@@ -21,10 +21,10 @@ class Statistic(Column):
         return f"{value:.6g}" if math.isfinite(value) else ""
 
     def page_cell(self, row: dict) -> str:
-        """The value with its interval as a person reads it; "-" for what is not there."""
+        """The value with its interval as a person reads it; "-" for a number that is not there."""
         value = row.get(self.name)
         if not self.is_number:
-            return str(value or "-")
+            return str(value or "")
         shown = _short(self, self.number(value))
         ends = [self.number(row.get(f"{self.name}_{end}")) for end in ("low", "high")]
         if shown != "-" and all(map(math.isfinite, ends)):

@@ -150,7 +150,7 @@ XUE = Paper(
         "The paper counts 39 of the 97 with a fracture as hyperlipidemic. Its means fit only the other way round: 58 with and 39 without give "
         "HU 58.24 and VBQ 4.68 for the published 58.2 and 4.69 (39 with and 58 without: 59.19 and 4.65), and a sensitivity of 0.500 needs "
         "an even count. So 58 are drawn with, 39 without; of the others 78 and 166, so that 136 have it in all.",
-        "The hyperlipidemia groups' published SDs give VBQ 4.68 -+ 0.33 among fractures for the table's 4.69 -+ 0.35: the drawn values are "
+        "The hyperlipidemia groups' published SDs give VBQ 4.68 ± 0.33 among fractures for the table's 4.69 ± 0.35: the drawn values are "
         "shifted and scaled to the table's means and SDs.",
         "Means of those without a fracture are published only for all: 4.385 and 4.025 (VBQ), 76.61 and 83.36 (HU) with and without "
         "hyperlipidemia are assumed, one SD for both, so that the published AUCs with hyperlipidemia (0.778 and 0.820) arise. "
@@ -240,8 +240,8 @@ ZHAN = Paper(
         _correlation("hu_middle", "vbq", "HU and VBQ: Spearman rho", -0.823, "spearman"),
         _correlation("vbq", "fat_infiltration_percent", "VBQ and FI: Spearman rho", 0.919, "spearman", note="the table's row contradicts the text"),
         Published("VBQ and FI exchanged: Spearman rho", 0.919, _rho("vbq", _EXCHANGED), note="the row exchanged, as the text says"),
-        Published("age: paired p", 0.666, cell("paired", "p", variable="age")),
-        Published("rCSA: paired p", 0.001, cell("paired", "p", variable="rcsa")),
+        Published("age: paired p", 0.666, cell("paired", "p", variable="age"), note="by t in the paper"),
+        Published("rCSA: paired p", 0.001, cell("paired", "p", variable="rcsa"), note="by t in the paper"),
         *(number for n in _ZHAN_LOADINGS if n != _EXCHANGED for number in _groups(n, _ZHAN_NAMES[n], *_ZHAN_TABLE[n])),
     ),
     finish=_match,
@@ -284,11 +284,11 @@ KADRI = Paper(
     (Stratum(False, 60, {"vbq": (3.44, 0.82), "age": (73.65, 10.1), "bmi": (28.93, 6.7)}, {"sex": (34, "F", "M")}),),
     {},
     (
-        "The abstract has no means of the groups: VBQ of all 60 is normally distributed, 3.44 -+ 0.82.",
+        "The abstract has no means of the groups: VBQ of all 60 is normally distributed, 3.44 ± 0.82.",
         "17 of the 20 fractures lie at VBQ >= 3.0 (published), evenly over the ranks of those above and of those below (assumed): "
         "so only the share above 3.0, and not the area under the curve, is the paper's.",
         "Days to fracture are exponential, 20 % of them within 60 days (published: 80 % later); who fractures when follows BMI, which goes with nothing else (assumed).",
-        "Follow-up of the others follows a gamma distribution with the published 25.7 -+ 15.4 months, which the paper gives for all 60.",
+        "Follow-up of the others follows a gamma distribution with the published 25.7 ± 15.4 months, which the paper gives for all 60.",
         "Age, sex and BMI go with nothing.",
     ),
     (

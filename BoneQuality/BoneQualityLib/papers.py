@@ -6,10 +6,12 @@ patient go together is assumed where the paper does not say, and every assumptio
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 
 import numpy as np
 from scipy.special import ndtri
+from scipy.stats import qmc
 
 from .cohort import CohortResult, Section, analyze
 from .errors import BoneQualityError
@@ -111,14 +113,13 @@ def _matrix(names: list[str], correlations: dict) -> np.ndarray:
 def _scores(start: int, n: int, matrix: np.ndarray) -> np.ndarray:
     """Normal scores (n, k) with the correlations of ``matrix`` exactly, from an evenly filling sequence instead of chance.
 
-    The sequence is Kronecker's with the powers of the root of x^(k+1) = x + 1 (Roberts 2018); its part from ``start`` on, so that
-    no two strata have the same.
+    The sequence is Sobol's; its part from ``start`` on, so that no two strata have the same.
     """
     k = len(matrix)
-    root = 2.0
-    for _ in range(60):
-        root = (1 + root) ** (1 / (k + 1))
-    points = ndtri((0.5 + np.outer(np.arange(start + 1, start + n + 1), root ** -np.arange(1.0, k + 1))) % 1)
+    sequence = qmc.Sobol(k, scramble=False).fast_forward(start + 1)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that n is no power of two
+        points = ndtri(sequence.random(n))
     points -= points.mean(axis=0)
     white = points @ np.linalg.inv(np.linalg.cholesky(np.cov(points.T).reshape(k, k))).T
     return white @ np.linalg.cholesky(matrix).T
