@@ -149,7 +149,7 @@ def _kaplan_meier(cohort: Cohort, groups: list[dict]):
         p = logrank_test(times[sides[0][0]], times[sides[1][0]], events[sides[0][0]], events[sides[1][0]]).p_value
         axis.set(xlabel=cohort.question.time, ylabel="free of the event", ylim=(0, 1.02))
         axis.set_title(f"{group['source'].partition(':')[0]}\nlog-rank p {p_text(p)}", fontsize=7)
-        axis.legend(frameon=False, fontsize=7, loc="lower left")
+        axis.legend(frameon=False, fontsize=7, loc="best")
     return figure
 
 

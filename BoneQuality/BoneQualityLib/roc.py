@@ -17,7 +17,7 @@ from .cohort_data import Cohort
 #: Of the bootstrap; fixed, so that the same cohort gives the same intervals.
 SEED, RESAMPLES = 20250101, 2000
 #: More distinct values than this are put into as many classes of equal counts before they are resampled.
-MOST_CLASSES = 2000
+MOST_CLASSES = 1000
 QUANTILE = float(norm.ppf(0.975))
 #: Fewer events or others than this are warned of; fewer than two have no variance.
 FEW, FEWEST = 10, 2
