@@ -16,6 +16,9 @@ from BoneQualityLib import BoneQualityError, cli
 from BoneQualityLib.cohort import analyze
 from BoneQualityLib.tables import CASE_COLUMNS
 
+#: A division by 0 or a NaN on the way is a fault even where nobody sees its warning.
+pytestmark = pytest.mark.filterwarnings("error::RuntimeWarning")
+
 
 def cohort(n: int = 40, **columns) -> pandas.DataFrame:
     """n events and n others whose HU lie one SD lower, with columns added or replaced."""
@@ -82,7 +85,8 @@ def test_a_file_that_cannot_be_used_is_refused_in_one_sentence_with_the_remedy(t
         (("--outcome", "fracture", "--by", "case_id"), "2 to 12 subgroups"),
         (("--outcome", "fracture", "--adjust", "age[80]"), "never '80'"),
         (("--outcome", "fracture", "--adjust", "age]x["), "no adjusting variable"),
-        (("--outcome", "fracture", "--adjust", "fracture"), "'fracture' is also"),
+        (("--outcome", "fracture", "--adjust", "fracture"), "'fracture' is named as outcome and also"),
+        (("--outcome", "fracture", "--measures", "hu_3d", "--by", "hu_3d"), "'hu_3d' is named as by and also"),
     ],
 )
 def test_a_question_the_columns_cannot_answer_is_refused(tmp_path, options, said):
@@ -153,7 +157,13 @@ def test_few_events_constant_columns_and_perfect_separation_are_said():
     frame["vbq"] = frame["fracture"].map({"yes": 1.0, "no": 0.0}) * 10 + frame["age"] / 100
     result = analyze(frame, "fracture", measures="hu_3d,vbq,one", adjust="age")
     said = " ".join(result.warnings)
-    for part in ("hu_3d: only 8 events", "one is 5 in all 16 cases", "vbq tells events from others without error", "perfect separation", "fewer than 10"):
+    for part in (
+        "hu_3d: only 8 events",
+        "one is 5 in all 16 cases",
+        "vbq tells events from others without error",
+        "perfect separation",
+        "fewer than 10",
+    ):
         assert part in said
     assert not any(r["model"].startswith("vbq") for r in result.rows["logistic"])
     vbq = next(r for r in result.rows["roc"] if r["measure"] == "vbq")
@@ -218,7 +228,18 @@ ALL = ("--by", "sex", "--adjust", "age", "--time", "days", "--pairs", "pair", "-
 def run(tmp_path, output, *options, seed="0"):
     frame = cohort(days=np.tile(np.arange(40) + 1.0, 2), pair=[f"p{n}" for n in range(40)] * 2)
     frame.to_csv(tmp_path / "cohort.csv", index=False)
-    command = [sys.executable, "-m", "BoneQualityLib.cli", "cohort", "cohort.csv", "--outcome", "fracture", "--output", output, *options]
+    command = [
+        sys.executable,
+        "-m",
+        "BoneQualityLib.cli",
+        "cohort",
+        "cohort.csv",
+        "--outcome",
+        "fracture",
+        "--output",
+        output,
+        *options,
+    ]
     environment = os.environ | {"PYTHONHASHSEED": seed, "PYTHONPATH": os.pathsep.join(sys.path)}
     return subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
 
@@ -228,9 +249,23 @@ def test_the_command_leaves_tables_figures_and_a_page_with_the_same_bytes_each_t
     assert (first.returncode, first.stderr) == (0, "") and again.returncode == 0
     files = {path.name: path.read_bytes() for path in (tmp_path / "a").iterdir()}
     assert files == {path.name: path.read_bytes() for path in (tmp_path / "b").iterdir()}
-    tables = ("roc", "groups", "auc_comparisons", "correlations", "correlation_comparisons", "logistic", "survival", "cox", "paired")
+    tables = (
+        "roc",
+        "groups",
+        "auc_comparisons",
+        "correlations",
+        "correlation_comparisons",
+        "logistic",
+        "survival",
+        "cox",
+        "paired",
+    )
     figures = ("roc", "boxes", "correlation", "kaplan_meier")
-    assert set(files) == {*(f"{t}.csv" for t in tables), *(f"{f}.{kind}" for f in figures for kind in ("png", "svg")), "cohort.html"}
+    assert set(files) == {
+        *(f"{t}.csv" for t in tables),
+        *(f"{f}.{kind}" for f in figures for kind in ("png", "svg")),
+        "cohort.html",
+    }
     page = files["cohort.html"].decode()
     assert page.count("data:image/png;base64,") == 4 and "http" not in page and str(tmp_path) not in page
 

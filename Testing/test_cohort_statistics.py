@@ -10,6 +10,9 @@ from scipy import stats
 from BoneQualityLib import agreement, correlation, groups, roc
 from BoneQualityLib.cohort import analyze
 
+#: A division by 0 or a NaN on the way is a fault even where nobody sees its warning.
+pytestmark = pytest.mark.filterwarnings("error::RuntimeWarning")
+
 #: DeLong et al. 1988, the cases without missing values as the SAS/STAT User's Guide prints them (PROC LOGISTIC, "Comparing Receiver
 #: Operating Characteristic Curves"): albumin, total protein, Krebs-Goplerud score, 1 where the patient benefits from surgery.
 OVARIAN = np.array("""
@@ -49,7 +52,12 @@ def test_areas_and_their_errors_are_those_of_the_published_delong_example(ovaria
 
 def test_areas_of_the_same_cases_are_compared_as_in_the_published_delong_example(ovarian):
     found = row(ovarian, "auc_comparisons", first="total_protein", second="kg")
-    assert [round(found[name], 4) for name in ("difference", "difference_low", "difference_high", "p")] == [-0.0780, -0.2830, 0.1271, 0.4561]
+    assert [round(found[name], 4) for name in ("difference", "difference_low", "difference_high", "p")] == [
+        -0.0780,
+        -0.2830,
+        0.1271,
+        0.4561,
+    ]
     assert round(found["z"] ** 2, 4) == 0.5554
 
 
@@ -81,7 +89,11 @@ def test_areas_of_separate_groups_are_compared_by_the_sum_of_their_variances():
 def test_youden_cuts_midway_where_sensitivity_and_specificity_are_largest():
     scores, events = np.array([1.0, 2, 3, 4, 5, 6, 7, 8]), np.array([0, 0, 0, 1, 0, 1, 1, 1], bool)
     found = roc.youden(scores, events)
-    assert (found.value, found.sensitivity, found.specificity) == (3.5, 1.0, 0.75)  # 5.5 has 0.75 and 1.0: the more sensitive of equals
+    assert (found.value, found.sensitivity, found.specificity) == (
+        3.5,
+        1.0,
+        0.75,
+    )  # 5.5 has 0.75 and 1.0: the more sensitive of equals
 
 
 @pytest.mark.parametrize("size", [400, 20000])  # resampled case by case, and in classes
@@ -156,7 +168,11 @@ def test_matched_pairs_give_fishers_t_of_darwins_maize():
 
 def test_two_groups_are_compared_by_welch_as_r_does_students_sleep_data():
     extra = [0.7, -1.6, -0.2, -1.2, -0.1, 3.4, 3.7, 0.8, 0.0, 2.0, 1.9, 0.8, 1.1, 0.1, -0.1, 4.4, 5.5, 1.6, 4.6, 3.4]
-    found = row(analyze(pandas.DataFrame({"extra": extra, "drug": [1] * 10 + [0] * 10}), "drug", measures="extra"), "groups", variable="extra")
+    found = row(
+        analyze(pandas.DataFrame({"extra": extra, "drug": [1] * 10 + [0] * 10}), "drug", measures="extra"),
+        "groups",
+        variable="extra",
+    )
     assert (found["test"], round(found["statistic"], 4), round(found["p"], 5)) == ("Welch t", -1.8608, 0.07939)
 
 

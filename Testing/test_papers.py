@@ -30,7 +30,7 @@ def test_a_group_has_its_published_size_mean_and_sd(paper, event, column, value,
 def test_chang_gives_areas_within_the_published_intervals_and_cut_offs_near_the_published(tmp_path):
     found = result_of("chang", tmp_path)
     assert 0.831 < found["3D-HU: AUC"]["ours"] < 0.923 and 0.769 < found["multi-slice HU: AUC"]["ours"] < 0.876
-    assert 49 < found["3D-HU: cutoff"]["ours"] < 71 and 40 < found["multi-slice HU: cutoff"]["ours"] < 65
+    assert 49 < found["3D-HU: cut-off"]["ours"] < 71 and 40 < found["multi-slice HU: cut-off"]["ours"] < 65
     for what in ("hu_3d: odds ratio", "age: odds ratio", "multiple_fractures[yes]: odds ratio"):
         assert found[what]["inside"] == "yes"
     assert found["3D-HU and T-score: Pearson r"]["ours"] == pytest.approx(0.628, abs=0.02)

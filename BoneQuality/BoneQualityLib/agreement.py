@@ -110,7 +110,9 @@ def agreement_rows(cohort: Cohort) -> list[dict]:
         return []
     rows = []
     for measure in cohort.measures:
-        rows += [row for kind, names, pair in compared(cohort, measure.name) if (row := _row(cohort, measure.name, kind, names, pair))]
+        rows += [
+            row for kind, names, pair in compared(cohort, measure.name) if (row := _row(cohort, measure.name, kind, names, pair))
+        ]
     return rows
 
 

@@ -89,7 +89,9 @@ def _possible_files() -> set[str]:
     return figures | {f"{key}.csv" for key in COHORT_TABLES}
 
 
-def analyze(source, outcome: str, *, measures="", by=None, adjust="", time=None, pairs=None, readers=None, progress=lambda share, text: None) -> CohortResult:
+def analyze(
+    source, outcome: str, *, measures="", by=None, adjust="", time=None, pairs=None, readers=None, progress=lambda share, text: None
+) -> CohortResult:
     """Analyze a cohort; raises BoneQualityError for what cannot be read, is not there, or has one outcome only.
 
     source: the path of a CSV file, or a DataFrame; a row a case (with ``readers``: a row a reading, case_id naming the case).
@@ -109,7 +111,11 @@ def analyze(source, outcome: str, *, measures="", by=None, adjust="", time=None,
     progress(0.1, "ROC curves")
     rows = dict(roc=roc.roc_rows(cohort))
     progress(0.3, "groups, correlations and regressions")
-    rows.update(groups=groups.group_rows(cohort), auc_comparisons=roc.comparison_rows(cohort), correlations=correlation.correlation_rows(cohort))
+    rows.update(
+        groups=groups.group_rows(cohort),
+        auc_comparisons=roc.comparison_rows(cohort),
+        correlations=correlation.correlation_rows(cohort),
+    )
     rows.update(correlation_comparisons=correlation.correlation_comparison_rows(cohort, rows["correlations"]))
     rows.update(logistic=regression.logistic_rows(cohort))
     progress(0.5, "time to event, pairs and readers")

@@ -55,10 +55,21 @@ class Question:
         chosen = tuple(dict.fromkeys(name.strip() for name in names if name.strip()))
         adjusters = tuple(_adjuster(term.strip()) for term in terms if term.strip() not in ("", ","))
         question = cls(column.strip(), value.strip() or None, chosen, by, adjusters, time, pairs, readers)
-        for role, name in (("outcome", question.outcome), ("time", time)):
-            if name in (*chosen, *(term.name for term in adjusters)):
-                raise BoneQualityError(f"The {role} {name!r} is also a measure or an adjusting variable; name it once.")
+        question.check_roles()
         return question
+
+    def check_roles(self) -> None:
+        """Raise BoneQualityError where a column of one meaning is named for another."""
+        levels = [term.name for term in self.adjust if term.reference]
+        named = dict(
+            outcome=[self.outcome], time=[self.time], by=[self.by], pairs=[self.pairs], readers=[self.readers], adjust=levels
+        )
+        for role, names in named.items():
+            other = [*self.measures, *(term.name for term in self.adjust if role in ("outcome", "time"))]
+            for name in set(names) & set(other):
+                raise BoneQualityError(
+                    f"{name!r} is named as {role} and also as a measure or a number to adjust for; name it once."
+                )
 
     def columns(self) -> list[str]:
         """Every column that is named."""
@@ -201,7 +212,12 @@ def _typed(text, question: Question, name: str):
     """The columns in use, numbers as floats."""
     import pandas
 
-    categories = {term.name for term in question.adjust if term.reference} | {question.outcome, question.by, question.pairs, question.readers}
+    categories = {term.name for term in question.adjust if term.reference} | {
+        question.outcome,
+        question.by,
+        question.pairs,
+        question.readers,
+    }
     measured = {*question.measures, question.time}
     typed = {}
     for column in text:
@@ -263,7 +279,9 @@ def _by_case(frame, question: Question, measures: list[str], warnings: list[str]
     first = readings[readings["reading"] == 0]
     count = first.groupby("case_id", sort=False)["reader"].count()
     if (count < count.max()).any():
-        warnings.append(f"{(count < count.max()).sum()} of {len(count)} cases were not read by all {count.max()} readers; their values are means of fewer.")
+        warnings.append(
+            f"{(count < count.max()).sum()} of {len(count)} cases were not read by all {count.max()} readers; their values are means of fewer."
+        )
     means = first.groupby("case_id", sort=False)[measures].mean()
     return by_case[facts].first().join(means).reset_index(), readings.reset_index(drop=True)
 
@@ -285,7 +303,9 @@ def _events(cells, question: Question, name: str):
         event = words.map(lambda v: _same(v, question.value.casefold()), na_action="ignore")
     if not event.any() or event.dropna().all():
         said = f"no case with {question.outcome}={question.value}" if question.value else "one class only"
-        raise BoneQualityError(f"The outcome {question.outcome!r} of {name} has {said} (it holds {shown}); both events and others are needed.")
+        raise BoneQualityError(
+            f"The outcome {question.outcome!r} of {name} has {said} (it holds {shown}); both events and others are needed."
+        )
     return event
 
 

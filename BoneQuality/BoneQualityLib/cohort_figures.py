@@ -20,7 +20,13 @@ MOST_POINTS = 2000
 PANEL = 3.4
 #: Every two of this many measures, the first ones, are drawn against each other.
 MOST_CORRELATED = 6
-STYLE = {"svg.hashsalt": "bonequality", "font.family": "DejaVu Sans", "font.size": 8, "axes.spines.top": False, "axes.spines.right": False}
+STYLE = {
+    "svg.hashsalt": "bonequality",
+    "font.family": "DejaVu Sans",
+    "font.size": 8,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+}
 
 
 def draw(cohort: Cohort, signs: dict[str, int], roc: list[dict], groups: list[dict]) -> dict:
@@ -156,7 +162,11 @@ def _kaplan_meier(cohort: Cohort, groups: list[dict]):
 def _bland_altman(cohort: Cohort):
     panels = []
     for measure in cohort.measures if cohort.readings is not None else ():
-        panels += [(measure.name, kind, names, pair) for kind, names, pair in compared(cohort, measure.name) if pair.shape[1] == 2 and len(pair) > 2]
+        panels += [
+            (measure.name, kind, names, pair)
+            for kind, names, pair in compared(cohort, measure.name)
+            if pair.shape[1] == 2 and len(pair) > 2
+        ]
     if not panels:
         return None
     figure, axes = _panels(len(panels), height=2.9)

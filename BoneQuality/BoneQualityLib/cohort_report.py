@@ -19,7 +19,8 @@ TEMPLATE = Path(__file__).with_name("cohort_template.html")
 CAPTIONS = dict(
     roc="ROC curves; dots: Youden's cut-off.",
     boxes="Measures among events and others: median, quartiles, whiskers to 1.5 times the interquartile range.",
-    correlation=f"Every two of the first {MOST_CORRELATED} measures; orange: events, blue: others. Of large cohorts an even selection of points is drawn.",
+    correlation=f"Every two of the first {MOST_CORRELATED} measures; orange: events, blue: others. Of large cohorts an even selection of "
+    "points is drawn.",
     kaplan_meier="Free of the event over time on either side of a cut-off (Kaplan-Meier, 95 % bands).",
     bland_altman="Differences of readings over their means; lines: bias and limits of agreement (1.96 SD).",
 )
@@ -28,7 +29,8 @@ METHODS = {
     "roc": f"ROC: area with the interval of DeLong (1988) by the ranks of Sun and Xu (2014). The side of risk is the one on which the area "
     "over all cases is above one half. Cut-off: the largest Youden index (1950), midway between neighboring values, of several the one with the "
     f"highest sensitivity. Its interval: percentiles of {RESAMPLES} bootstrap resamples of events and others apart, seed {SEED}, the cut-off "
-    f"sought anew in each; over {MOST_CLASSES} distinct values are resampled in {MOST_CLASSES} classes. A cut-off is optimistic in the cohort it comes from.",
+    f"sought anew in each; over {MOST_CLASSES} distinct values are resampled in {MOST_CLASSES} classes. A cut-off is "
+    "optimistic in the cohort it comes from.",
     "groups": f"Groups: mean and SD; Welch's t test where Shapiro-Wilk finds neither group other than normal (p 0.05; not tested above "
     f"{SHAPIRO_RANGE[1]} cases, where t is used), else Mann-Whitney. Levels: chi-square without continuity correction; Fisher's exact test in "
     f"2 x 2 tables with an expected count under {SMALL_COUNT:g}.",
@@ -44,6 +46,8 @@ METHODS = {
     "agreement": "Readers: all other results use the mean over readers of each one's first reading. ICC: two-way random effects, absolute agreement "
     "(Shrout and Fleiss 1979; intervals: McGraw and Wong 1996). Limits of agreement: Bland and Altman (1986).",
 }
+#: Columns that are the same in every row of a model: shown once.
+OF_MODEL = ("model", "n", "events", "deviance", "events_per_variable")
 READING = "n is that of each row: every analysis takes the cases complete for it. p values are two-sided and not adjusted for several tests."
 
 
@@ -70,10 +74,18 @@ def asked(cohort: Cohort) -> list[tuple[str, str]]:
     question, events = cohort.question, int(cohort.events.sum())
     value = f" = {question.value}" if question.value else ""
     found = [
-        ("Outcome", f"{question.outcome}{value}: {events} events among {len(cohort.events)} cases ({100 * events / len(cohort.events):.1f} %)"),
+        (
+            "Outcome",
+            f"{question.outcome}{value}: {events} events among {len(cohort.events)} cases ({100 * events / len(cohort.events):.1f} %)",
+        ),
         ("Measures", "; ".join(f"{column_of(m.name).title} (n {int(cohort.complete(m.name).sum())})" for m in cohort.measures)),
         ("Adjusted for", ", ".join(t.name + (f" [compared to {t.reference}]" if t.reference else "") for t in question.adjust)),
-        ("Subgroups", f"{question.by}: " + ", ".join(f"{s} (n {int(cohort.members(s).sum())})" for s in cohort.subgroups()) if question.by else ""),
+        (
+            "Subgroups",
+            f"{question.by}: " + ", ".join(f"{s} (n {int(cohort.members(s).sum())})" for s in cohort.subgroups())
+            if question.by
+            else "",
+        ),
         ("Time", question.time or ""),
         ("Pairs", question.pairs or ""),
         ("Readers", question.readers or ""),
@@ -84,7 +96,12 @@ def asked(cohort: Cohort) -> list[tuple[str, str]]:
 def _table(key: str, rows: list[dict]) -> dict:
     title, columns = COHORT_TABLES[key]
     shown = [column for column in columns if column.shown and any(_there(column, row) for row in rows)]
-    return dict(title=title, columns=shown, rows=[[(column, _cell(key, column, row)) for column in shown] for row in rows])
+    cells, before = [], {}
+    for row in rows:
+        again = before.get("model") == row.get("model", "")
+        cells.append([(column, "" if again and column.name in OF_MODEL else _cell(key, column, row)) for column in shown])
+        before = row
+    return dict(title=title, columns=shown, rows=cells)
 
 
 def _there(column, row: dict) -> bool:

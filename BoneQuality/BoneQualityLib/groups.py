@@ -50,12 +50,11 @@ def shapiro_p(values: np.ndarray) -> float:
 
 
 def _two_sample(first: np.ndarray, second: np.ndarray, normal: list[float]) -> dict:
-    too_few = min(len(first), len(second)) < SHAPIRO_RANGE[0]
-    if too_few or any(p < NORMAL_P for p in normal):
+    rough = min(len(first), len(second)) < SHAPIRO_RANGE[0] or min(np.ptp(first), np.ptp(second)) == 0
+    if rough or any(p < NORMAL_P for p in normal):
         found = stats.mannwhitneyu(first, second)
         return dict(test="Mann-Whitney", statistic=found.statistic, p=found.pvalue)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        found = stats.ttest_ind(first, second, equal_var=False)
+    found = stats.ttest_ind(first, second, equal_var=False)
     return dict(test="Welch t", statistic=found.statistic, p=found.pvalue)
 
 
@@ -106,7 +105,9 @@ def _pairs(cohort: Cohort) -> tuple[np.ndarray, np.ndarray]:
     """Rows of the events and of the others, in the order of their pairs."""
     column, frame = cohort.question.pairs, cohort.frame
     matched = frame[frame[column].notna()].groupby(column).indices
-    held = {key: at for key, at in matched.items() if len(at) == 2 and cohort.events[frame[column].notna().to_numpy()][at].sum() == 1}
+    held = {
+        key: at for key, at in matched.items() if len(at) == 2 and cohort.events[frame[column].notna().to_numpy()][at].sum() == 1
+    }
     if len(held) < len(matched) or frame[column].isna().any():
         left = len(frame) - 2 * len(held)
         cohort.warn(f"{left} cases are in no pair of one event and one other by {column}; they are left out of the paired tests.")
@@ -140,4 +141,6 @@ def _mcnemar(first: np.ndarray, second: np.ndarray) -> dict:
     only_first, only_second = int(((first == level) & (second != level)).sum()), int(((first != level) & (second == level)).sum())
     if only_first + only_second == 0:
         return dict(test="McNemar", statistic=0, p=1.0)
-    return dict(test="McNemar", statistic=min(only_first, only_second), p=stats.binomtest(only_first, only_first + only_second).pvalue)
+    return dict(
+        test="McNemar", statistic=min(only_first, only_second), p=stats.binomtest(only_first, only_first + only_second).pvalue
+    )

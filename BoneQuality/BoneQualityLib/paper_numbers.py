@@ -80,7 +80,10 @@ def _area(name: str, title: str, auc: float, low=None, high=None, subgroup="all"
 
 
 def _roc_point(name: str, title: str, **values) -> tuple[Published, ...]:
-    return tuple(Published(f"{title}: {what}", value, cell("roc", what, measure=name, subgroup="all")) for what, value in values.items())
+    return tuple(
+        Published(f"{title}: {what.replace('cutoff', 'cut-off')}", value, cell("roc", what, measure=name, subgroup="all"))
+        for what, value in values.items()
+    )
 
 
 def _correlation(first: str, second: str, what: str, value: float, column="pearson", subgroup="all", note="") -> Published:
@@ -181,8 +184,22 @@ XUE = Paper(
 
 _EXCHANGED = "fat_infiltration_exchanged"
 _ZHAN_LOADINGS = {"t_score": 0.9, "hu_middle": 0.9, "vbq": -0.85, "rcsa": 0.7, "fat_infiltration_percent": -0.85, _EXCHANGED: -0.85}
-_ZHAN_NAMES = {"t_score": "T-score", "hu_middle": "HU", "vbq": "VBQ", "rcsa": "rCSA", "fat_infiltration_percent": "FI", _EXCHANGED: "FI exchanged"}
-_ZHAN_RHO = {"t_score": -0.399, "hu_middle": -0.665, "vbq": 0.84, "rcsa": -0.297, "fat_infiltration_percent": 0.568, _EXCHANGED: 0.568}
+_ZHAN_NAMES = {
+    "t_score": "T-score",
+    "hu_middle": "HU",
+    "vbq": "VBQ",
+    "rcsa": "rCSA",
+    "fat_infiltration_percent": "FI",
+    _EXCHANGED: "FI exchanged",
+}
+_ZHAN_RHO = {
+    "t_score": -0.399,
+    "hu_middle": -0.665,
+    "vbq": 0.84,
+    "rcsa": -0.297,
+    "fat_infiltration_percent": 0.568,
+    _EXCHANGED: 0.568,
+}
 _ZHAN_TABLE = {
     "t_score": ((-2.47, 0.83), (-1.34, 1.44)), "hu_middle": ((66.96, 10.3), (88.74, 16.32)), "vbq": ((4.13, 0.34), (3.06, 0.39)),
     "rcsa": ((2.48, 0.29), (2.69, 0.44)), "fat_infiltration_percent": ((16.18, 1.14), (17.18, 0.95)),
@@ -204,7 +221,9 @@ def _rho(first: str, second: str) -> Callable:
     def find(result, patients):
         from scipy.stats import spearmanr
 
-        return float(spearmanr(*(patients[name] == "yes" if name == "ovcf" else patients[name] for name in (first, second))).statistic)
+        return float(
+            spearmanr(*(patients[name] == "yes" if name == "ovcf" else patients[name] for name in (first, second))).statistic
+        )
 
     return find
 
@@ -225,8 +244,8 @@ ZHAN = Paper(
         "The published correlations over both groups cannot all arise: that of VBQ and FI would need one above 1 within groups.",
         "The paper's table does not fit its own AUC: normal draws with its means and SDs give VBQ an AUC of 0.98, not 0.895. Its own rank "
         "correlation of VBQ with the fracture, 0.84, goes with 0.98 too (0.895 would go with 0.68). Both numbers stand below.",
-        "The FI row of the table (lower in fractures) contradicts the text, the abstract and both correlation tables (higher in fractures): "
-        "fat_infiltration_percent is drawn as the table says, fat_infiltration_exchanged with the two groups' values exchanged.",
+        "The FI row of the table (lower in fractures) contradicts the text (higher, in a sentence that calls the T-score higher too) and both "
+        "correlation tables: fat_infiltration_percent is drawn as the table says, fat_infiltration_exchanged with the groups' values exchanged.",
         "Cases and controls are paired by sex alone: with the published p of 0.666 ages within pairs went together little (r about 0.15). Age, "
         "sex and BMI go with nothing.",
     ),
@@ -257,7 +276,11 @@ def _kadri_course(rows: list[dict]) -> None:
     ordered = sorted(rows, key=lambda row: row["vbq"])
     high = [row for row in ordered if row["vbq"] >= _KADRI_CUT]
     low = [row for row in ordered if row["vbq"] < _KADRI_CUT]
-    events = [group[int((n + 0.5) * len(group) / count)] for group, count in ((high, _KADRI_HIGH), (low, _KADRI_EVENTS - _KADRI_HIGH)) for n in range(count)]
+    events = [
+        group[int((n + 0.5) * len(group) / count)]
+        for group, count in ((high, _KADRI_HIGH), (low, _KADRI_EVENTS - _KADRI_HIGH))
+        for n in range(count)
+    ]
     chosen = {id(row) for row in events}
     days = -np.log(1 - (np.arange(len(events)) + 0.5) / len(events)) * 60 / -np.log(0.8)
     for row, day in zip(sorted(events, key=lambda row: row["bmi"]), days):
@@ -265,7 +288,10 @@ def _kadri_course(rows: list[dict]) -> None:
     rest = sorted((row for row in rows if id(row) not in chosen), key=lambda row: row["bmi"])
     mean, sd = 25.7 * MONTH_DAYS, 15.4 * MONTH_DAYS
     for n, row in enumerate(rest):
-        row.update(secondary_fracture="no", follow_up_days=float(round(gamma.ppf((n + 0.5) / len(rest), (mean / sd) ** 2, scale=sd**2 / mean))))
+        row.update(
+            secondary_fracture="no",
+            follow_up_days=float(round(gamma.ppf((n + 0.5) / len(rest), (mean / sd) ** 2, scale=sd**2 / mean))),
+        )
 
 
 def _kadri_share(test: Callable) -> Callable:
@@ -287,7 +313,8 @@ KADRI = Paper(
         "The abstract has no means of the groups: VBQ of all 60 is normally distributed, 3.44 ± 0.82.",
         "17 of the 20 fractures lie at VBQ >= 3.0 (published), evenly over the ranks of those above and of those below (assumed): "
         "so only the share above 3.0, and not the area under the curve, is the paper's.",
-        "Days to fracture are exponential, 20 % of them within 60 days (published: 80 % later); who fractures when follows BMI, which goes with nothing else (assumed).",
+        "Days to fracture are exponential, 20 % of them within 60 days (published: 80 % later); who fractures when follows BMI, which goes with "
+        "nothing else (assumed).",
         "Follow-up of the others follows a gamma distribution with the published 25.7 ± 15.4 months, which the paper gives for all 60.",
         "Age, sex and BMI go with nothing.",
     ),

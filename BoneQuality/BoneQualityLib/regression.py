@@ -35,8 +35,8 @@ class Design:
 def models(cohort: Cohort) -> list[list[str]]:
     """The variables of every model: each measure with the adjusting variables, and all measures together with them."""
     adjusters, measures = [term.name for term in cohort.question.adjust], [m.name for m in cohort.measures]
-    alone = [[name, *adjusters] for name in measures]
-    return alone + ([[*measures, *adjusters]] if len(measures) > 1 else [])
+    together = [measures] if len(measures) > 1 else []
+    return [list(dict.fromkeys([*names, *adjusters])) for names in ([[name] for name in measures] + together)]
 
 
 def design(cohort: Cohort, variables: list[str], *also: str) -> Design | None:
@@ -71,12 +71,16 @@ def _independent(cohort: Cohort, made: Design) -> Design | None:
     centered = made.matrix - made.matrix.mean(axis=0)
     scaled = centered / np.linalg.norm(centered, axis=0)
     if np.linalg.matrix_rank(scaled) < scaled.shape[1] or len(scaled) <= scaled.shape[1] + 1:
-        cohort.warn(f"Model {made.model}: its variables follow from each other over its {len(scaled)} cases; it is not fitted. Leave one out.")
+        cohort.warn(
+            f"Model {made.model}: its variables follow from each other over its {len(scaled)} cases; it is not fitted. Leave one out."
+        )
         return None
     inflation = np.diag(np.linalg.inv(scaled.T @ scaled))
     if inflation.max() > MOST_INFLATION:
         names = ", ".join(term[0] for term, factor in zip(made.terms, inflation) if factor > MOST_INFLATION)
-        cohort.warn(f"Model {made.model}: {names} say nearly the same (variance inflation up to {inflation.max():.0f}); their odds ratios are unstable.")
+        cohort.warn(
+            f"Model {made.model}: {names} say nearly the same (variance inflation up to {inflation.max():.0f}); their odds ratios are unstable."
+        )
     return made
 
 
@@ -119,7 +123,9 @@ def _fit(cohort: Cohort, made: Design, events: np.ndarray) -> list[dict]:
         cohort.warn(f"Model {made.model} did not converge; it is left out.")
         return []
     rows = []
-    for n, (name, reference, sd) in enumerate(("Intercept", "", np.nan) if n == 0 else made.terms[n - 1] for n in range(len(fit.params))):
+    for n, (name, reference, sd) in enumerate(
+        ("Intercept", "", np.nan) if n == 0 else made.terms[n - 1] for n in range(len(fit.params))
+    ):
         row = dict(model=made.model, n=len(events), events=int(events.sum()), term=name, reference=reference)
         row.update(coefficient=fit.params[n], se=fit.bse[n], z=fit.tvalues[n], p=fit.pvalues[n], deviance=-2 * fit.llf)
         row["events_per_variable"] = per_variable
@@ -139,7 +145,9 @@ def ratios(name: str, coefficient: float, error: float, sd: float) -> dict:
 
 def warn_of_few(cohort: Cohort, model: str, per_variable: float) -> None:
     if per_variable < EVENTS_PER_VARIABLE:
-        cohort.warn(f"Model {model}: {per_variable:.1f} events per variable, fewer than {EVENTS_PER_VARIABLE}; its estimates are unstable.")
+        cohort.warn(
+            f"Model {model}: {per_variable:.1f} events per variable, fewer than {EVENTS_PER_VARIABLE}; its estimates are unstable."
+        )
 
 
 def _suspicious(fit, made: Design) -> bool:

@@ -116,8 +116,13 @@ def youden(scores: np.ndarray, events: np.ndarray) -> CutOff | None:
     best = _best(np.cumsum(event_counts), np.cumsum(other_counts))
     if best is None:
         return None
-    sensitivity, specificity = event_counts[: best + 1].sum() / event_counts.sum(), other_counts[best + 1 :].sum() / other_counts.sum()
-    return CutOff(float(_between(values)[best]), float(sensitivity), float(specificity), *_bootstrap(values, event_counts, other_counts))
+    sensitivity, specificity = (
+        event_counts[: best + 1].sum() / event_counts.sum(),
+        other_counts[best + 1 :].sum() / other_counts.sum(),
+    )
+    return CutOff(
+        float(_between(values)[best]), float(sensitivity), float(specificity), *_bootstrap(values, event_counts, other_counts)
+    )
 
 
 def _classes(scores, events) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -176,7 +181,9 @@ def directions(cohort: Cohort) -> dict[str, int]:
         there = cohort.complete(measure.name)
         values, events = cohort.values(measure.name)[there], cohort.events[there]
         if not _enough(events):
-            cohort.warn(f"{measure.name}: {events.sum()} events and {(~events).sum()} others have it; at least two of both are needed.")
+            cohort.warn(
+                f"{measure.name}: {events.sum()} events and {(~events).sum()} others have it; at least two of both are needed."
+            )
         elif np.ptp(values) == 0:
             cohort.warn(f"{measure.name} is {values[0]:g} in all {len(values)} cases; it cannot tell events from others.")
         else:
@@ -228,7 +235,9 @@ def _roc_row(cohort: Cohort, name: str, sign: int, subgroup: str | None) -> dict
 def comparison_rows(cohort: Cohort) -> list[dict]:
     """Rows of the table ``auc_comparisons``: two measures over the cases that have both; two subgroups for each measure."""
     signs = directions(cohort)
-    rows = [row for a, b in combinations(signs, 2) for s in (None, *cohort.subgroups()) if (row := _paired_row(cohort, signs, a, b, s))]
+    rows = [
+        row for a, b in combinations(signs, 2) for s in (None, *cohort.subgroups()) if (row := _paired_row(cohort, signs, a, b, s))
+    ]
     for name, sign in signs.items():
         curves = {}
         for subgroup in cohort.subgroups():

@@ -35,9 +35,13 @@ def cut_groups(cohort: Cohort, roc: list[dict]) -> list[dict]:
             values = cohort.values(measure.name)
             risk = (values <= cutoff if comparison == "<=" else values >= cutoff) & there
             if 0 < risk.sum() < there.sum():
-                found.append(dict(measure=measure.name, cutoff=cutoff, comparison=comparison, source=source, there=there, risk=risk))
+                found.append(
+                    dict(measure=measure.name, cutoff=cutoff, comparison=comparison, source=source, there=there, risk=risk)
+                )
             else:
-                cohort.warn(f"{measure.name} {comparison} {cutoff:g} ({source}) has {risk.sum()} of {there.sum()} cases; no curves by it.")
+                cohort.warn(
+                    f"{measure.name} {comparison} {cutoff:g} ({source}) has {risk.sum()} of {there.sum()} cases; no curves by it."
+                )
     return found
 
 
@@ -54,7 +58,9 @@ def survival_rows(cohort: Cohort, groups: list[dict]) -> list[dict]:
         for name, side in sides.items():
             median = KaplanMeierFitter().fit(times[side], events[side]).median_survival_time_
             row = dict(measure=group["measure"], cutoff=group["cutoff"], source=group["source"], group=name, n=int(side.sum()))
-            rows.append(row | dict(events=int(events[side].sum()), median_time=median, chi_square=test.test_statistic, p=test.p_value))
+            rows.append(
+                row | dict(events=int(events[side].sum()), median_time=median, chi_square=test.test_statistic, p=test.p_value)
+            )
     return rows
 
 
@@ -68,7 +74,9 @@ def cox_rows(cohort: Cohort, groups: list[dict]) -> list[dict]:
         rows += _cox(cohort, made) if made else []
     for group in groups:
         name = f"{group['measure']} {group['comparison']} {group['cutoff']:.4g}"
-        rows += _cox(cohort, Design(name, ((name, "the others", np.nan),), group["risk"][group["there"], None].astype(float), group["there"]))
+        rows += _cox(
+            cohort, Design(name, ((name, "the others", np.nan),), group["risk"][group["there"], None].astype(float), group["there"])
+        )
     return rows
 
 
@@ -91,7 +99,9 @@ def _cox(cohort: Cohort, made: Design) -> list[dict]:
         try:
             fit = CoxPHFitter().fit(data, "time", "event", batch_mode=by_time)
         except (ConvergenceError, np.linalg.LinAlgError):
-            cohort.warn(f"Model {made.model} (Cox) did not converge, as where a variable tells events without error; it is left out.")
+            cohort.warn(
+                f"Model {made.model} (Cox) did not converge, as where a variable tells events without error; it is left out."
+            )
             return []
         proportional = _proportional_p(fit, data)
     rows = []
