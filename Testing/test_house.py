@@ -18,7 +18,7 @@ SPEAK_MRML = {"scene", "headless", "case_nodes"}
 
 
 def test_the_library_loads_without_slicer_qt_and_what_slicer_does_not_ship():
-    blocked = ("slicer", "qt", "ctk", "pandas", "matplotlib", "statsmodels", "lifelines", "dask")
+    blocked = ("slicer", "qt", "ctk", "pandas", "matplotlib", "statsmodels", "lifelines", "jinja2", "dask")
     code = "import sys\n" + "".join(f"sys.modules[{name!r}] = None\n" for name in blocked)
     code += "".join(f"import BoneQualityLib.{module}\n" for module in MODULES)
     run = subprocess.run([sys.executable, "-c", code], cwd=LIBRARY.parent, capture_output=True, text=True)
@@ -35,7 +35,7 @@ def test_only_the_scene_speaks_mrml(module):
 
 def test_every_file_of_the_library_is_installed_with_the_extension():
     listed = set(re.findall(r"\$\{MODULE_NAME\}Lib/(\w+\.\w+)", (ROOT / "BoneQuality" / "CMakeLists.txt").read_text()))
-    assert listed == {path.name for path in LIBRARY.iterdir() if path.suffix in (".py", ".csv")}
+    assert listed == {path.name for path in LIBRARY.iterdir() if path.suffix in (".py", ".csv", ".html")}
 
 
 def test_the_readmes_pictures_are_there():

@@ -66,6 +66,7 @@ def parser() -> argparse.ArgumentParser:
     )
     _add_output(demo)
     demo.set_defaults(run=run_demo)
+    _add_cohort(commands)
     return top
 
 
@@ -153,6 +154,37 @@ def run_demo(options) -> int:
     return 0
 
 
+def run_cohort(options) -> int:
+    """The command ``cohort``."""
+    from .cohort import PAGE, analyze
+    from .tables import check_free
+
+    folder = Path(options.output)
+    check_free([folder / PAGE], options.overwrite)
+    question = {name: getattr(options, name) for name in ("outcome", "measures", "by", "adjust", "time", "pairs", "readers")}
+    result = analyze(options.cohort, progress=_progress, **question)
+    result.write_files(folder, options.overwrite)
+    return _show_cohort(result, folder / PAGE)
+
+
+def run_demo_cohort(options) -> int:
+    """The command ``demo-cohort``."""
+    from .cohort import PAGE
+    from .papers import run
+    from .tables import check_free
+
+    folder = Path(options.output)
+    check_free([folder / PAGE], options.overwrite)
+    return _show_cohort(run(options.paper, folder, options.overwrite, _progress), folder / PAGE)
+
+
+def _show_cohort(result, page: Path) -> int:
+    from .cohort_report import terminal
+
+    _show("\n".join([terminal(result), "", f"Written: {page} (read this first), tables and figures beside it", RESEARCH]))
+    return 0
+
+
 def _show(text: str) -> None:
     """Print what was done; by now the files are there, so a reader that went away or lacks a letter is no fault."""
     with contextlib.suppress(AttributeError):  # Slicer's console is no text file
@@ -200,6 +232,31 @@ def _add_batch(commands) -> None:
     manifest.add_argument("--output", type=_path, metavar="MANIFEST.csv", help="default: manifest.csv in that folder")
     manifest.add_argument("--overwrite", action="store_true", help="replace the file if it is there already")
     manifest.set_defaults(run=run_manifest)
+
+
+def _add_cohort(commands) -> None:
+    """The commands of the statistics."""
+    about = f"What the papers report, from a table with a row a case. {RESEARCH}"
+    cohort = commands.add_parser("cohort", help="statistics of a cohort: ROC, regressions, time to event, readers", description=about)
+    cohort.add_argument("cohort", type=_path, metavar="COHORT.csv", help="a row a case: case_id, measures, outcome and any other columns")
+    group = cohort.add_argument_group("question")
+    group.add_argument("--outcome", required=True, metavar="COLUMN[=VALUE]", help="yes/no, 1/0 or true/false; else which value is the event")
+    group.add_argument("--measures", default="", metavar="A,B", help="columns to compare; default: the measures of BoneQuality that are there")
+    group.add_argument("--by", metavar="COLUMN", help="subgroups that are compared, such as hyperlipidemia")
+    group.add_argument("--adjust", default="", metavar="A,B[LEVEL]", help="other variables of the regressions; LEVEL is what levels are compared to")
+    group.add_argument("--time", metavar="COLUMN", help="time to the event or to the end of follow-up")
+    group.add_argument("--pairs", metavar="COLUMN", help="what a matched case and its control have in common")
+    group.add_argument("--readers", metavar="COLUMN", help="who read; then a row a reading, and the case values are means over readers")
+    _add_output(cohort)
+    cohort.set_defaults(run=run_cohort)
+    demo = commands.add_parser(
+        "demo-cohort",
+        help="patients from a paper's tables, their statistics beside the paper's",
+        description=f"Draw patients with a paper's means and SDs, analyze them, and say every assumption. {RESEARCH}",
+    )
+    demo.add_argument("--paper", required=True, choices=("chang", "xue", "zhan", "kadri"), help="Chang 2025, Xue 2025, Zhan 2024, Kadri 2025")
+    _add_output(demo)
+    demo.set_defaults(run=run_demo_cohort)
 
 
 def _add_fields(group, dataclass) -> None:

@@ -228,20 +228,21 @@ def plain(value):
     return (round(value, 6) + 0.0) if math.isfinite(value) else None
 
 
-def write_whole(texts: dict[Path, str | Iterable[str]], overwrite: bool) -> None:
-    """Write text files, the last one last and none in part: each goes to a temporary file that is then renamed.
+def write_whole(contents: dict[Path, str | bytes | Iterable[str]], overwrite: bool) -> None:
+    """Write files of text (UTF-8) or bytes, the last one last and none in part: each goes to a temporary file that is then renamed.
 
     A long text may come in pieces, of which only one is held in memory at a time.
     Raises BoneQualityError where a file is there already and is not to be replaced, or the folder cannot be written.
     """
-    paths = list(texts)
+    paths = list(contents)
     check_free(paths, overwrite)
     parts = {path: path.with_name(f".{path.name}.part") for path in paths}
     try:
-        for path, text in texts.items():
+        for path, content in contents.items():
             path.parent.mkdir(parents=True, exist_ok=True)
-            with open(parts[path], "w", encoding="utf-8", newline="") as file:
-                file.writelines([text] if isinstance(text, str) else text)
+            pieces = [content] if isinstance(content, (str, bytes)) else content
+            with open(parts[path], "wb") as file:
+                file.writelines(piece.encode() if isinstance(piece, str) else piece for piece in pieces)
                 file.flush()
                 os.fsync(file.fileno())
         paths[-1].unlink(missing_ok=True)

@@ -1,0 +1,288 @@
+"""``bonequality cohort``: what it asks, refuses, warns of and leaves behind."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+
+import numpy as np
+import pandas
+import pytest
+from scipy.stats import norm
+
+from BoneQualityLib import BoneQualityError, cli
+from BoneQualityLib.cohort import analyze
+from BoneQualityLib.tables import CASE_COLUMNS
+
+#: A division by 0 or a NaN on the way is a fault even where nobody sees its warning.
+pytestmark = pytest.mark.filterwarnings("error::RuntimeWarning")
+
+
+def cohort(n: int = 40, **columns) -> pandas.DataFrame:
+    """n events and n others whose HU lie one SD lower, with columns added or replaced."""
+    quantiles = norm.ppf((np.arange(n) + 0.5) / n)
+    there = dict(
+        case_id=[f"c{i}" for i in range(2 * n)], fracture=["yes"] * n + ["no"] * n,
+        hu_3d=np.concatenate([60 + 20 * quantiles, 80 + 20 * quantiles]).round(3),
+        vbq=np.concatenate([3.3 + 0.4 * quantiles[::-1], 3.0 + 0.4 * quantiles]).round(3),
+        age=np.tile(60 + np.arange(n) * 7 % n * 0.7, 2).round(1), sex=["F", "M", "F", "F"] * (n // 2),
+    )  # fmt: skip
+    return pandas.DataFrame(there | columns)
+
+
+def csv_file(tmp_path, text) -> str:
+    path = tmp_path / "cohort.csv"
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    return str(path)
+
+
+def refusal(tmp_path, text, *options) -> str:
+    """The one line on standard error of a run that must write nothing."""
+    output = tmp_path / "out"
+    with pytest.raises(BoneQualityError) as refused:
+        arguments = ["cohort", csv_file(tmp_path, text), *(options or ("--outcome", "fracture")), "--output", str(output)]
+        parsed = cli.parser().parse_args(arguments)
+        parsed.run(parsed)
+    assert not output.exists()
+    sentence = str(refused.value)
+    assert "\n" not in sentence and sentence.endswith((".", "?"))
+    return sentence
+
+
+HEADER = "case_id,fracture,hu_3d,age\n"
+GOOD = HEADER + "".join(f"c{n},{'yes' if n < 4 else 'no'},{50 + 3 * n},{70 + n % 3}\n" for n in range(14))
+
+
+@pytest.mark.parametrize(
+    "text, said",
+    [
+        ("", "holds no cases"),
+        (HEADER, "holds no cases"),
+        (GOOD.encode().replace(b"c1,", b"c\xe9,"), "not UTF-8"),
+        (GOOD.replace(",", ";"), "separated by semicolons"),
+        (GOOD.replace("c1,yes,53,71", "c1,yes,53"), "Row 3 .* has 3 cells for 4 columns"),
+        (GOOD.replace("c1,yes,53,71", "c1,yes,53 HU,71"), r"Row 3 of cohort.csv holds '53 HU' in 'hu_3d'"),
+        (GOOD.replace("c1,yes,53,71", "c1,yes,inf,71"), "'inf' in 'hu_3d'"),
+        (GOOD.replace("c1,", "c0,"), "two rows of case 'c0' .*--readers"),
+        (GOOD.replace("age", "hu_3d"), "two columns called 'hu_3d'"),
+        (GOOD.replace("no", "yes"), "'fracture' of cohort.csv has one class only"),
+        (GOOD.replace("no", "maybe"), "holds 'maybe', 'yes'; say which value is the event: fracture=VALUE"),
+        (GOOD.replace("hu_3d", "density"), "holds none of the measures .*--measures"),
+    ],
+)
+def test_a_file_that_cannot_be_used_is_refused_in_one_sentence_with_the_remedy(tmp_path, text, said):
+    assert re.search(said, refusal(tmp_path, text))
+
+
+@pytest.mark.parametrize(
+    "options, said",
+    [
+        (("--outcome", "fractured"), "no column 'fractured'; did you mean 'fracture'?"),
+        (("--outcome", "fracture=old"), "no case with fracture=old"),
+        (("--outcome", "fracture", "--measures", "hu"), "no column 'hu'"),
+        (("--outcome", "fracture", "--by", "case_id"), "2 to 12 subgroups"),
+        (("--outcome", "fracture", "--adjust", "age[80]"), "never '80'"),
+        (("--outcome", "fracture", "--adjust", "age]x["), "no adjusting variable"),
+        (("--outcome", "fracture", "--adjust", "fracture"), "'fracture' is named as outcome and also"),
+        (("--outcome", "fracture", "--measures", "hu_3d", "--by", "hu_3d"), "'hu_3d' is named as by and also"),
+    ],
+)
+def test_a_question_the_columns_cannot_answer_is_refused(tmp_path, options, said):
+    assert said in refusal(tmp_path, GOOD, *options)
+
+
+def test_a_missing_file_and_a_negative_time_are_refused(tmp_path):
+    with pytest.raises(BoneQualityError, match="cannot be read"):
+        analyze(tmp_path / "nothing.csv", "fracture")
+    with pytest.raises(BoneQualityError, match="holds a negative 'days'"):
+        analyze(cohort(days=np.arange(80) - 1.0), "fracture", time="days")
+
+
+def test_a_faulty_file_ends_the_command_with_status_2_and_one_line(tmp_path, capfd):
+    assert cli.main(["cohort", csv_file(tmp_path, GOOD), "--outcome", "nothing", "--output", str(tmp_path / "out")]) == 2
+    said = capfd.readouterr()
+    assert said.out == "" and said.err.count("\n") == 1 and said.err.startswith("bonequality: cohort.csv has no column 'nothing'")
+
+
+def test_every_analysis_takes_the_cases_complete_for_it():
+    frame = cohort()
+    frame.loc[:4, "hu_3d"] = np.nan
+    frame.loc[70:, "vbq"] = None
+    frame["age"] = frame["age"].astype(object).where(~frame.index.isin([5, 6]), "NA")
+    frame.loc[79, "fracture"] = ""
+    result = analyze(frame, "fracture", adjust="age")
+    n = {r["measure"]: (r["n"], r["events"]) for r in result.rows["roc"]}
+    assert n == {"hu_3d": (74, 35), "vbq": (70, 40)}
+    models = {r["model"]: r["n"] for r in result.rows["logistic"]}
+    assert models == {"hu_3d + age": 72, "vbq + age": 68, "hu_3d + vbq + age": 63}
+    assert result.rows["auc_comparisons"][0]["n_first"] == 65
+    assert any("1 of 80 cases have no fracture" in warning for warning in result.warnings)
+
+
+def test_the_side_of_risk_is_found_and_said():
+    rows = {r["measure"]: r for r in analyze(cohort(), "fracture").rows["roc"]}
+    assert (rows["hu_3d"]["direction"], rows["hu_3d"]["comparison"]) == ("low", "<=")
+    assert (rows["vbq"]["direction"], rows["vbq"]["comparison"]) == ("high", ">=")
+    assert rows["hu_3d"]["auc"] == pytest.approx(norm.cdf(20 / np.hypot(20, 20)), abs=0.01)
+    assert 60 < rows["hu_3d"]["cutoff"] < 80
+
+
+def test_the_event_can_be_any_value_of_a_column():
+    frame = cohort()
+    grades = frame["fracture"].map({"yes": 2, "no": 0})
+    by_number, by_word = analyze(frame.assign(grade=grades), "grade=2.0"), analyze(frame, "fracture=YES")
+    assert by_number.rows["roc"] == by_word.rows["roc"] == analyze(frame, "fracture").rows["roc"]
+
+
+def test_names_titles_and_units_are_those_of_the_case_table():
+    page = analyze(cohort(), "fracture").html()
+    title = next(column.title for column in CASE_COLUMNS if column.name == "hu_3d")
+    assert f"<td>{title}</td>" in page and "Research use; not a medical device." in page
+
+
+def test_subgroups_are_compared_unpaired_and_their_correlations_by_fishers_z():
+    result = analyze(cohort(), "fracture", by="sex")
+    assert {r["subgroup"] for r in result.rows["roc"]} == {"all", "F", "M"}
+    unpaired = [r for r in result.rows["auc_comparisons"] if r["kind"] == "unpaired"]
+    assert [(r["first"], r["n_first"], r["second"], r["n_second"]) for r in unpaired] == [
+        ("hu_3d: F", 60, "hu_3d: M", 20), ("vbq: F", 60, "vbq: M", 20)
+    ]  # fmt: skip
+    assert result.rows["correlation_comparisons"][0]["n_first"] == 60
+
+
+def test_few_events_constant_columns_and_perfect_separation_are_said():
+    frame = cohort(8, one=5.0)
+    frame["vbq"] = frame["fracture"].map({"yes": 1.0, "no": 0.0}) * 10 + frame["age"] / 100
+    result = analyze(frame, "fracture", measures="hu_3d,vbq,one", adjust="age")
+    said = " ".join(result.warnings)
+    for part in (
+        "hu_3d: only 8 events",
+        "one is 5 in all 16 cases",
+        "vbq tells events from others without error",
+        "perfect separation",
+        "fewer than 10",
+    ):
+        assert part in said
+    assert not any(r["model"].startswith("vbq") for r in result.rows["logistic"])
+    vbq = next(r for r in result.rows["roc"] if r["measure"] == "vbq")
+    assert vbq["auc"] == 1 and np.isnan(vbq["auc_low"])
+
+
+def test_variables_that_follow_from_each_other_are_not_fitted():
+    frame = cohort()
+    result = analyze(frame.assign(twice=2 * frame["age"]), "fracture", measures="hu_3d", adjust="age,twice")
+    assert "logistic" not in result.rows
+    assert any("follow from each other" in warning for warning in result.warnings)
+
+
+def readings() -> pandas.DataFrame:
+    """Two readers of 40 cases, the second 2 HU above the first, and a second reading of A 1 HU above its first."""
+    first = cohort(20)[["case_id", "fracture", "hu_3d"]]
+    noise = np.tile([-0.5, 0.5], 20)
+    return pandas.concat([
+        first.assign(reader="A"), first.assign(reader="B", hu_3d=first["hu_3d"] + 2 + noise),
+        first.assign(reader="A", hu_3d=first["hu_3d"] + 1 + noise),
+    ])  # fmt: skip
+
+
+def test_readers_are_compared_and_their_mean_is_analyzed():
+    result = analyze(readings(), "fracture", readers="reader")
+    between, within = result.rows["agreement"]
+    assert (between["kind"], between["readers"], between["n"], between["k"]) == ("inter", "A and B", 40, 2)
+    assert between["bias"] == pytest.approx(-2) and (within["kind"], within["readers"]) == ("intra", "A")
+    assert within["bias"] == pytest.approx(-1) and 0.98 < within["icc_single"] < 1
+    assert result.cohort.values("hu_3d") == pytest.approx(cohort(20)["hu_3d"] + 1 + np.tile([-0.25, 0.25], 20))
+    assert set(result.figures) == {"roc", "boxes", "bland_altman"}
+
+
+def test_readings_of_a_case_that_differ_in_its_outcome_are_refused():
+    frame = readings().reset_index(drop=True)
+    frame.loc[45, "fracture"] = "no"
+    with pytest.raises(BoneQualityError, match="case 'c5' .* differ in 'fracture'"):
+        analyze(frame, "fracture", readers="reader")
+
+
+def test_cases_without_a_partner_leave_the_paired_tests_only():
+    frame = cohort(pair=[f"p{n}" for n in range(40)] * 2)
+    frame.loc[0, "pair"] = "alone"
+    result = analyze(frame, "fracture", pairs="pair", adjust="sex")
+    rows = {r["variable"]: r for r in result.rows["paired"]}
+    assert rows["hu_3d"]["pairs"] == 39 and rows["hu_3d"]["difference"] == pytest.approx(-20)
+    assert rows["sex"]["test"] == "McNemar" and rows["sex"]["p"] == 1
+    assert result.rows["roc"][0]["n"] == 80 and any("2 cases are in no pair" in w for w in result.warnings)
+
+
+def test_time_to_event_is_cut_at_the_published_and_at_the_cohorts_own_cut_off():
+    result = analyze(cohort(days=np.tile(np.arange(40) + 1.0, 2)), "fracture", measures="vbq", time="days")
+    sources = [r["source"] for r in result.rows["survival"][::2]]
+    assert sources[0] == "Youden over this cohort" and "Kadri 2025: secondary fracture at any site after vertebroplasty" in sources
+    assert all(a["n"] + b["n"] == 80 for a, b in zip(result.rows["survival"][::2], result.rows["survival"][1::2]))
+    assert any("4.275" in warning and "no curves" in warning for warning in result.warnings)
+
+
+ALL = ("--by", "sex", "--adjust", "age", "--time", "days", "--pairs", "pair", "--measures", "hu_3d,vbq")
+
+
+def run(tmp_path, output, *options, seed="0"):
+    frame = cohort(days=np.tile(np.arange(40) + 1.0, 2), pair=[f"p{n}" for n in range(40)] * 2)
+    frame.to_csv(tmp_path / "cohort.csv", index=False)
+    command = [
+        sys.executable,
+        "-m",
+        "BoneQualityLib.cli",
+        "cohort",
+        "cohort.csv",
+        "--outcome",
+        "fracture",
+        "--output",
+        output,
+        *options,
+    ]
+    environment = os.environ | {"PYTHONHASHSEED": seed, "PYTHONPATH": os.pathsep.join(sys.path)}
+    return subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+
+
+def test_the_command_leaves_tables_figures_and_a_page_with_the_same_bytes_each_time(tmp_path):
+    first, again = run(tmp_path, "a", *ALL), run(tmp_path, "b", *ALL, seed="1")
+    assert (first.returncode, first.stderr) == (0, "") and again.returncode == 0
+    files = {path.name: path.read_bytes() for path in (tmp_path / "a").iterdir()}
+    assert files == {path.name: path.read_bytes() for path in (tmp_path / "b").iterdir()}
+    tables = (
+        "roc",
+        "groups",
+        "auc_comparisons",
+        "correlations",
+        "correlation_comparisons",
+        "logistic",
+        "survival",
+        "cox",
+        "paired",
+    )
+    figures = ("roc", "boxes", "correlation", "kaplan_meier")
+    assert set(files) == {
+        *(f"{t}.csv" for t in tables),
+        *(f"{f}.{kind}" for f in figures for kind in ("png", "svg")),
+        "cohort.html",
+    }
+    page = files["cohort.html"].decode()
+    assert page.count("data:image/png;base64,") == 4 and "http" not in page and str(tmp_path) not in page
+
+
+def test_files_are_never_written_over_unless_asked_and_those_of_an_earlier_question_go(tmp_path):
+    assert run(tmp_path, "out", *ALL).returncode == 0
+    before = {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()}
+    refused = run(tmp_path, "out")
+    assert refused.returncode == 2 and "is there already" in refused.stderr
+    assert {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()} == before
+    assert run(tmp_path, "out", "--overwrite").returncode == 0
+    assert not (tmp_path / "out" / "cox.csv").exists() and (tmp_path / "out" / "roc.csv").exists()
+
+
+def test_the_written_tables_hold_the_numbers_of_the_result(tmp_path):
+    result = analyze(cohort(), "fracture")
+    result.write_files(tmp_path)
+    written = pandas.read_csv(tmp_path / "roc.csv")
+    assert list(written) == list(result.tables["roc"])
+    assert written["auc"].to_numpy() == pytest.approx(result.tables["roc"]["auc"].to_numpy(), rel=1e-5)

@@ -1,0 +1,203 @@
+"""The statistics of a cohort against published examples and answers known beforehand."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas
+import pytest
+from scipy import stats
+
+from BoneQualityLib import agreement, correlation, groups, roc
+from BoneQualityLib.cohort import analyze
+
+#: A division by 0 or a NaN on the way is a fault even where nobody sees its warning.
+pytestmark = pytest.mark.filterwarnings("error::RuntimeWarning")
+
+#: DeLong et al. 1988, the cases without missing values as the SAS/STAT User's Guide prints them (PROC LOGISTIC, "Comparing Receiver
+#: Operating Characteristic Curves"): albumin, total protein, Krebs-Goplerud score, 1 where the patient benefits from surgery.
+OVARIAN = np.array("""
+3.0 5.8 10 0  3.2 6.3 5 1  3.9 6.8 3 1  2.8 4.8 6 0  3.2 5.8 3 1  0.9 4.0 5 0  2.5 5.7 8 0  1.6 5.6 5 1  3.8 5.7 5 1
+3.7 6.7 6 1  3.2 5.4 4 1  3.8 6.6 6 1  4.1 6.6 5 1  3.6 5.7 5 1  4.3 7.0 4 1  3.6 6.7 4 0  2.3 4.4 6 1  4.2 7.6 4 0
+4.0 6.6 6 0  3.5 5.8 6 1  3.8 6.8 7 1  3.0 4.7 8 0  4.5 7.4 5 1  3.7 7.4 5 1  3.1 6.6 6 1  4.1 8.2 6 1  4.3 7.0 5 1
+4.3 6.5 4 1  3.2 5.1 5 1  2.6 4.7 6 1  3.3 6.8 6 0  1.7 4.0 7 0  3.7 6.1 5 1  3.3 6.3 7 1  4.2 7.7 6 1  3.5 6.2 5 1
+2.9 5.7 9 0  2.1 4.8 7 1  2.8 6.2 8 0  4.0 7.0 7 1  3.3 5.7 6 1  3.7 6.9 5 1  3.6 6.6 5 1""".split(), float).reshape(-1, 4)  # fmt: skip
+#: Shrout and Fleiss 1979: six targets by four judges.
+JUDGES = np.array([[9, 2, 5, 8], [6, 1, 3, 2], [8, 4, 6, 8], [7, 1, 2, 6], [10, 5, 6, 9], [6, 2, 4, 7]], float)
+#: Bland and Altman 1986: peak flow by the Wright meter and the mini meter, first readings, l/min.
+WRIGHT = [494, 395, 516, 434, 476, 557, 413, 442, 650, 433, 417, 656, 267, 478, 178, 423, 427]
+MINI = [512, 430, 520, 428, 500, 600, 364, 380, 658, 445, 432, 626, 260, 477, 259, 350, 451]
+#: Darwin's maize, height in eighths of an inch, crossed and self-fertilized of a pair (Fisher 1935).
+CROSSED = [188, 96, 168, 176, 153, 172, 177, 163, 146, 173, 186, 168, 177, 184, 96]
+SELFED = [139, 163, 160, 160, 147, 149, 149, 122, 132, 144, 130, 144, 102, 124, 144]
+
+
+def row(result, table: str, **where) -> dict:
+    return next(r for r in result.rows[table] if all(r.get(name) == value for name, value in where.items()))
+
+
+@pytest.fixture(scope="module")
+def ovarian():
+    frame = pandas.DataFrame(OVARIAN, columns=["albumin", "total_protein", "kg", "benefit"])
+    return analyze(frame.assign(kg=10 - frame["kg"]), "benefit", measures="albumin,total_protein,kg")
+
+
+@pytest.mark.parametrize(
+    "measure, auc, se, low, high", [("kg", 0.7258, 0.1028, 0.5243, 0.9273), ("total_protein", 0.6478, 0.1000, 0.4518, 0.8439)]
+)
+def test_areas_and_their_errors_are_those_of_the_published_delong_example(ovarian, measure, auc, se, low, high):
+    found = row(ovarian, "roc", measure=measure)
+    assert (found["n"], found["events"]) == (43, 31)
+    assert [round(found[name], 4) for name in ("auc", "se", "auc_low", "auc_high")] == [auc, se, low, high]
+
+
+def test_areas_of_the_same_cases_are_compared_as_in_the_published_delong_example(ovarian):
+    found = row(ovarian, "auc_comparisons", first="total_protein", second="kg")
+    assert [round(found[name], 4) for name in ("difference", "difference_low", "difference_high", "p")] == [
+        -0.0780,
+        -0.2830,
+        0.1271,
+        0.4561,
+    ]
+    assert round(found["z"] ** 2, 4) == 0.5554
+
+
+def test_the_covariance_of_three_areas_gives_the_published_overall_test():
+    scores = np.stack([OVARIAN[:, 0], OVARIAN[:, 1], 10 - OVARIAN[:, 2]])
+    found = roc.areas(scores, OVARIAN[:, 3] == 1)
+    contrast = np.array([[1, 0, -1], [0, 1, -1]])
+    differences = contrast @ found.auc
+    chi_square = differences @ np.linalg.solve(contrast @ found.covariance @ contrast.T, differences)
+    assert (round(chi_square, 4), round(stats.chi2.sf(chi_square, 2), 4)) == (2.5340, 0.2817)
+
+
+def test_areas_by_ranks_are_those_by_comparing_every_event_with_every_other_case():
+    random = np.random.default_rng(3)
+    scores, events = random.integers(0, 6, (2, 40)).astype(float), random.random(40) < 0.4
+    wins = (scores[:, events, None] > scores[:, None, ~events]) + 0.5 * (scores[:, events, None] == scores[:, None, ~events])
+    of_events, of_others = wins.mean(axis=2), wins.mean(axis=1)
+    found = roc.areas(scores, events)
+    assert found.auc == pytest.approx(wins.mean(axis=(1, 2)))
+    assert found.covariance == pytest.approx(np.cov(of_events) / events.sum() + np.cov(of_others) / (~events).sum())
+
+
+def test_areas_of_separate_groups_are_compared_by_the_sum_of_their_variances():
+    one, other = (roc.Areas(np.array([auc]), np.array([[variance]])) for auc, variance in ((0.90, 0.0009), (0.78, 0.0016)))
+    found = roc.unpaired(one, other)
+    assert found.z == pytest.approx(0.12 / 0.05) and found.p == pytest.approx(2 * stats.norm.sf(2.4))
+
+
+def test_youden_cuts_midway_where_sensitivity_and_specificity_are_largest():
+    scores, events = np.array([1.0, 2, 3, 4, 5, 6, 7, 8]), np.array([0, 0, 0, 1, 0, 1, 1, 1], bool)
+    found = roc.youden(scores, events)
+    assert (found.value, found.sensitivity, found.specificity) == (
+        3.5,
+        1.0,
+        0.75,
+    )  # 5.5 has 0.75 and 1.0: the more sensitive of equals
+
+
+@pytest.mark.parametrize("size", [400, 20000])  # resampled case by case, and in classes
+def test_the_bootstrap_finds_the_cut_off_of_two_normal_groups_between_them(size):
+    quantiles = stats.norm.ppf((np.arange(size) + 0.5) / size)
+    found = roc.youden(np.concatenate([quantiles, quantiles + 2]), np.repeat([False, True], size))
+    low, high = found.value_ci
+    assert low < 1 < high and found.value == pytest.approx(1, abs=0.03) and high - low < 4 * size ** (-1 / 3)
+    assert found.sensitivity_ci[0] < stats.norm.cdf(1) < found.sensitivity_ci[1]
+
+
+def test_no_cut_off_is_given_where_none_beats_chance():
+    assert roc.youden(np.array([4.0, 3, 2, 1]), np.array([0, 0, 1, 1], bool)) is None
+
+
+def test_icc_of_four_judges_is_that_of_shrout_and_fleiss():
+    found = agreement.icc(JUDGES)
+    assert (round(found.single, 2), round(found.mean, 2)) == (0.29, 0.62)
+    assert [round(end, 3) for end in (*found.single_ci, *found.mean_ci)] == [0.019, 0.761, 0.071, 0.927]
+
+
+def test_limits_of_agreement_are_those_of_bland_and_altman():
+    found = agreement.limits(WRIGHT, MINI)
+    assert (round(found.bias, 1), round(found.sd, 1)) == (-2.1, 38.8)
+    assert [round(end, 1) for end in found.bias_ci] == [-22.0, 17.8]
+    assert [found.low, found.high] == pytest.approx([-2.1 - 1.96 * 38.8, -2.1 + 1.96 * 38.8], abs=0.1)
+
+
+def test_readers_that_agree_to_the_last_digit_have_an_icc_of_one_without_interval():
+    found = agreement.icc(np.repeat(JUDGES[:, :1], 2, axis=1))
+    assert found.single == 1 and np.isnan(found.single_ci).all()
+
+
+def test_logistic_regression_gives_hosmers_coefficients_of_the_glow_study(shared_data):
+    found = analyze(shared_data / "tables" / "glow500.csv", "fracture", measures="age", adjust="priorfrac,raterisk[Less]")
+    rows = {r["term"]: r for r in found.rows["logistic"]}
+    coefficients = [rows[term]["coefficient"] for term in ("age", "priorfrac[Yes]", "raterisk[Same]", "raterisk[Greater]")]
+    assert [round(c, 5) for c in coefficients] == [0.04591, 0.70023, 0.54856, 0.86576]
+    assert [round(rows[term]["se"], 5) for term in ("age", "priorfrac[Yes]")] == [0.01244, 0.24116]
+    assert round(rows["age"]["deviance"], 2) == 518.90 and (rows["age"]["n"], rows["age"]["events"]) == (500, 125)
+    assert rows["raterisk[Same]"]["reference"] == "Less"
+    assert rows["age"]["odds_ratio_sd"] == pytest.approx(rows["age"]["odds_ratio"] ** rows["age"]["sd"])
+
+
+def test_cox_gives_foxs_coefficients_of_the_recidivism_study():
+    from lifelines.datasets import load_rossi
+
+    found = analyze(load_rossi(), "arrest", measures="prio", adjust="fin,age,race,wexp,mar,paro", time="week")
+    rows = {r["term"]: r for r in found.rows["cox"]}
+    published = dict(fin=(-0.3794, 0.1914), age=(-0.0574, 0.0220), race=(0.3139, 0.3080), wexp=(-0.1498, 0.2122), mar=(-0.4337, 0.3819),
+                     paro=(-0.0849, 0.1958), prio=(0.0915, 0.0286))  # fmt: skip
+    assert {term: (round(rows[term]["coefficient"], 4), round(rows[term]["se"], 4)) for term in published} == published
+
+
+def test_kaplan_meier_and_log_rank_give_the_published_leukemia_trial():
+    """Freireich 1963 as in Kleinbaum and Klein: medians of 23 and 8 weeks, log-rank 16.79."""
+    from lifelines.datasets import load_leukemia
+
+    found = analyze(load_leukemia(), "status", measures="Rx", time="t")
+    risk, others = found.rows["survival"]
+    assert (risk["n"], risk["events"], risk["median_time"]) == (21, 21, 8)
+    assert (others["n"], others["events"], others["median_time"]) == (21, 9, 23)
+    assert round(risk["chi_square"], 2) == 16.79
+
+
+def test_matched_pairs_give_fishers_t_of_darwins_maize():
+    frame = pandas.DataFrame({"height": CROSSED + SELFED, "crossed": [1] * 15 + [0] * 15, "pair": [f"p{n}" for n in range(15)] * 2})
+    found = row(analyze(frame, "crossed", measures="height", pairs="pair"), "paired", variable="height")
+    assert found["test"] == "paired t" and found["pairs"] == 15
+    assert (round(found["statistic"], 3), round(found["p"], 4)) == (2.148, 0.0497)
+
+
+def test_two_groups_are_compared_by_welch_as_r_does_students_sleep_data():
+    extra = [0.7, -1.6, -0.2, -1.2, -0.1, 3.4, 3.7, 0.8, 0.0, 2.0, 1.9, 0.8, 1.1, 0.1, -0.1, 4.4, 5.5, 1.6, 4.6, 3.4]
+    found = row(
+        analyze(pandas.DataFrame({"extra": extra, "drug": [1] * 10 + [0] * 10}), "drug", measures="extra"),
+        "groups",
+        variable="extra",
+    )
+    assert (found["test"], round(found["statistic"], 4), round(found["p"], 5)) == ("Welch t", -1.8608, 0.07939)
+
+
+@pytest.mark.parametrize(
+    "with_fracture, without, p", [((31, 61), (124, 288), 0.268), ((47, 61), (246, 288), 0.106), ((9, 61), (48, 288), 0.714)]
+)
+def test_levels_are_compared_by_the_chi_square_that_chang_2025_prints(with_fracture, without, p):
+    counts = ((True, with_fracture), (False, without))
+    rows = [(event, "yes" if n < yes else "no", n) for event, (yes, total) in counts for n in range(total)]
+    found = analyze(pandas.DataFrame(rows, columns=["fracture", "level", "hu"]), "fracture", measures="hu", adjust="level")
+    assert round(row(found, "groups", variable="level")["p"], 3) == p
+
+
+def test_correlations_of_two_groups_differ_as_xue_2025_prints():
+    """p 0.022 for r of -0.51 and -0.68, within the rounding of the two."""
+    ps = [correlation.fisher_z(-0.51 + a, 136, -0.68 + b, 205)[1] for a, b in ((0.005, -0.005), (-0.005, 0.005))]
+    assert ps[0] < 0.022 < ps[1]
+
+
+def test_groups_that_are_not_normal_are_compared_by_ranks():
+    values = np.exp(np.linspace(-3, 3, 40))
+    frame = pandas.DataFrame({"hu": np.concatenate([values, values * 2]), "event": np.repeat([0, 1], 40)})
+    found = row(analyze(frame, "event", measures="hu"), "groups", variable="hu")
+    assert found["test"] == "Mann-Whitney" and found["p"] == stats.mannwhitneyu(values * 2, values).pvalue
+
+
+def test_normality_is_not_tested_where_shapiro_wilk_is_not_defined():
+    assert np.isnan(groups.shapiro_p(np.zeros(2))) and np.isnan(groups.shapiro_p(np.arange(5001.0)))

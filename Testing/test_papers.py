@@ -1,0 +1,87 @@
+"""Patients drawn from the papers' tables, and the papers' numbers beside ours."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas
+import pytest
+
+from BoneQualityLib import BoneQualityError, cli, papers
+
+
+def result_of(name: str, folder) -> dict[str, dict]:
+    papers.run(name, folder, False)
+    return {row["what"]: row for row in pandas.read_csv(folder / "paper.csv").to_dict("records")}
+
+
+@pytest.mark.parametrize(
+    "paper, event, column, value, size, mean, sd",
+    [
+        ("chang", "new_fracture", "hu_3d", "yes", 61, 40.64, 22.43), ("chang", "new_fracture", "hu_multislice", "no", 288, 68.15, 28.00),
+        ("xue", "subsequent_fracture", "vbq", "yes", 97, 4.69, 0.35), ("xue", "subsequent_fracture", "hu_middle_l1", "no", 244, 81.2, 16.68),
+        ("zhan", "ovcf", "vbq", "no", 78, 3.06, 0.39),
+    ],
+)  # fmt: skip
+def test_a_group_has_its_published_size_mean_and_sd(paper, event, column, value, size, mean, sd):
+    values = np.array([row[column] for row in papers.patients(paper) if row[event] == value])
+    assert (len(values), values.mean(), values.std(ddof=1)) == pytest.approx((size, mean, sd), abs=1e-5)
+
+
+def test_chang_gives_areas_within_the_published_intervals_and_cut_offs_near_the_published(tmp_path):
+    found = result_of("chang", tmp_path)
+    assert 0.831 < found["3D-HU: AUC"]["ours"] < 0.923 and 0.769 < found["multi-slice HU: AUC"]["ours"] < 0.876
+    assert 49 < found["3D-HU: cut-off"]["ours"] < 71 and 40 < found["multi-slice HU: cut-off"]["ours"] < 65
+    for what in ("hu_3d: odds ratio", "age: odds ratio", "multiple_fractures[yes]: odds ratio"):
+        assert found[what]["inside"] == "yes"
+    assert found["3D-HU and T-score: Pearson r"]["ours"] == pytest.approx(0.628, abs=0.02)
+
+
+def test_xue_gives_both_areas_within_the_published_intervals(tmp_path):
+    found = result_of("xue", tmp_path)
+    assert 0.810 < found["HU of L1: AUC"]["ours"] < 0.894 and 0.810 < found["VBQ: AUC"]["ours"] < 0.889
+    assert found["VBQ, with hyperlipidemia: AUC".replace(",", ";")]["ours"] == pytest.approx(0.778, abs=0.01)
+
+
+def test_the_counts_of_hyperlipidemia_in_xue_fit_the_published_means_only_when_exchanged():
+    with_it, without = np.array([56.27, 4.75]), np.array([61.16, 4.58])
+    assert (58 * with_it + 39 * without) / 97 == pytest.approx([58.2, 4.69], abs=0.05)
+    assert np.abs((39 * with_it + 58 * without) / 97 - [58.2, 4.69]).min() > 0.04
+
+
+def test_zhans_table_and_zhans_area_are_both_printed(tmp_path):
+    found = result_of("zhan", tmp_path)
+    assert found["VBQ: AUC"]["paper"] == 0.895 and found["VBQ: AUC"]["ours"] == pytest.approx(0.98, abs=0.005)
+    assert found["VBQ and fracture: Spearman rho"]["ours"] == pytest.approx(0.84, abs=0.02)
+    assert found["FI and fracture: Spearman rho"]["ours"] < 0 < found["FI exchanged and fracture: Spearman rho"]["ours"]
+    assert pandas.read_csv(tmp_path / "paired.csv")["pairs"].eq(78).all()
+
+
+def test_kadris_twenty_events_lie_where_the_abstract_says():
+    frame = pandas.DataFrame(papers.patients("kadri"))
+    events = frame[frame["secondary_fracture"] == "yes"]
+    assert (len(frame), len(events), (events["vbq"] >= 3.0).sum(), (events["follow_up_days"] > 60).sum()) == (60, 20, 17, 16)
+    assert (frame["vbq"].mean(), frame["vbq"].std()) == pytest.approx((3.44, 0.82), abs=1e-5)
+    others = frame[frame["secondary_fracture"] == "no"]["follow_up_days"] / 30.4375
+    assert (others.mean(), others.std()) == pytest.approx((25.7, 15.4), rel=0.05)
+
+
+def test_every_assumption_is_printed_with_the_papers_numbers(tmp_path, capsys):
+    assert cli.main(["demo-cohort", "--paper", "zhan", "--output", str(tmp_path / "out")]) == 0
+    said, page = capsys.readouterr().out, (tmp_path / "out" / "cohort.html").read_text(encoding="utf-8")
+    assert "Research use; not a medical device." in said
+    for assumption in papers.PAPERS["zhan"].assumptions:
+        assert assumption in said and assumption.split("'")[0] in page
+    assert {"patients.csv", "paper.csv", "roc.csv", "cohort.html"} <= {path.name for path in (tmp_path / "out").iterdir()}
+
+
+def test_the_written_patients_analyzed_as_any_cohort_give_the_same_areas(tmp_path):
+    papers.run("kadri", tmp_path / "demo", False)
+    arguments = ["--outcome", "secondary_fracture", "--measures", "vbq", "--adjust", "age,sex", "--time", "follow_up_days"]
+    assert cli.main(["cohort", str(tmp_path / "demo" / "patients.csv"), *arguments, "--output", str(tmp_path / "again")]) == 0
+    for table in ("roc.csv", "logistic.csv", "survival.csv", "cox.csv"):
+        assert (tmp_path / "again" / table).read_bytes() == (tmp_path / "demo" / table).read_bytes()
+
+
+def test_an_unknown_paper_is_refused():
+    with pytest.raises(BoneQualityError, match="choose one of chang, xue, zhan, kadri"):
+        papers.patients("li")
