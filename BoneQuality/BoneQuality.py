@@ -241,15 +241,14 @@ class BoneQualityWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def onSceneEndImport(self, caller=None, event=None):
         """Cases that came with a scene take the place of the empty one that the panel began with."""
-        if not self.parent.isEntered:
-            return
         for node in self.logic.getAllParameterNodes():
             if len(self.logic.getAllParameterNodes()) > 1 and isEmpty(BoneQualityParameterNode(node)):
                 if self._parameterNode and self._parameterNode.parameterNode is node:
                     self.setParameterNode(None)
                 slicer.mrmlScene.RemoveNode(node)
-        self.initializeParameterNode()
-        self.update()
+        if self.parent.isEntered:
+            self.initializeParameterNode()
+            self.update()
 
     @vtk.calldata_type(vtk.VTK_OBJECT)
     def onNodeAdded(self, caller, event, node):

@@ -90,10 +90,10 @@ def value(widget, level, column):
 def scene_state():
     """Every node of the scene with what it holds, as a person would notice a change."""
     nodes = (slicer.mrmlScene.GetNthNode(n) for n in range(slicer.mrmlScene.GetNumberOfNodes()))
-    return {node.GetID(): (node.GetName(), _content(node)) for node in nodes if not node.IsA("vtkMRMLScriptedModuleNode")}
+    return {node.GetID(): (node.GetName(), content(node)) for node in nodes if not node.IsA("vtkMRMLScriptedModuleNode")}
 
 
-def _content(node):
+def content(node):
     if node.IsA("vtkMRMLTableNode"):
         return [[node.GetCellText(row, column) for column in range(node.GetNumberOfColumns())] for row in range(node.GetNumberOfRows())]
     if node.IsA("vtkMRMLMarkupsNode"):

@@ -1,0 +1,51 @@
+"""Cancel half-way through the demo, a measurement and an update: nothing changed; and no second measurement within one."""
+
+import makers
+
+ui = widget.ui
+
+
+def cancel_soon():
+    """A person presses Cancel as soon as there is something to cancel."""
+
+    def press():
+        shown = [window for window in slicer.app.topLevelWidgets() if hasattr(window, "wasCanceled")]
+        for window in shown:
+            window.cancel()
+        pressed.extend(shown)
+
+    pressed = []
+    qt.QTimer.singleShot(0, press)
+    return pressed
+
+
+empty, cases = makers.scene_state(), ui.caseSelector.nodeCount()
+pressed = cancel_soon()
+ui.loadDemoButton.click()
+assert pressed and makers.scene_state() == empty and ui.caseSelector.nodeCount() == cases
+assert widget._parameterNode.ct is None and widget._parameterNode.caseId == "case-1"
+
+ct, t1 = makers.volume("ct"), makers.volume("t1")
+masks = makers.segmentation("ct", drawn_on=ct), makers.segmentation("t1", drawn_on=t1)
+makers.process_events()
+before = makers.scene_state()
+pressed = cancel_soon()
+ui.measureButton.click()
+assert pressed and makers.scene_state() == before and makers.document(widget) is None
+assert not ui.resultsSection.enabled and ui.measureButton.enabled
+
+ui.measureButton.click()
+measured, document = makers.scene_state(), makers.document(widget)
+makers.move(makers.curve(widget, "L3 upper"), [1, 0, 0])
+makers.process_events()
+moved = makers.scene_state()
+pressed = cancel_soon()
+ui.updateButton.click()
+assert pressed and makers.scene_state() == moved and makers.document(widget) == document
+assert ui.updateButton.enabled, "the edit is still to be read"
+
+# a demo that is canceled leaves a case with inputs as it is, too
+pressed = cancel_soon()
+ui.loadDemoButton.click()
+assert pressed and makers.scene_state() == moved and ui.caseSelector.nodeCount() == cases
+assert not messages, messages

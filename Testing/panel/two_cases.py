@@ -1,0 +1,66 @@
+"""Two cases in one scene: neither touches the other's nodes, and switching shows each with its own."""
+
+import makers
+
+from BoneQualityLib import case_nodes
+
+ui = widget.ui
+first_ct = makers.volume("ct", "CT of the first")
+first_masks = makers.segmentation("ct", drawn_on=first_ct, name="first masks")
+makers.process_events()
+first = widget._parameterNode.parameterNode
+ui.caseIdEdit.text = "first"
+ui.measureButton.click()
+before = makers.scene_state()
+
+# a second case takes nothing of the first one's, not even what was made from it
+second = ui.caseSelector.addNode()
+makers.process_events()
+assert widget._parameterNode.parameterNode is second and widget._parameterNode.caseId not in ("", "first")
+assert widget._parameterNode.ct is None and widget._parameterNode.ctSegmentation is None
+assert not ui.resultsSection.enabled and ui.levelTable.mrmlTableNode() is None
+second_ct = makers.volume("ct", "CT of the second")
+slicer.util.arrayFromVolume(second_ct)[:, 2:] += 100
+second_masks = makers.segmentation("ct", drawn_on=second_ct, name="second masks")
+makers.process_events()
+assert (widget._parameterNode.ct, widget._parameterNode.ctSegmentation) == (second_ct, second_masks)
+
+# the same id twice is refused, as the id names the files and the nodes
+ui.caseIdEdit.text = "first"
+assert not ui.measureButton.enabled and "Another case of this scene has the id first" in ui.measureButton.toolTip
+ui.caseIdEdit.text = "second"
+ui.measureButton.click()
+after = makers.scene_state()
+assert {node: after[node] for node in before} == before, "the first case's nodes are as they were"
+assert set(case_nodes.case_ids()) == {"first", "second"}
+assert makers.value(widget, "L3", "hu_3d") > 150
+
+for _ in range(2):
+    ui.caseSelector.setCurrentNode(first)
+    assert widget._parameterNode.ct is first_ct and widget._parameterNode.ctSegmentation is first_masks
+    assert makers.case(widget) == "first" and abs(makers.value(widget, "L3", "hu_3d") - 60) < 2
+    assert ui.levelTable.mrmlTableNode().GetName() == "first levels" and ui.reportEdit.text.startswith("first: ")
+    ui.caseSelector.setCurrentNode(second)
+    assert widget._parameterNode.ct is second_ct and ui.levelTable.mrmlTableNode().GetName() == "second levels"
+assert makers.scene_state() == after
+
+# edits belong to one case
+makers.move(case_nodes.node_of("first", "L3 upper"), [1, 0, 0])
+makers.process_events()
+assert not ui.updateButton.enabled
+ui.caseSelector.setCurrentNode(first)
+assert ui.updateButton.enabled and "L3 upper" in ui.updateButton.toolTip
+ui.updateButton.click()
+assert makers.value(widget, "L3", "edited") == "upper" and case_nodes.edited_names("second") == []
+
+# measuring the first again without its T12, then hiding it, leaves the second
+ui.showRoisButton.click()
+assert not case_nodes.are_visible("first") and case_nodes.are_visible("second")
+
+# two demos are two cases
+ui.caseSelector.setCurrentNode(second)
+ui.loadDemoButton.click()
+assert makers.case(widget) == "demo" and ui.measureButton.enabled
+ui.loadDemoButton.click()
+assert makers.case(widget) == "demo-2" and ui.measureButton.enabled and ui.caseSelector.nodeCount() == 4
+assert not messages, messages
