@@ -1,0 +1,150 @@
+"""The panel: driven for real where its runner is there, and always what its form says against the code that uses it."""
+
+from __future__ import annotations
+
+import ast
+import os
+import re
+import runpy
+import shlex
+import subprocess
+import sys
+import xml.etree.ElementTree as ElementTree
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+import slicer.util
+
+from BoneQualityLib import CaseFacts, Parameters
+from spine_files import spine_files
+
+ROOT = Path(__file__).resolve().parents[1]
+MODULE, FORM = ROOT / "BoneQuality" / "BoneQuality.py", ROOT / "BoneQuality" / "Resources" / "UI" / "BoneQuality.ui"
+DRIVES = sorted(path for path in (ROOT / "Testing" / "panel").glob("*.py") if path.stem != "makers")
+NEEDED = ("SLICER_PANEL", "SLICER_SOURCE", "CTK_SOURCE")
+#: Facts that the table of levels holds, not a widget of their own.
+IN_THE_TABLE = {"fractured", "cemented", "excluded", "csf_blocked"}
+
+
+def camel_case(name):
+    first, *others = name.split("_")
+    return first + "".join(other.capitalize() for other in others)
+
+
+# In the panel's runner
+
+
+def run_panel(name, *options):
+    missing = [name for name in NEEDED if not os.environ.get(name)]
+    if missing:
+        pytest.skip(f"{name}: {', '.join(missing)} not set: the panel is NOT tested here")
+    command = [*shlex.split(os.environ["SLICER_PANEL"]), "--module", MODULE, "--path", ROOT / "Testing" / "panel", *options]
+    run = subprocess.run(list(map(str, command)), cwd=ROOT, capture_output=True, text=True)
+    assert run.returncode == 0 and run.stdout.rstrip().endswith("OK"), run.stdout + run.stderr
+
+
+@pytest.mark.parametrize("drive", DRIVES, ids=lambda path: path.stem)
+def test_the_panel_behaves(drive):
+    run_panel(drive.stem, "--script", drive)
+
+
+def test_the_module_tests_itself():
+    run_panel("BoneQualityTest", "--self-test")
+
+
+# The form against the code
+
+
+@pytest.fixture(scope="module")
+def widgets():
+    """The widgets of the form by name: class and parameter."""
+    return {
+        widget.get("name"): (widget.get("class"), next((p.findtext("string") for p in widget.findall("property[@name='SlicerParameterName']")), None))
+        for widget in ElementTree.parse(FORM).iter("widget")
+    }  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def code():
+    return ast.parse(MODULE.read_text(encoding="utf-8"))
+
+
+@pytest.fixture(scope="module")
+def parameters(code):
+    """The fields of the parameter node."""
+    node = next(node for node in ast.walk(code) if isinstance(node, ast.ClassDef) and node.name == "BoneQualityParameterNode")
+    return {item.target.id for item in node.body if isinstance(item, ast.AnnAssign)}
+
+
+def test_every_parameter_of_the_form_is_in_the_parameter_node(widgets, parameters):
+    named = [parameter for _, parameter in widgets.values() if parameter]
+    assert set(named) <= parameters and len(named) == len(set(named)) > 15
+
+
+@pytest.mark.parametrize("dataclass", [CaseFacts, Parameters])
+def test_every_fact_and_parameter_is_in_the_parameter_node_and_on_the_form(dataclass, widgets, parameters):
+    names = {camel_case(field.name) for field in fields(dataclass) if field.name not in IN_THE_TABLE}
+    assert names <= parameters
+    assert names <= {parameter for _, parameter in widgets.values()}
+
+
+def test_limits_on_the_form_are_those_of_the_parameters(widgets):
+    limits = {camel_case(field.name): (field.metadata["low"], field.metadata["high"]) for field in fields(Parameters)}
+    for widget in ElementTree.parse(FORM).iter("widget"):
+        if widget.get("class") == "ctkSliderWidget":
+            low, high = (float(widget.findtext(f"property[@name='{end}']/double")) for end in ("minimum", "maximum"))
+            assert (low, high) == limits[widgets[widget.get("name")][1]]
+
+
+def test_every_widget_that_the_code_names_is_on_the_form(widgets, code):
+    used = {
+        node.attr
+        for node in ast.walk(code)
+        if isinstance(node, ast.Attribute) and (getattr(node.value, "attr", "") == "ui" or getattr(node.value, "id", "") == "ui")
+    }
+    assert used <= set(widgets) and len(used) > 20
+
+
+def test_every_mrml_widget_of_the_form_gets_the_scene(widgets):
+    connected = {
+        connection.findtext("receiver")
+        for connection in ElementTree.parse(FORM).iter("connection")
+        if (connection.findtext("sender"), connection.findtext("signal"), connection.findtext("slot"))
+        == ("BoneQuality", "mrmlSceneChanged(vtkMRMLScene*)", "setMRMLScene(vtkMRMLScene*)")
+    }
+    assert connected == {name for name, (kind, _) in widgets.items() if kind.startswith("qMRML") and kind != "qMRMLWidget"}
+
+
+def test_texts_of_the_panel_can_be_translated(code):
+    for node in ast.walk(code):
+        if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "_":
+            assert isinstance(node.args[0], ast.Constant), f"line {node.lineno}: tr() takes a plain text"
+
+
+# The scripts for Slicer's console and for the terminal
+
+
+def test_every_script_says_how_it_is_run():
+    scripts = sorted((ROOT / "Resources").glob("*.py"))
+    assert [path.stem for path in scripts] == ["console_measure", "console_panel", "measure_without_window"]
+    for path in scripts:
+        assert re.search(rf"(?m)^# .*\n(#.*\n)*#     .*{path.name}", path.read_text(encoding="utf-8")), path.name
+
+
+def without_window(monkeypatch, *options):
+    """The exit status of the script that runs without a window."""
+    left = []
+    monkeypatch.setattr(slicer.util, "exit", left.append)
+    monkeypatch.setattr(sys, "argv", ["measure_without_window.py", *map(str, options)])
+    runpy.run_path(str(ROOT / "Resources" / "measure_without_window.py"), run_name="__main__")
+    return left
+
+
+def test_a_case_is_measured_without_a_window(tmp_path, monkeypatch, capfd):
+    files = spine_files(tmp_path)
+    output = tmp_path / "out"
+    assert without_window(monkeypatch, "--case-id", "a", "--output", output, *files.of_ct) == [0]
+    assert sorted(path.name for path in output.iterdir()) == ["a.json", "a_case.csv", "a_levels.csv"]
+    assert without_window(monkeypatch, "--case-id", "a", "--output", output, *files.of_ct) == [2]
+    assert "is there already" in capfd.readouterr().err
