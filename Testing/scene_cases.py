@@ -1,0 +1,45 @@
+"""A measured spine of plain cylinders in the scene, quick to make; its CT rises by a known step to the right."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import numpy as np
+
+from BoneQualityLib import CaseFacts, measure_case
+from BoneQualityLib.geometry import Mask
+from BoneQualityLib.scene import segmentation_node, volume_node
+from spine_files import CT_GRID, T1_GRID, bodies, sac, t1
+
+#: HU and mm: what moves to the right by 1 mm reads 2 HU more.
+RISE = 2.0
+FACTS = CaseFacts("case")
+
+
+@cache
+def rising_ct() -> np.ndarray:
+    """HU that rise to the right, with air in front."""
+    array = np.rint(100 + RISE * CT_GRID.centers()[..., 0]).astype(np.int16)
+    array[:, :3] = -1000
+    return array
+
+
+def masks(grid, levels=("L1", "L2", "L3")) -> list[Mask]:
+    return [Mask(f"{level} body", bodies(grid)[level], grid).cropped() for level in levels]
+
+
+def nodes(roles=("ct", "t1"), levels=("L1", "L2", "L3")) -> dict:
+    """Volumes and segmentations as arguments of measure_case."""
+    made = {}
+    if "ct" in roles:
+        made.update(ct=volume_node("CT", rising_ct(), CT_GRID), ct_segmentation=segmentation_node("CT masks", masks(CT_GRID, levels)))
+    if "t1" in roles:
+        fluid = Mask("thecal sac", sac(), T1_GRID).cropped()
+        made.update(t1=volume_node("T1", t1(), T1_GRID), t1_segmentation=segmentation_node("T1 masks", [*masks(T1_GRID, levels), fluid]))
+    return made
+
+
+@cache
+def result():
+    """The case as it is measured without edits."""
+    return measure_case(FACTS, **nodes())
