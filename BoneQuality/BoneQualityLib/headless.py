@@ -26,11 +26,11 @@ def mrml_scene():
         return scene
     if _scene is None:
         _scene = slicer.vtkMRMLScene()
+        _scene.AddNewNodeByClass("vtkMRMLSelectionNode")
         for name in ("vtkSlicerSubjectHierarchyModuleLogic", "vtkSlicerSegmentationsModuleLogic", "vtkSlicerMarkupsLogic"):
             logic = getattr(slicer, name)()
             logic.SetMRMLScene(_scene)
             _logics.append(logic)
-        _scene.AddNewNodeByClass("vtkMRMLSelectionNode")
     return _scene
 
 

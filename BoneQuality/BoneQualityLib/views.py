@@ -49,6 +49,7 @@ def look_at(place: dict, volume, before: dict) -> None:
         if node is nearest:
             matrix[:3, :3] = _turned(matrix[:3, :3], np.array(place["normal"]))
         matrix[:3, 3] = center
+        node.SetXYZOrigin(0, 0, 0)  # a view that was dragged aside shows the place in its middle
         _turn(node, matrix)
 
 
