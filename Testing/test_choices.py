@@ -1,0 +1,306 @@
+"""What is chosen by itself and by hand: images, segmentations, structures; and what is missing still."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+
+import numpy as np
+import pytest
+import slicer
+
+from BoneQualityLib import CaseFacts, measure_case
+from BoneQualityLib.choices import (
+    Found,
+    choose,
+    facts_of,
+    find_structures,
+    first_segmentation,
+    first_volumes,
+    segmentation_input,
+    structure_rows,
+    what_is_missing,
+)
+from BoneQualityLib.dicom import ImageTags
+from BoneQualityLib.errors import BoneQualityError
+from BoneQualityLib.geometry import Grid, Mask
+from BoneQualityLib.scene import TAGS_ATTRIBUTE, image_of, segmentation_node, volume_node
+from scene_cases import masks, nodes
+from spine_files import CT_GRID, T1_GRID, VALUES, bodies, ct, label_map, t1
+
+L1, L2, L3 = (mask.array for mask in masks(CT_GRID))
+
+
+def segments(*names, grid=CT_GRID):
+    """A segmentation whose segments have these names, the bodies one after the other."""
+    drawn = list(bodies(grid).values())
+    return segmentation_node("masks", [Mask(name, drawn[n % 3], grid).cropped() for n, name in enumerate(names)])
+
+
+def ct_node(name="CT", **tags):
+    return tagged(volume_node(name, ct(), CT_GRID), **tags)
+
+
+def t1_node(name="MR", **tags):
+    return tagged(volume_node(name, t1(), T1_GRID), **tags)
+
+
+def tagged(node, **tags):
+    if tags:
+        node.SetAttribute(TAGS_ATTRIBUTE, json.dumps(asdict(ImageTags(**tags))))
+    return node
+
+
+def labels():
+    return volume_node("labels", label_map().astype(np.int16), CT_GRID, label_map=True)
+
+
+# Volumes
+
+
+def test_the_only_ct_and_the_only_mri_are_chosen():
+    scan, mri = ct_node(), t1_node()
+    assert first_volumes([mri, scan]) == (scan, mri)
+
+
+def test_of_two_cts_none_is_chosen():
+    assert first_volumes([ct_node(), ct_node("late")]) == (None, None)
+
+
+def test_of_several_mris_the_one_called_t1_is_chosen():
+    mris = [t1_node("Sag T2"), t1_node("Sag T1 TSE"), t1_node("STIR")]
+    assert first_volumes(mris) == (None, mris[1])
+    assert first_volumes([*mris, t1_node("t1 repeated")]) == (None, None)
+
+
+def test_an_mri_whose_tags_are_not_those_of_t1_is_not_chosen():
+    assert first_volumes([t1_node("Sag", modality="MR", tr_ms=3500.0, te_ms=100.0)]) == (None, None)
+    spin_echo = t1_node("Sag", modality="MR", tr_ms=550.0, te_ms=12.0)
+    assert first_volumes([spin_echo]) == (None, spin_echo)
+
+
+def test_tags_go_before_values():
+    assert first_volumes([ct_node("looks like HU", modality="PT")]) == (None, None)
+
+
+def test_volumes_that_cannot_be_read_are_passed_over():
+    empty, scan = volume_node("empty", np.zeros((1, 1, 1), np.int16), CT_GRID), ct_node()
+    empty.SetAndObserveImageData(None)
+    assert first_volumes([empty, scan]) == (scan, None)
+
+
+# Segmentations
+
+
+def test_the_segmentation_that_was_drawn_on_the_volume_is_chosen():
+    scan = ct_node()
+    mine, other = segments("L1", "L2"), segments("L1", "L2")
+    mine.SetReferenceImageGeometryParameterFromVolumeNode(scan)
+    assert first_segmentation(scan, [other, mine]) is mine
+
+
+def test_without_a_reference_the_one_on_the_same_lattice_is_chosen():
+    mine, other = segments("L1"), segments("L1", grid=T1_GRID)
+    assert first_segmentation(ct_node(), [other, mine]) is mine
+
+
+def test_what_was_drawn_on_another_image_of_the_case_is_not_chosen():
+    scan, mri = ct_node(), t1_node()
+    drawn = segments("L1", grid=T1_GRID)
+    drawn.SetReferenceImageGeometryParameterFromVolumeNode(mri)
+    assert first_segmentation(scan, [drawn], [mri]) is None and first_segmentation(mri, [drawn], [scan]) is drawn
+
+
+def test_a_segmentation_on_a_lattice_of_its_own_is_chosen_where_it_is_the_only_one():
+    away = CT_GRID.refined((1, 1, 2))
+    mine = segmentation_node("fine", [Mask("L1", np.repeat(bodies(CT_GRID)["L1"], 2, axis=0), away)])
+    assert first_segmentation(ct_node(), [mine]) is mine
+    assert first_segmentation(ct_node(), [mine, segments("L2", grid=T1_GRID)]) is None
+
+
+def test_of_two_that_fit_and_of_none_with_vertebrae_none_is_chosen():
+    scan = ct_node()
+    assert first_segmentation(scan, [segments("L1"), segments("L2")]) is None
+    assert first_segmentation(scan, [segments("liver", "spleen")]) is None
+    assert first_segmentation(None, [segments("L1")]) is None
+
+
+# Structures
+
+
+def test_structures_are_found_by_name_and_the_rest_shows_none():
+    found = find_structures(segments("L1 body", "vertebrae_L2", "liver"), {})
+    assert found.shows == {"L1": "L1_body", "L2": "vertebrae_L2"} and found.faults == ()
+    assert list(found.segments.values()) == ["L1 body", "vertebrae_L2", "liver"] and found.levels == ["L1", "L2"]
+
+
+def test_a_persons_choice_goes_before_the_name():
+    node = segments("L1", "L2", "liver")
+    chosen = choose(node, {}, "", "L3", "liver")
+    chosen = choose(node, chosen, "", "L1", "L2")
+    assert find_structures(node, chosen).shows == {"L1": "L2", "L3": "liver"}
+    unchosen = find_structures(node, choose(node, chosen, "", "L1", "")).shows
+    assert unchosen == {"L2": "L2", "L3": "liver"}, "without a choice the segment shows what its name says"
+
+
+def test_a_choice_that_the_name_says_already_is_not_kept():
+    node = segments("L1", "L2")
+    chosen = choose(node, {}, "", "L1", "L2")
+    chosen = choose(node, chosen, "", "L1", "L1")
+    assert find_structures(node, chosen).shows["L1"] == "L1" and chosen.get("L2") in (None, "")
+    assert choose(node, choose(node, chosen, "", "L2", "L2"), "", "L1", "L1") == {}
+
+
+def test_exchanged_segments_show_each_others_level():
+    node = segments("L1", "L2")
+    chosen = choose(node, choose(node, {}, "", "L1", "L2"), "", "L2", "L1")
+    assert find_structures(node, chosen).shows == {"L1": "L2", "L2": "L1"}
+
+
+def test_a_name_that_fits_two_structures_is_a_fault_until_one_is_chosen():
+    node = segments("L1 L4 body", "L3")
+    found = find_structures(node, {})
+    assert len(found.faults) == 1 and "fits L1 and L4" in found.faults[0] and found.shows == {"L3": "L3"}
+    found = find_structures(node, choose(node, {}, "", "L1", "L1_L4_body"))
+    assert found.faults == () and found.shows == {"L1": "L1_L4_body", "L3": "L3"}
+
+
+def test_two_segments_for_one_structure_are_a_fault_until_one_is_chosen():
+    node = segments("L1", "L1 vertebra")
+    assert "both show L1" in find_structures(node, {}).faults[0]
+    found = find_structures(node, choose(node, {}, "", "L1", "L1_vertebra"))
+    assert found.faults == () and found.shows == {"L1": "L1_vertebra"}
+
+
+def test_name_and_terminology_that_disagree_are_a_fault():
+    node = segments("L1")
+    entry = "Segmentation category and type~SCT^123037004^Anatomical Structure~SCT^11994002^L4 vertebra~^^~Anatomic codes~^^~^^"
+    node.GetSegmentation().GetNthSegment(0).SetTag("TerminologyEntry", entry)
+    assert "L1 vertebra by its name but L4 vertebra by its terminology" in find_structures(node, {}).faults[0]
+
+
+def test_a_choice_for_a_segment_that_is_gone_is_left_out():
+    node = segments("L1", "x")
+    chosen = choose(node, {}, "", "L2", "x")
+    node.GetSegmentation().RemoveSegment("x")
+    assert find_structures(node, chosen).shows == {"L1": "L1"}
+    assert segmentation_input(node, chosen).labels == {}
+
+
+def test_labels_are_understood_by_the_scheme_that_is_named_or_by_hand():
+    node = labels()
+    assert find_structures(node, {}).shows == {}
+    assert find_structures(node, {}, "totalsegmentator").shows == {"L1": "31", "L2": "30", "L3": "29"}
+    chosen = choose(node, {}, "", "L4", str(VALUES[1]))
+    assert find_structures(node, chosen).shows == {"L4": "30"}
+    chosen = choose(node, {}, "totalsegmentator", "L4", "30")
+    assert find_structures(node, chosen, "totalsegmentator").shows == {"L1": "31", "L3": "29", "L4": "30"}
+
+
+def test_an_image_in_place_of_a_segmentation_is_a_fault():
+    scan = volume_node("scan", t1() * 100, T1_GRID, label_map=True)
+    assert "no label map" in find_structures(scan, {}).faults[0]
+    assert find_structures(None, {}) == Found()
+
+
+def test_what_was_chosen_is_what_is_measured():
+    inputs = nodes(["ct"])
+    node = inputs["ct_segmentation"]
+    chosen = choose(node, choose(node, {}, "", "L3", ""), "", "L4", "L2_body")
+    result = measure_case(CaseFacts("a"), **(inputs | dict(ct_segmentation=segmentation_input(node, chosen))))
+    assert [level.name for level in result.levels] == ["L1", "L4"]
+    (level,) = measure_case(CaseFacts("a"), ct=inputs["ct"], ct_segmentation=segmentation_input(labels(), {"30": "L2"})).levels
+    assert level.name == "L2"
+
+
+# What is missing
+
+
+ROLES = ("CT", "T1 MRI")
+
+
+def missing(facts=None, **given):
+    roles = {name: (None, None, Found()) for name in ROLES} | {name.replace("_", " "): value for name, value in given.items()}
+    return what_is_missing(dict(case_id="a") | (facts or {}), roles)
+
+
+@pytest.mark.parametrize(
+    "facts, sentence",
+    [
+        (dict(case_id=" "), "Give the case an id"),
+        (dict(case_id="Müller"), "The case id 'Müller' cannot be used; give up to 100 letters"),
+        (dict(case_id="Erika Mustermann"), "cannot be used"),
+        (dict(age="old"), "'old' is no number; correct the age."),
+        (dict(age="-3"), "age is -3.0; give a number from 0 to 125 years."),
+        (dict(t_score="nan"), "t_score is nan"),
+        (dict(reader="Dr. Who"), "The reader 'Dr. Who' cannot be used"),
+    ],
+)
+def test_facts_that_cannot_be_are_said(facts, sentence):
+    node = segments("L1")
+    assert sentence in missing(facts, CT=(ct_node(), node, find_structures(node, {})))
+
+
+def test_what_is_missing_is_said_one_after_the_other():
+    scan, vertebrae, organs = ct_node("scan"), segments("L1", "L2"), segments("liver")
+    assert missing() == "Choose a volume: CT or T1 MRI."
+    assert missing(CT=(scan, None, Found())) == "Choose the segmentation of the CT, scan."
+    assert missing(CT=(None, vertebrae, find_structures(vertebrae, {}))) == "Choose the CT volume on which masks was drawn."
+    assert missing(CT=(scan, organs, find_structures(organs, {}))) == (
+        "Choose in the table Levels which segments of masks show which vertebrae."
+    )
+    twice = segments("L1", "L1 body")
+    assert "both show L1" in missing(CT=(scan, twice, find_structures(twice, {})))
+    given = (scan, vertebrae, find_structures(vertebrae, {}))
+    assert missing(CT=given) == ""
+    assert missing(CT=given, T1_MRI=(t1_node(), None, Found())) == "Choose the segmentation of the T1 MRI, MR."
+
+
+def test_facts_are_read_as_a_person_types_them():
+    texts = dict(case_id="a", age="71,5", bmi=" 23.4 ", t_score="", sex="F", hyperlipidemia="", fractured=["L2"], csf_blocked=[])
+    assert facts_of(texts) == CaseFacts("a", age=71.5, bmi=23.4, sex="F", fractured=("L2",))
+    with pytest.raises(BoneQualityError, match="'7 1' is no number; correct the bmi"):
+        facts_of(dict(case_id="a", bmi="7 1"))
+
+
+def test_rows_are_the_levels_that_are_there_and_the_lumbar_ones_and_csf_with_a_t1():
+    found = find_structures(segments("T12", "L2"), {})
+    assert structure_rows(dict(ct=found, t1=Found()))[:6] == ["T12", "L1", "L2", "L3", "L4", "L5"]
+    assert "CSF L3" not in structure_rows(dict(ct=found, t1=Found()))
+    assert {"thecal sac", "CSF L2", "CSF L3", "CSF L4"} <= set(structure_rows(dict(ct=Found(), t1=found)))
+
+
+# Tags from Slicer's DICOM database
+
+
+class Database:
+    def __init__(self, paths):
+        self.paths = paths
+
+    def fileForInstance(self, uid):
+        return self.paths.get(uid, "")
+
+
+def test_tags_come_from_the_dicom_database_by_the_volumes_instances(shared_data, monkeypatch):
+    path = next((shared_data / "ct_dicom_T11-T12" / "dicom").glob("*.dcm"))
+    monkeypatch.setattr(slicer, "dicomDatabase", Database({"1.2.3": str(path)}), raising=False)
+    node = ct_node()
+    assert image_of(node).tags == ImageTags()
+    node.SetAttribute("DICOM.instanceUIDs", "1.2.3 1.2.4")
+    tags = image_of(node).tags
+    assert tags.modality == "CT" and tags.kvp and tags.kernel and tags.manufacturer
+    node.SetAttribute("DICOM.instanceUIDs", "9.9.9")
+    assert image_of(node).tags == ImageTags(), "not in this computer's database"
+    node.SetAttribute("DICOM.instanceUIDs", "1.2.3")
+    monkeypatch.setattr(slicer, "dicomDatabase", None)
+    assert image_of(node).tags == ImageTags()
+
+
+def test_by_its_dicom_tags_an_image_is_refused_as_what_it_is_not(shared_data, monkeypatch):
+    path = next((shared_data / "ct_dicom_T11-T12" / "dicom").glob("*.dcm"))
+    monkeypatch.setattr(slicer, "dicomDatabase", Database({"1.2.3": str(path)}), raising=False)
+    node = t1_node("Sag T1")
+    node.SetAttribute("DICOM.instanceUIDs", "1.2.3")
+    assert first_volumes([node]) == (None, None)
+    with pytest.raises(BoneQualityError, match="Sag T1 is CT by its DICOM tags, but was given as T1 MRI; choose the other volume"):
+        measure_case(CaseFacts("a"), t1=node, t1_segmentation=segments("L1", grid=T1_GRID))
