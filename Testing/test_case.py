@@ -339,3 +339,68 @@ def test_files_that_are_there_are_kept_unless_told(tmp_path):
     assert path.read_text() == "before"
     write_whole({path: "after"}, overwrite=True)
     assert path.read_text() == "after"
+
+
+# ROIs that a person edited
+
+
+def edited(measured, level, kind, right_mm=0.0, scale=1.0):
+    """A ROI of a measured case, moved and scaled by hand."""
+    roi = next(roi for roi in measured.rois if (roi.level, roi.kind) == (level, kind))
+    center = roi.center + [right_mm, 0, 0]
+    outlines = tuple((curve - roi.center) @ np.stack([roi.u, roi.v], axis=1) * scale for curve in roi.curves())
+    return {(level, kind): replace(roi, center=center, semi_axes=None, outlines=outlines, edited=True)}
+
+
+def test_edited_rois_are_read_in_place_of_those_that_would_be_placed():
+    inputs = ct() | t1()
+    before = measure_case(CaseFacts("a"), **inputs)
+    astray = before.levels[3].frame.center - before.levels[1].frame.center
+    edits = edited(before, "L2", "upper", scale=0.6) | edited(before, "L1", "marrow", scale=0.7) | edited(before, "L2", "csf", scale=0.8)
+    middle = edited(before, "L2", "middle")["L2", "middle"]
+    edits["L2", "middle"] = replace(middle, center=middle.center + astray)  # onto L4, which has 50 HU
+    after = measure_case(CaseFacts("a"), edits=edits, **inputs)
+    old, new = ({row["level"]: row for row in measured.level_rows} for measured in (before, after))
+    assert new["L2"]["hu_upper"] == pytest.approx(80, abs=1.5)
+    assert new["L2"]["hu_upper_area_mm2"] == pytest.approx(0.36 * old["L2"]["hu_upper_area_mm2"], rel=0.01)
+    assert new["L2"]["hu_middle"] == pytest.approx(50, abs=1.5) and new["L2"]["hu_3d"] == old["L2"]["hu_3d"]
+    assert new["L1"]["t1_area_mm2"] == pytest.approx(0.49 * old["L1"]["t1_area_mm2"], rel=0.02)
+    assert [new[level]["edited"] for level in ("L1", "L2", "L3")] == ["marrow", "upper; middle; csf", ""]
+    for level in ("L3", "L4", "L5"):
+        assert new[level] == old[level]
+    assert after.values["hu_3d"] == before.values["hu_3d"] and after.values["vbq"] == pytest.approx(before.values["vbq"], rel=0.01)
+
+
+def test_files_say_what_was_edited(tmp_path):
+    inputs = ct()
+    edits = edited(measure_case(CaseFacts("a"), **inputs), "L2", "lower", right_mm=1)
+    levels, case, everything = measure_case(CaseFacts("a"), edits=edits, **inputs).write_files(tmp_path)
+    with open(levels, newline="") as file:
+        assert [row["edited"] for row in csv.DictReader(file)] == ["", "lower", "", "", ""]
+    with open(case, newline="") as file:
+        assert next(csv.DictReader(file))["edited"] == "yes"
+    rois = [roi for level in json.loads(everything.read_text(encoding="utf-8"))["levels"] for roi in level["rois"]]
+    (roi,) = (roi for roi in rois if roi.get("edited"))
+    assert (roi["level"], roi["kind"], roi["shape"]) == ("L2", "lower", "outlines") and len(roi["outlines_ras"][0]) == 64
+
+
+def test_edits_that_have_no_place_in_the_case_are_refused_by_name():
+    both = measure_case(CaseFacts("a"), **ct(), **t1())
+    edits = edited(both, "L3", "marrow") | edited(both, "L2", "csf")
+    with pytest.raises(BoneQualityError, match="The edited ROI L2 csf, L3 marrow has no place in this case any more; measure the case anew"):
+        measure_case(CaseFacts("a"), edits=edits, **ct())
+
+
+def test_a_slice_that_no_rule_finds_may_be_drawn_by_hand():
+    result = measure_case(CaseFacts("a"), **ct())
+    upper = edited(result, "L3", "upper")["L3", "upper"]
+    flat = [body for body in bodies(GRID) if body.name != "L3 body"]
+    k = bodies(GRID)[2].array.shape[0]
+    slab = bodies(GRID)[2]
+    thin = slab.array.copy()
+    thin[: k // 2 - 3], thin[k // 2 + 4 :] = False, False  # an end slice would lie less than 4 mm from the middle
+    inputs = ct([*flat, Mask(slab.name, thin, slab.grid)])
+    row = {row["level"]: row for row in measure_case(CaseFacts("a"), **inputs).level_rows}["L3"]
+    assert "hu_upper" not in row and "endplate-defect" in row["flags"]
+    row = {row["level"]: row for row in measure_case(CaseFacts("a"), edits={("L3", "upper"): upper}, **inputs).level_rows}["L3"]
+    assert row["hu_upper"] == pytest.approx(60, abs=1.5) and "hu_multislice" not in row and row["edited"] == "upper"
