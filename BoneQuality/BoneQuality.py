@@ -1,6 +1,7 @@
 import html
 import importlib.util
 import sys
+import tempfile
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
 from typing import Annotated
@@ -786,30 +787,104 @@ class BoneQualityLogic(ScriptedLoadableModuleLogic):
 
 
 class BoneQualityTest(ScriptedLoadableModuleTest):
-    """Measures a synthetic vertebra pair with known answers in the scene."""
+    """Measures a synthetic pair of vertebrae with known answers, through the panel."""
+
+    CANCELLOUS_HU, MARROW_T1, CSF_T1 = {"L2": 120, "L3": 80}, {"L2": 300, "L3": 340}, 100
 
     def setUp(self):
         slicer.mrmlScene.Clear()
+        self.panel = slicer.modules.bonequality.widgetRepresentation().self()
+        self.panel.enter()
+
+    def tearDown(self):
+        slicer.mrmlScene.Clear()
+        if not self.panel.parent.isEntered:
+            self.panel.exit()
 
     def runTest(self):
-        self.setUp()
-        self.test_measures_known_bone_and_shows_tables()
+        for test in (self.test_measures_known_bone, self.test_shows_the_place, self.test_reads_edits, self.test_saved_scene):
+            self.setUp()
+            test()
+            self.tearDown()
 
-    def test_measures_known_bone_and_shows_tables(self):
-        from BoneQualityLib import CaseFacts, phantom
+    def load(self, *modalities):
+        """A CT, a T1 MRI or both with their masks, which the panel chooses by itself."""
+        from BoneQualityLib import phantom, scene
         from BoneQualityLib.geometry import Mask
-        from BoneQualityLib.scene import segmentation_node, volume_node
 
-        spine = phantom.lumbar_spine(("L1", "L2"), cancellous_hu={"L1": 120, "L2": 80}, posterior_elements=False)
-        grid = phantom.grid_for(spine, (1.0, 1.0, 1.0))
-        volume = volume_node("CT", phantom.render_ct(spine, grid), grid)
-        masks = [Mask(f"{v.level} body", phantom.body_mask(v, grid), grid) for v in spine.vertebrae]
-        segmentation = segmentation_node("Spine", masks)
+        levels = tuple(self.CANCELLOUS_HU)
+        spine = phantom.lumbar_spine(levels, cancellous_hu=self.CANCELLOUS_HU, marrow_t1=self.MARROW_T1, csf_t1=self.CSF_T1)
+        for modality in modalities:
+            spacing, orientation = ((1.5, 1.5, 1.5), "axial") if modality == "CT" else ((1.0, 1.0, 4.0), "sagittal")
+            grid = phantom.grid_for(spine, spacing, orientation=orientation)
+            image = phantom.render_ct(spine, grid) if modality == "CT" else phantom.render_t1(spine, grid, 4)
+            masks = [Mask(f"{v.level} body", phantom.body_mask(v, grid), grid) for v in spine.vertebrae]
+            masks += [Mask("thecal sac", phantom.sac_mask(spine, grid), grid)] if modality == "T1" else []
+            volume = scene.volume_node(modality, image, grid)
+            scene.segmentation_node(f"{modality} masks", masks).SetReferenceImageGeometryParameterFromVolumeNode(volume)
+        slicer.app.processEvents()
 
-        result = BoneQualityLogic().measureCase(CaseFacts("self-test"), ct=volume, ct_segmentation=segmentation)
+    def document(self):
+        return lib.case_nodes.shown_document(self.panel.ui.caseIdEdit.text)
 
-        self.assertAlmostEqual(result.values["hu_3d"], 100, delta=1)
-        self.assertEqual([level.name for level in result.levels], ["L1", "L2"])
-        levels, case = result.to_table_nodes()
-        self.assertEqual(levels.GetNumberOfRows(), 2)
-        self.assertAlmostEqual(case.GetTable().GetValueByName(0, "hu_3d").ToDouble(), 100, delta=1)
+    def test_measures_known_bone(self):
+        self.load("CT", "T1")
+        self.panel.ui.measureButton.click()
+
+        case = self.document()["case"]
+        self.assertAlmostEqual(case["hu_3d"], 100, delta=2)
+        self.assertAlmostEqual(case["hu_multislice"], 100, delta=2)
+        self.assertAlmostEqual(case["vbq"], 3.2, delta=0.1)
+        self.assertEqual(self.panel.ui.levelTable.mrmlTableNode().GetNumberOfRows(), 2)
+        result = self.panel.logic.measureCase(
+            CaseFacts("console"), ct=slicer.util.getNode("CT"), ct_segmentation=slicer.util.getNode("CT masks")
+        )
+        self.assertAlmostEqual(result.values["hu_3d"], case["hu_3d"], places=5)
+
+    def test_shows_the_place(self):
+        self.load("CT")
+        panel = self.panel
+        panel.ui.measureButton.click()
+        sliceNodes = slicer.util.getNodesByClass("vtkMRMLSliceNode")
+        before = [slicer.util.arrayFromVTKMatrix(node.GetSliceToRAS()) for node in sliceNodes]
+        names = [column.name for column in lib.tables.LEVEL_COLUMNS]
+
+        panel.onLevelClicked(panel.ui.levelTable.model().index(1, names.index("hu_upper")))
+        center = next(roi for roi in self.document()["levels"][1]["rois"] if roi["kind"] == "upper")["center"]
+        for node in sliceNodes:
+            for row in range(3):
+                self.assertAlmostEqual(node.GetSliceToRAS().GetElement(row, 3), center[row], places=3)
+        panel.ui.backButton.click()
+        for node, matrix in zip(sliceNodes, before):
+            self.assertTrue((slicer.util.arrayFromVTKMatrix(node.GetSliceToRAS()) == matrix).all())
+
+    def test_reads_edits(self):
+        self.load("CT")
+        panel = self.panel
+        panel.ui.measureButton.click()
+        before = self.document()
+        curve = lib.case_nodes.node_of(before["case_id"], "L3 upper")
+        for superior, edited in ((500, "upper"), (-500, "")):  # out of the image, and back
+            for n in range(curve.GetNumberOfControlPoints()):
+                point = curve.GetNthControlPointPositionWorld(n)
+                curve.SetNthControlPointPositionWorld(n, point[0], point[1], point[2] + superior)
+            panel.updateEdited()
+            panel.ui.updateButton.click()
+            level = self.document()["levels"][1]
+            self.assertEqual((level["edited"], "hu_upper" in level), (edited, not edited))
+        self.assertEqual(self.document(), before)
+
+    def test_saved_scene(self):
+        self.load("CT")
+        self.panel.ui.caseIdEdit.text = "saved"
+        self.panel.ui.measureButton.click()
+        before = self.document()
+        with tempfile.TemporaryDirectory() as folder:
+            slicer.util.saveScene(f"{folder}/case.mrb")
+            slicer.mrmlScene.Clear()
+            slicer.util.loadScene(f"{folder}/case.mrb")
+        self.panel.enter()
+        self.assertEqual(self.panel.ui.caseIdEdit.text, "saved")
+        self.assertEqual(self.document(), before)
+        self.panel.ui.measureButton.click()
+        self.assertEqual(self.document(), before)

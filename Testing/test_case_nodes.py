@@ -9,7 +9,16 @@ import vtk
 from vtk.util.numpy_support import vtk_to_numpy
 
 from BoneQualityLib import CaseFacts, case_nodes, measure_case
-from BoneQualityLib.case_nodes import edited_names, edited_rois, node_of, nodes_of, show_case, shown_document, simplified, unread_edits
+from BoneQualityLib.case_nodes import (
+    edited_names,
+    edited_rois,
+    node_of,
+    nodes_of,
+    show_case,
+    shown_document,
+    simplified,
+    unread_edits,
+)
 from BoneQualityLib.errors import BoneQualityError
 from BoneQualityLib.headless import mrml_scene
 from BoneQualityLib.roi import PlanarRoi

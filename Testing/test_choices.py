@@ -23,12 +23,10 @@ from BoneQualityLib.choices import (
 )
 from BoneQualityLib.dicom import ImageTags
 from BoneQualityLib.errors import BoneQualityError
-from BoneQualityLib.geometry import Grid, Mask
+from BoneQualityLib.geometry import Mask
 from BoneQualityLib.scene import TAGS_ATTRIBUTE, image_of, segmentation_node, volume_node
-from scene_cases import masks, nodes
+from scene_cases import nodes
 from spine_files import CT_GRID, T1_GRID, VALUES, bodies, ct, label_map, t1
-
-L1, L2, L3 = (mask.array for mask in masks(CT_GRID))
 
 
 def segments(*names, grid=CT_GRID):

@@ -2,7 +2,7 @@
 
 import makers
 
-from BoneQualityLib import case_nodes
+from BoneQualityLib import case_nodes, demo
 
 ui = widget.ui
 first_ct = makers.volume("ct", "CT of the first")
@@ -53,11 +53,12 @@ assert ui.updateButton.enabled and "L3 upper" in ui.updateButton.toolTip
 ui.updateButton.click()
 assert makers.value(widget, "L3", "edited") == "upper" and case_nodes.edited_names("second") == []
 
-# measuring the first again without its T12, then hiding it, leaves the second
+# hiding the first leaves the second
 ui.showRoisButton.click()
 assert not case_nodes.are_visible("first") and case_nodes.are_visible("second")
 
-# two demos are two cases
+# two demos, here with fewer levels, are two cases
+demo.demo_spine = makers.spine
 ui.caseSelector.setCurrentNode(second)
 ui.loadDemoButton.click()
 assert makers.case(widget) == "demo" and ui.measureButton.enabled
