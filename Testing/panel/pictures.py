@@ -16,7 +16,7 @@ from BoneQualityLib.scene import TAGS_ATTRIBUTE, segmentation_node, volume_node
 
 QtWidgets.QWIDGETSIZE_MAX = 16777215  # missed by the stand-in that unfolds a section
 FOLDER = Path(__file__).resolve().parents[2] / "Resources"
-WIDTH, VIEW = 560, (520, 480)
+WIDTH, VIEW = 560, (520, 620)
 ui = widget.ui
 
 
@@ -49,8 +49,8 @@ def look(view, level, column):
     view.clicked.emit(view.model().index(rows.index(level), names.index(column)))
 
 
-def show(volume):
-    """The volume in all views, fitted, and everything of the case from the front and a little above."""
+def show(volume, direction=None):
+    """The volume in all views, fitted, and everything of the case in 3-D, from the front unless another direction is given."""
     slicer.util.setSliceViewerLayers(background=volume, fit=True)
     for name in ("Red", "Green", "Yellow"):
         getattr(views, name).window.SetSize(*VIEW)
@@ -60,7 +60,7 @@ def show(volume):
         node.GetDisplayNode().SetOpacity3D(1.0)  # half transparent surfaces are not drawn off screen
         if not case_nodes.is_ours(node):
             node.GetDisplayNode().SetVisibility(False)
-    views.threeD.fit()
+    views.threeD.fit(direction)
 
 
 picture("panel_empty.png", 760, ui.caseSection, ui.ctSection, ui.t1Section, ui.levelsSection)
@@ -78,7 +78,7 @@ def case(case_id, *roles):
         setattr(chosen, role, nodes[role][0])
         setattr(chosen, f"{role}Segmentation", nodes[role][1])
     ui.measureButton.click()
-    show(nodes[roles[0]][0])
+    show(nodes[roles[0]][0], slicer.vtkMRMLCameraNode.Left if roles == ("t1",) else None)
     return chosen
 
 
