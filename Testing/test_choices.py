@@ -12,18 +12,20 @@ import slicer
 from BoneQualityLib import CaseFacts, measure_case
 from BoneQualityLib.choices import (
     Found,
+    Given,
     choose,
     facts_of,
     find_structures,
     first_segmentation,
     first_volumes,
+    level_rows,
+    muscle_rows,
     segmentation_input,
-    structure_rows,
     what_is_missing,
 )
 from BoneQualityLib.dicom import ImageTags
 from BoneQualityLib.errors import BoneQualityError
-from BoneQualityLib.geometry import Mask
+from BoneQualityLib.geometry import Grid, Mask
 from BoneQualityLib.scene import TAGS_ATTRIBUTE, image_of, segmentation_node, volume_node
 from scene_cases import nodes
 from spine_files import CT_GRID, T1_GRID, VALUES, bodies, ct, label_map, t1
@@ -56,35 +58,44 @@ def labels():
 # Volumes
 
 
+NONE = dict(ct=None, t1=None, axial_mr=None)
+
+
 def test_the_only_ct_and_the_only_mri_are_chosen():
     scan, mri = ct_node(), t1_node()
-    assert first_volumes([mri, scan]) == (scan, mri)
+    assert first_volumes([mri, scan]) == dict(ct=scan, t1=mri, axial_mr=None)
 
 
 def test_of_two_cts_none_is_chosen():
-    assert first_volumes([ct_node(), ct_node("late")]) == (None, None)
+    assert first_volumes([ct_node(), ct_node("late")]) == NONE
 
 
 def test_of_several_mris_the_one_called_t1_is_chosen():
     mris = [t1_node("Sag T2"), t1_node("Sag T1 TSE"), t1_node("STIR")]
-    assert first_volumes(mris) == (None, mris[1])
-    assert first_volumes([*mris, t1_node("t1 repeated")]) == (None, None)
+    assert first_volumes(mris) == NONE | dict(t1=mris[1])
+    assert first_volumes([*mris, t1_node("t1 repeated")]) == NONE
 
 
 def test_an_mri_whose_tags_are_not_those_of_t1_is_not_chosen():
-    assert first_volumes([t1_node("Sag", modality="MR", tr_ms=3500.0, te_ms=100.0)]) == (None, None)
+    assert first_volumes([t1_node("Sag", modality="MR", tr_ms=3500.0, te_ms=100.0)]) == NONE
     spin_echo = t1_node("Sag", modality="MR", tr_ms=550.0, te_ms=12.0)
-    assert first_volumes([spin_echo]) == (None, spin_echo)
+    assert first_volumes([spin_echo]) == NONE | dict(t1=spin_echo)
 
 
 def test_tags_go_before_values():
-    assert first_volumes([ct_node("looks like HU", modality="PT")]) == (None, None)
+    assert first_volumes([ct_node("looks like HU", modality="PT")]) == NONE
+
+
+def test_an_mri_in_thick_axial_slices_is_the_one_for_muscles():
+    axial = volume_node("Ax T2", t1(), Grid(t1().shape, np.diag([0.8, 0.8, 5.0, 1.0])))
+    mri = t1_node()
+    assert first_volumes([mri, axial]) == dict(ct=None, t1=mri, axial_mr=axial)
 
 
 def test_volumes_that_cannot_be_read_are_passed_over():
     empty, scan = volume_node("empty", np.zeros((1, 1, 1), np.int16), CT_GRID), ct_node()
     empty.SetAndObserveImageData(None)
-    assert first_volumes([empty, scan]) == (scan, None)
+    assert first_volumes([empty, scan]) == NONE | dict(ct=scan)
 
 
 # Segmentations
@@ -114,6 +125,14 @@ def test_a_segmentation_on_a_lattice_of_its_own_is_chosen_where_it_is_the_only_o
     mine = segmentation_node("fine", [Mask("L1", np.repeat(bodies(CT_GRID)["L1"], 2, axis=0), away)])
     assert first_segmentation(ct_node(), [mine]) is mine
     assert first_segmentation(ct_node(), [mine, segments("L2", grid=T1_GRID)]) is None
+
+
+def test_for_muscles_a_segmentation_with_muscles_is_chosen():
+    axial = volume_node("Ax T2", t1(), Grid(t1().shape, np.diag([0.8, 0.8, 5.0, 1.0])))
+    vertebrae, muscles = segments("L1"), segments("left psoas major", "right multifidus")
+    assert first_segmentation(axial, [vertebrae, muscles], shows="muscles") is muscles
+    assert find_structures(muscles, {}).shows == {"left psoas major": "left_psoas_major", "right multifidus": "right_multifidus"}
+    assert {"left psoas major", "right multifidus", "disc L3-L4"} <= set(muscle_rows(find_structures(muscles, {})))
 
 
 def test_of_two_that_fit_and_of_none_with_vertebrae_none_is_chosen():
@@ -214,12 +233,12 @@ def test_what_was_chosen_is_what_is_measured():
 # What is missing
 
 
-ROLES = ("CT", "T1 MRI")
+NOTHING = (None, None, Found())
 
 
-def missing(facts=None, **given):
-    roles = {name: (None, None, Found()) for name in ROLES} | {name.replace("_", " "): value for name, value in given.items()}
-    return what_is_missing(dict(case_id="a") | (facts or {}), roles)
+def missing(facts=None, ct=NOTHING, t1=NOTHING, axial=NOTHING):
+    shows = (("CT", ct, "levels"), ("T1 MRI", t1, "levels"), ("axial MRI", axial, "muscles"))
+    return what_is_missing(dict(case_id="a") | (facts or {}), [Given(title, *each, what) for title, each, what in shows])
 
 
 @pytest.mark.parametrize(
@@ -236,22 +255,25 @@ def missing(facts=None, **given):
 )
 def test_facts_that_cannot_be_are_said(facts, sentence):
     node = segments("L1")
-    assert sentence in missing(facts, CT=(ct_node(), node, find_structures(node, {})))
+    assert sentence in missing(facts, (ct_node(), node, find_structures(node, {})))
 
 
 def test_what_is_missing_is_said_one_after_the_other():
     scan, vertebrae, organs = ct_node("scan"), segments("L1", "L2"), segments("liver")
-    assert missing() == "Choose a volume: CT or T1 MRI."
-    assert missing(CT=(scan, None, Found())) == "Choose the segmentation of the CT, scan."
-    assert missing(CT=(None, vertebrae, find_structures(vertebrae, {}))) == "Choose the CT volume on which masks was drawn."
-    assert missing(CT=(scan, organs, find_structures(organs, {}))) == (
-        "Choose in the table Levels which segments of masks show which vertebrae."
+    assert missing() == "Choose a volume: CT or T1 MRI or axial MRI."
+    assert missing(ct=(scan, None, Found())) == "Choose the segmentation of the CT, scan."
+    assert missing(ct=(None, vertebrae, find_structures(vertebrae, {}))) == "Choose the CT volume on which masks was drawn."
+    assert missing(ct=(scan, organs, find_structures(organs, {}))) == (
+        "Choose in the table of segments which of masks show which vertebrae."
     )
     twice = segments("L1", "L1 body")
-    assert "both show L1" in missing(CT=(scan, twice, find_structures(twice, {})))
+    assert "both show L1" in missing(ct=(scan, twice, find_structures(twice, {})))
     given = (scan, vertebrae, find_structures(vertebrae, {}))
-    assert missing(CT=given) == ""
-    assert missing(CT=given, T1_MRI=(t1_node(), None, Found())) == "Choose the segmentation of the T1 MRI, MR."
+    assert missing(ct=given) == ""
+    assert missing(axial=(t1_node("Ax"), vertebrae, find_structures(vertebrae, {}))) == (
+        "Choose in the table of segments which of masks show which muscles."
+    )
+    assert missing(ct=given, t1=(t1_node(), None, Found())) == "Choose the segmentation of the T1 MRI, MR."
 
 
 def test_facts_are_read_as_a_person_types_them():
@@ -263,9 +285,9 @@ def test_facts_are_read_as_a_person_types_them():
 
 def test_rows_are_the_levels_that_are_there_and_the_lumbar_ones_and_csf_with_a_t1():
     found = find_structures(segments("T12", "L2"), {})
-    assert structure_rows(dict(ct=found, t1=Found()))[:6] == ["T12", "L1", "L2", "L3", "L4", "L5"]
-    assert "CSF L3" not in structure_rows(dict(ct=found, t1=Found()))
-    assert {"thecal sac", "CSF L2", "CSF L3", "CSF L4"} <= set(structure_rows(dict(ct=Found(), t1=found)))
+    assert level_rows(dict(ct=found, t1=Found()))[:6] == ["T12", "L1", "L2", "L3", "L4", "L5"]
+    assert "CSF L3" not in level_rows(dict(ct=found, t1=Found()))
+    assert {"thecal sac", "CSF L2", "CSF L3", "CSF L4"} <= set(level_rows(dict(ct=Found(), t1=found)))
 
 
 # Tags from Slicer's DICOM database
@@ -299,6 +321,6 @@ def test_by_its_dicom_tags_an_image_is_refused_as_what_it_is_not(shared_data, mo
     monkeypatch.setattr(slicer, "dicomDatabase", Database({"1.2.3": str(path)}), raising=False)
     node = t1_node("Sag T1")
     node.SetAttribute("DICOM.instanceUIDs", "1.2.3")
-    assert first_volumes([node]) == (None, None)
+    assert first_volumes([node]) == NONE
     with pytest.raises(BoneQualityError, match="Sag T1 is CT by its DICOM tags, but was given as T1 MRI; choose the other volume"):
         measure_case(CaseFacts("a"), t1=node, t1_segmentation=segments("L1", grid=T1_GRID))

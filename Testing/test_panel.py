@@ -21,7 +21,7 @@ from spine_files import spine_files
 
 ROOT = Path(__file__).resolve().parents[1]
 MODULE, FORM = ROOT / "BoneQuality" / "BoneQuality.py", ROOT / "BoneQuality" / "Resources" / "UI" / "BoneQuality.ui"
-DRIVES = sorted(path for path in (ROOT / "Testing" / "panel").glob("*.py") if path.stem != "makers")
+DRIVES = sorted(path for path in (ROOT / "Testing" / "panel").glob("*.py") if path.stem not in ("makers", "pictures"))
 NEEDED = ("SLICER_PANEL", "SLICER_SOURCE", "CTK_SOURCE")
 #: Facts that the table of levels holds, not a widget of their own.
 IN_THE_TABLE = {"fractured", "cemented", "excluded", "csf_blocked"}

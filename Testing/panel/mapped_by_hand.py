@@ -16,7 +16,7 @@ ui.ctSelector.setCurrentNode(ct)
 ui.ctSegmentationSelector.setCurrentNode(ct_masks)
 ui.t1Selector.setCurrentNode(None)
 assert not ui.measureButton.enabled
-assert ui.measureButton.toolTip == "Choose in the table Levels which segments of Spine show which vertebrae."
+assert ui.measureButton.toolTip == "Choose in the table of segments which of Spine show which vertebrae."
 
 makers.pick(ui, "L2", "ct", "Segment_1")
 assert makers.box(ui, "L2", "ct").currentText == "Segment_1" and ui.measureButton.enabled
@@ -62,7 +62,7 @@ ui.ctSelector.setCurrentNode(ct)
 assert not ui.ctSchemeBox.visible
 ui.ctSegmentationSelector.setCurrentNode(labels)
 assert ui.ctSchemeBox.visible and not ui.measureButton.enabled
-assert "which segments of verse labels show which vertebrae" in ui.measureButton.toolTip
+assert "which of verse labels show which vertebrae" in ui.measureButton.toolTip
 ui.ctSchemeBox.currentText = "verse"
 assert makers.box(ui, "L2", "ct").currentText.startswith("21") and ui.measureButton.enabled, ui.measureButton.toolTip
 ui.measureButton.click()
