@@ -177,9 +177,10 @@ class BoneQualityWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.ui.exportFolderEdit.filters = ctk.ctkPathLineEdit.Dirs
         panel.setMRMLScene(slicer.mrmlScene)
         self._explain()
-        self._edits = qt.QTimer()
-        self._edits.setSingleShot(True)
-        self._edits.setInterval(200)
+        self._edits, self._additions = qt.QTimer(), qt.QTimer()
+        for timer, pause in ((self._edits, 200), (self._additions, 0)):
+            timer.setSingleShot(True)
+            timer.setInterval(pause)
         self._connect()
         self.initializeParameterNode()
 
@@ -191,6 +192,7 @@ class BoneQualityWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.addObserver(scene, scene.EndUndoEvent, self.update)
         self.addObserver(scene, scene.NodeAddedEvent, self.onNodeAdded)
         self._edits.connect("timeout()", self.updateEdited)
+        self._additions.connect("timeout()", self.chooseFirst)
         ui = self.ui
         ui.caseSelector.connect("currentNodeChanged(vtkMRMLNode*)", self.onCaseSelected)
         ui.loadDemoButton.connect("clicked(bool)", self.onLoadDemo)
@@ -217,6 +219,7 @@ class BoneQualityWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def cleanup(self):
         self._edits.stop()
+        self._additions.stop()
         self.setParameterNode(None)
         self.removeObservers()
 
@@ -254,7 +257,7 @@ class BoneQualityWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     @vtk.calldata_type(vtk.VTK_OBJECT)
     def onNodeAdded(self, caller, event, node):
         if self._parameterNode and isinstance(node, (vtkMRMLScalarVolumeNode, vtkMRMLSegmentationNode)):
-            qt.QTimer.singleShot(0, self.chooseFirst)
+            self._additions.start()
 
     # The case and its inputs
 
@@ -706,7 +709,7 @@ class BoneQualityLogic(ScriptedLoadableModuleLogic):
         """What the segments of one of the case's segmentations show."""
         node, chosen, scheme = (role.of(parameters, what) for what in ("Segmentation", "Segments", "LabelScheme"))
         isLabelMap = node is not None and node.IsA("vtkMRMLLabelMapVolumeNode")
-        key = (node, node.GetImageData() and node.GetImageData().GetMTime(), dict(chosen), scheme) if isLabelMap else None
+        key = (node.GetID(), node.GetImageData() and node.GetImageData().GetMTime(), dict(chosen), scheme) if isLabelMap else None
         if key is None or self._foundInLabelMap.get(role, (None, None))[0] != key:
             self._foundInLabelMap[role] = key, lib.choices.find_structures(node, dict(chosen), scheme)
         return self._foundInLabelMap[role][1]
@@ -727,6 +730,10 @@ class BoneQualityLogic(ScriptedLoadableModuleLogic):
             )
             for role in ROLES
         ]
+        try:
+            self.method(parameters)
+        except lib.BoneQualityError as fault:
+            return str(fault)
         return lib.choices.what_is_missing(self.factTexts(parameters), given)
 
     def volume(self, parameters, role):

@@ -387,7 +387,7 @@ def test_files_say_what_was_edited(tmp_path):
 def test_edits_that_have_no_place_in_the_case_are_refused_by_name():
     both = measure_case(CaseFacts("a"), **ct(), **t1())
     edits = edited(both, "L3", "marrow") | edited(both, "L2", "csf")
-    with pytest.raises(BoneQualityError, match="The edited ROI L2 csf, L3 marrow has no place in this case any more; measure the case anew"):
+    with pytest.raises(BoneQualityError, match="The edited ROI L2 csf, L3 marrow has no place in this case any more, or lies outside the image; move it back"):
         measure_case(CaseFacts("a"), edits=edits, **ct())
 
 

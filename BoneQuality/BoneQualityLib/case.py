@@ -117,7 +117,7 @@ def _check_edits_used(result: CaseResult, edits: Edits) -> None:
     unused = set(edits) - {(roi.level, roi.kind) for roi in result.rois if isinstance(roi, PlanarRoi) and roi.edited}
     if unused:
         said = ", ".join(" ".join(key) for key in sorted(unused))
-        raise BoneQualityError(f"The edited ROI {said} has no place in this case any more; measure the case anew.")
+        raise BoneQualityError(f"The edited ROI {said} has no place in this case any more, or lies outside the image; move it back, or measure the case anew.")
 
 
 def _several(segmentation) -> list[Segmentation]:

@@ -28,6 +28,11 @@ assert "from 0 to 125" in ui.measureButton.toolTip
 ui.ageEdit.text = ""
 assert ui.measureButton.enabled
 
+ui.fatThresholdEdit.text = "much"
+assert not ui.measureButton.enabled and "give reference, otsu or a number" in ui.measureButton.toolTip
+ui.fatThresholdEdit.text = "reference"
+assert ui.measureButton.enabled
+
 # another method is stale until measured; reset brings the papers' back
 ui.cancellousMarginSlider.value = 5
 ui.slicePlaneBox.currentText = "vertebra"

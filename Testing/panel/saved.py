@@ -14,6 +14,7 @@ strange = [makers.Mask(f"Segment {n}", mask.array, mask.grid) for n, mask in enu
 masks = makers.segmentation("ct", strange, name="Spine", drawn_on=ct), makers.segmentation("t1", drawn_on=t1)
 makers.process_events()
 ui.caseIdEdit.text = "saved-1"
+ui.ctSelector.setCurrentNode(ct)
 ui.ctSegmentationSelector.setCurrentNode(masks[0])
 makers.pick(ui, "L2", "ct", "Segment 1")
 makers.pick(ui, "L3", "ct", "Segment 2")
