@@ -103,11 +103,14 @@ class Crashes(threading.Thread):
 
     def run(self) -> None:
         while True:
-            with open(self.fifo, "w"):  # waits for a reader
-                for pid in filter(str.isdigit, os.listdir("/proc")):
-                    if int(pid) != os.getpid() and self.is_open_in(pid):
-                        os.kill(int(pid), signal.SIGSEGV)
-                        wait_until(lambda pid=pid: not self.is_open_in(pid))
+            with open(self.fifo, "w"):  # waits for a reader, which may not be seen to have it open yet
+                wait_until(self.readers)
+                for pid in self.readers():
+                    os.kill(pid, signal.SIGSEGV)
+                wait_until(lambda: not self.readers())
+
+    def readers(self) -> list[int]:
+        return [int(pid) for pid in os.listdir("/proc") if pid.isdigit() and int(pid) != os.getpid() and self.is_open_in(pid)]
 
     def is_open_in(self, pid: str) -> bool:
         try:

@@ -31,12 +31,11 @@ Progress = Callable[[float, str], None]
 
 @dataclass(frozen=True)
 class Job:
-    """A case, the folder for its files, and whether files that are there may be replaced. ``root`` is left out of sentences."""
+    """A case and the folder for its files. ``root``, the manifest's folder, is left out of sentences."""
 
     inputs: CaseInputs
     folder: Path
     root: Path
-    replace: bool
 
     @property
     def case_id(self) -> str:
@@ -85,12 +84,16 @@ class Batch:
 
 
 def measure_job(job: Job) -> Failure | None:
-    """Measure one case and write its files: what every worker does. None where that was done."""
+    """Measure one case and write its files: what every worker does. None where that was done.
+
+    What an earlier try left is replaced; a cluster runs a job again whose result was lost with a worker.
+    """
     stage = "read"
     try:
-        if job.replace:
-            for path in (*job.paths, job.record):
-                path.unlink(missing_ok=True)
+        if job.is_done():
+            return None
+        for path in (*job.paths, job.record):
+            path.unlink(missing_ok=True)
         fingerprint = job.fingerprint()
         with job.inputs.nodes() as nodes:
             stage = "measure"
@@ -98,6 +101,7 @@ def measure_job(job: Job) -> Failure | None:
         stage = "write"
         write_whole({job.record: fingerprint}, overwrite=True)
         result.write_files(job.folder)
+        return None
     except Exception as error:
         return Failure(stage, sentence_of(error).replace(f"{job.root}{os.sep}", ""))
 
@@ -128,10 +132,12 @@ def run_batch(
         read_cutoffs(cutoffs)
     cases, folder = read_manifest(manifest, cutoffs), Path(folder).absolute()
     root = cases.path.absolute().parent
-    jobs = [Job(row.inputs, folder, root, resume or overwrite) for row in cases.rows]
+    jobs = [Job(row.inputs, folder, root) for row in cases.rows]
     _check_folder(jobs, folder, resume, overwrite)
+    for job in jobs if overwrite else ():
+        job.record.unlink(missing_ok=True)
     batch = Batch()
-    todo = [job for job in jobs if not (resume and job.is_done())]
+    todo = [job for job in jobs if not job.is_done()]
     batch.done = {job.case_id for job in jobs} - {job.case_id for job in todo}
     batch.kept = len(batch.done)
     if scheduler:

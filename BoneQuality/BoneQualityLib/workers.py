@@ -82,9 +82,7 @@ def in_processes(function: Callable, jobs: Iterable, workers: int) -> Iterator[t
                 yield job, result
     finally:
         for pool in pools:
-            pool.shutdown(wait=False, cancel_futures=True)
-        for pool in pools:
-            pool.shutdown(wait=True)
+            pool.shutdown(wait=True, cancel_futures=True)
 
 
 def in_cluster(function: Callable, jobs: Iterable, address: str) -> Iterator[tuple]:
