@@ -393,7 +393,7 @@ class BoneQualityWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def _segmentBox(self, role, structure):
         box = qt.QComboBox()
-        box.setSizeAdjustPolicy(qt.QComboBox.AdjustToContents)
+        box.setMinimumContentsLength(14)
         box.addItem("-", "")
         for identifier, name in self._found[role.name].segments.items():
             box.addItem(name, identifier)
