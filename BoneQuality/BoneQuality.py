@@ -174,7 +174,8 @@ class BoneQualityWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.ui.caseSelector.addAttribute("vtkMRMLScriptedModuleNode", "ModuleName", self.logic.moduleName)
         self.ui.caseSelector.setNodeTypeLabel(_("case"), "vtkMRMLScriptedModuleNode")
         self.ui.caseSelector.baseName = _("case")
-        self.ui.exportFolderEdit.filters = ctk.ctkPathLineEdit.Dirs
+        for folder in (self.ui.exportFolderEdit, self.ui.batchFolderEdit, self.ui.statisticsFolderEdit):
+            folder.filters = ctk.ctkPathLineEdit.Dirs
         panel.setMRMLScene(slicer.mrmlScene)
         self._explain()
         self._edits, self._additions = qt.QTimer(), qt.QTimer()
@@ -208,6 +209,8 @@ class BoneQualityWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         ui.copyButton.connect("clicked(bool)", self.onCopy)
         ui.exportFolderEdit.connect("currentPathChanged(QString)", self.updateExport)
         ui.exportButton.connect("clicked(bool)", self.onExport)
+        ui.batchButton.connect("clicked(bool)", self.onBatch)
+        ui.cohortButton.connect("clicked(bool)", self.onCohort)
 
     def _explain(self):
         """Tooltips from the library's one description of every fact and parameter."""
@@ -431,7 +434,7 @@ class BoneQualityWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         try:
             yield progress
         except Canceled:
-            slicer.util.showStatusMessage(_("Canceled: nothing was changed."), 3000)
+            slicer.util.showStatusMessage(_("Canceled."), 3000)
         except lib.BoneQualityError as error:
             slicer.util.errorDisplay(str(error), windowTitle=title)
         finally:
@@ -578,6 +581,32 @@ class BoneQualityWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             ui.exportFilesLabel.text = _("Written: {names}").format(names=", ".join(path.name for path in paths))
 
 
+    # Many cases
+
+    def onBatch(self, checked=False):
+        ui, batch = self.ui, None
+        with self.progress(_("Measuring many cases")) as progress:
+            batch = lib.batch.run_batch(
+                ui.manifestEdit.currentPath, ui.batchFolderEdit.currentPath, workers=0, resume=ui.resumeBox.checked, progress=progress
+            )
+        if batch is not None:
+            ui.cohortEdit.currentPath = f"{ui.batchFolderEdit.currentPath}/cohort.csv"
+            failures = "\n".join(f"{name}: {failure.sentence}" for name, failure in batch.failures.items())
+            said = _("{done} cases measured, {failed} failed.").format(done=len(batch.done), failed=len(batch.failures))
+            slicer.util.infoDisplay(said, detailedText=failures)
+
+    def onCohort(self, checked=False):
+        if not all(installedOnClick(package) for package in lib.cohort.PACKAGES):
+            return
+        ui = self.ui
+        with self.progress(_("Statistics")) as progress:
+            nodes = self.logic.analyzeCohort(
+                ui.cohortEdit.currentPath, ui.outcomeEdit.text, ui.statisticsFolderEdit.currentPath, progress,
+                by=ui.byEdit.text or None, adjust=ui.adjustEdit.text, time=ui.timeEdit.text or None,
+            )  # fmt: skip
+            slicer.modules.plots.logic().ShowChartInLayout(nodes["chart"])
+
+
 def isEmpty(parameters):
     """Whether nobody put anything into a case yet."""
 
@@ -634,6 +663,16 @@ class BoneQualityLogic(ScriptedLoadableModuleLogic):
     def showCase(self, result, beside=None):
         """Put a result's tables, ROIs and chart into the scene, in a folder beside the volume node ``beside``."""
         lib.case_nodes.show_case(result, beside)
+
+    def analyzeCohort(self, source, outcome, folder="", progress=lambda share, text: None, **question):
+        """Statistics of a cohort's CSV file as table and plot nodes; with a folder also as files, cohort.html first.
+
+        outcome and question: those of BoneQualityLib.cohort.analyze. Returns the nodes by name.
+        """
+        result = lib.cohort.analyze(source, outcome, progress=progress, **question)
+        if folder:
+            result.write_files(folder, overwrite=False)
+        return lib.cohort_nodes.show_cohort(result)
 
     # Cases of the scene
 

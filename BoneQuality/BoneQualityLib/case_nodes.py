@@ -15,7 +15,7 @@ from .document import case_rows, level_rows, muscle_rows, summary_rows
 from .errors import BoneQualityError
 from .geometry import Mask
 from .headless import mrml_scene
-from .roi import COLORS, PlanarRoi, RegionRoi
+from .roi import COLORS, PlanarRoi, RegionRoi, rgb
 from .scene import segmentation_node, table_node
 from .tables import CASE_COLUMNS, LEVEL_COLUMNS, MUSCLE_COLUMNS, SUMMARY_COLUMNS, Column, json_text, plain
 
@@ -280,11 +280,7 @@ def _curve(nodes: _Nodes, role: str, points: np.ndarray, kind: str, is_spline: b
 
 
 def _color(kind: str) -> tuple[float, float, float]:
-    return _rgb(COLORS[kind])
-
-
-def _rgb(code: str) -> tuple[float, float, float]:
-    return tuple(int(code[n : n + 2], 16) / 255 for n in (1, 3, 5))
+    return rgb(COLORS[kind])
 
 
 def simplified(outline: np.ndarray) -> np.ndarray:
@@ -374,7 +370,7 @@ def _show_chart(nodes: _Nodes, document: dict) -> None:
         series = nodes.get(role, "vtkMRMLPlotSeriesNode", column.title)
         _show_series(series, table, column, is_cutoff=column in lines)
         if is_new:
-            series.SetColor(*_rgb(LINE_COLORS.get(column.name, CUTOFF_COLORS[len(nodes.used) % len(CUTOFF_COLORS)])))
+            series.SetColor(*rgb(LINE_COLORS.get(column.name, CUTOFF_COLORS[len(nodes.used) % len(CUTOFF_COLORS)])))
         chart.AddAndObservePlotSeriesNodeID(series.GetID())
     chart.SetTitle(f"{document['case_id']}: {'HU' if has_ct else 'VBQ'} by level")
     chart.SetXAxisTitle("  ".join(f"{row['position']} = {row['level']}" for row in rows))

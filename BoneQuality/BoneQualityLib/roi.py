@@ -23,6 +23,11 @@ COLORS |= {f"{side} {muscle}": color for side in ("left", "right") for muscle, c
 )}  # fmt: skip
 
 
+def rgb(code: str) -> tuple[float, float, float]:
+    """The parts of a color such as "#7ae582", 0 to 1."""
+    return tuple(int(code[n : n + 2], 16) / 255 for n in (1, 3, 5))
+
+
 @dataclass(frozen=True, eq=False)
 class PlanarRoi:
     """A flat region: a center and two unit vectors in RAS, and within that plane an ellipse or closed outlines.
