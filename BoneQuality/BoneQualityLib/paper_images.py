@@ -6,6 +6,7 @@ what a region or ellipse reads of a known body is worked out from where it lies,
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -23,7 +24,7 @@ from .tables import CASE_COLUMNS, Column, check_free, csv_text, write_whole
 from .vertebra import place_body, place_region
 from .workers import WorkerDied, cores, in_processes, in_turn
 
-CT_SPACING_MM, T1_SPACING_MM, AXIAL_SPACING_MM = (1.0, 1.0, 1.0), (1.0, 1.0, 4.0), (0.8, 0.8, 4.0)
+CT_SPACING_MM, T1_SPACING_MM, AXIAL_SPACING_MM = (1.0, 1.0, 1.0), (0.9, 0.9, 4.2), (0.8, 0.8, 4.0)
 CT_NOISE_HU, T1_NOISE, AXIAL_NOISE, CSF_T1 = 5.0, 3.0, 7.0, 100.0
 #: Room around the bodies, and half of the trunk's width and depth, of which the outer 10 mm are fat.
 CROP_MM, TRUNK_MM = 4.0, (40.0, 34.0)
@@ -75,7 +76,7 @@ def measured(rows: list[dict], folder: Path, overwrite: bool, workers: int | Non
     """
     import pandas
 
-    check_free([folder / MANIFEST], overwrite)
+    check_free([folder / IMAGES, folder / MANIFEST], overwrite)
     centers = centers_behind() if "hu_3d" in rows[0] else None
     people = [ImagedPatient(row, folder / IMAGES, n, *bone_of(row, centers)) for n, row in enumerate(rows)]
     _make_images(people, workers, lambda share, text: progress(0.4 * share, text))
@@ -104,8 +105,7 @@ def bone_of(row: dict, centers: tuple[float, float] | None) -> tuple[float, floa
 
 def centers_behind() -> tuple[float, float]:
     """How far (mm) behind the bodies' middles the region of 3D-HU and the three ellipses are centered, in the mean over the levels."""
-    spine = _spine(LUMBAR_USED)
-    grid = phantom.grid_for(spine, CT_SPACING_MM, margin_mm=CROP_MM)
+    spine, grid = _ct_view(LUMBAR_USED)
     image, parameters = Image("CT", np.zeros(grid.shape, np.int16), grid), Parameters()
     margin = effective_margin(parameters.cancellous_margin_mm, image)
     found = []
@@ -131,40 +131,48 @@ def make_images(person: ImagedPatient) -> None:
     """Write the images of one patient, and the masks of its muscles: what every worker does."""
     row, files = person.row, person.files
     if "ct" in files:
-        spine = _spine(person.ct_levels, person)
-        grid = phantom.grid_for(spine, CT_SPACING_MM, margin_mm=CROP_MM)
-        _write_volume(phantom.render_ct(spine, grid, CT_NOISE_HU, person.seed), grid, person.folder / files["ct"])
+        spine, grid = _ct_view(person.ct_levels, person)
+        _write(volume_node("CT", phantom.render_ct(spine, grid, CT_NOISE_HU, person.seed), grid), person.folder / files["ct"])
     if "t1" in files:
-        spine = _spine(LUMBAR_USED, person)
-        grid = phantom.grid_for(spine, T1_SPACING_MM, orientation="sagittal", size_mm=T1_SIZE_MM)
-        _write_volume(phantom.render_t1(spine, grid, T1_NOISE, person.seed), grid, person.folder / files["t1"])
+        spine, grid = _t1_view(person)
+        _write(volume_node("T1", phantom.render_t1(spine, grid, T1_NOISE, person.seed), grid), person.folder / files["t1"])
     if "axial_mr" in files:
         muscles = muscles_of(row["rcsa"], row["fat_infiltration_percent"])
         grid = phantom_muscles.axial_grid(muscles, AXIAL_SPACING_MM)
         image = np.rint(phantom_muscles.render(muscles, grid, "t2", AXIAL_NOISE, person.seed)).astype(np.int16)
-        _write_volume(image, grid, person.folder / files["axial_mr"])
+        _write(volume_node("T2", image, grid), person.folder / files["axial_mr"])
         names = [part.name for part in (*muscles.compartments, *muscles.discs)]
         masks = [Mask(name, phantom_muscles.mask_of(muscles, name, grid), grid).cropped() for name in names]
         _write(segmentation_node("muscles", masks), person.folder / files["axial_mr_segmentation"])
 
 
 def _make_images(people: list[ImagedPatient], workers: int | None, progress: Callable) -> None:
+    """The masks that all patients have, then each patient's own images."""
     folder, first = people[0].folder, people[0]
     folder.mkdir(parents=True, exist_ok=True)
     if first.ct_levels:
-        spine = _spine(first.ct_levels)
-        grid = phantom.grid_for(spine, CT_SPACING_MM, margin_mm=CROP_MM)
+        spine, grid = _ct_view(first.ct_levels)
         _write(segmentation_node("bodies", _bodies(spine, grid)), folder / first.files["ct_segmentation"])
     if "t1" in first.files:
-        spine = _spine(LUMBAR_USED)
-        grid = phantom.grid_for(spine, T1_SPACING_MM, orientation="sagittal", size_mm=T1_SIZE_MM)
+        spine, grid = _t1_view()
         sac = Mask("thecal sac", phantom.sac_mask(spine, grid), grid).cropped()
         _write(segmentation_node("bodies", [*_bodies(spine, grid), sac]), folder / first.files["t1_segmentation"])
     ways = in_turn(make_images, people) if workers == 0 else in_processes(make_images, people, min(workers or cores(), len(people)))
-    for number, (person, result) in enumerate(ways, 1):
-        if isinstance(result, WorkerDied):
-            raise BoneQualityError(f"The process that imaged {person.row['case_id']} ended: a kill, or no memory left; take fewer workers.")
-        progress(number / len(people), f"{number} of {len(people)} patients imaged")
+    with contextlib.closing(ways):
+        for number, (person, result) in enumerate(ways, 1):
+            if isinstance(result, WorkerDied):
+                raise BoneQualityError(f"The process that imaged {person.row['case_id']} ended: a kill, or no memory left; take fewer workers.")
+            progress(number / len(people), f"{number} of {len(people)} patients imaged")
+
+
+def _ct_view(levels: tuple[str, ...], person: ImagedPatient | None = None) -> tuple[phantom.PhantomSpine, Grid]:
+    spine = _spine(levels, person)
+    return spine, phantom.grid_for(spine, CT_SPACING_MM, margin_mm=CROP_MM)
+
+
+def _t1_view(person: ImagedPatient | None = None) -> tuple[phantom.PhantomSpine, Grid]:
+    spine = _spine(LUMBAR_USED, person)
+    return spine, phantom.grid_for(spine, T1_SPACING_MM, orientation="sagittal", size_mm=T1_SIZE_MM)
 
 
 def _spine(levels: tuple[str, ...], person: ImagedPatient | None = None) -> phantom.PhantomSpine:
@@ -184,10 +192,6 @@ def _bodies(spine: phantom.PhantomSpine, grid: Grid) -> list[Mask]:
     return [Mask(f"{v.level} body", phantom.body_mask(v, grid), grid).cropped() for v in spine.vertebrae]
 
 
-def _write_volume(array: np.ndarray, grid: Grid, path: Path) -> None:
-    _write(volume_node("image", array, grid), path)
-
-
 def _write(node, path: Path) -> None:
     try:
         write_node(node, path)
@@ -205,7 +209,7 @@ def _assumptions(people: list[ImagedPatient]) -> list[str]:
     files, lines = people[0].files, ["All patients have the body shapes of one upright phantom without posterior elements."]
     if "ct" in files:
         bodies = "L1 alone" if people[0].ct_levels == ("L1",) else "L1 to L4, all of them with the patient's HU"
-        lines.append(f"CT: {bodies}; voxels of 1 mm, noise of {CT_NOISE_HU:g} HU.")
+        lines.append(f"CT: {bodies}; voxels of {CT_SPACING_MM[2]:g} mm, noise of {CT_NOISE_HU:g} HU.")
     if "hu_3d" in people[0].row:
         slopes = [person.slope for person in people]
         lines.append(
@@ -219,7 +223,7 @@ def _assumptions(people: list[ImagedPatient]) -> list[str]:
             "reads the same bone with a little cortex in it; the difference is below."
         )
     if "t1" in files:
-        lines.append(f"T1 MRI: slices of 4 mm; marrow of L1 to L4 is VBQ times the CSF's signal of {CSF_T1:g}, noise of {T1_NOISE:g}.")
+        lines.append(f"T1 MRI: slices of {T1_SPACING_MM[2]:g} mm; marrow of L1 to L4 is VBQ times the CSF's signal of {CSF_T1:g}, noise of {T1_NOISE:g}.")
     if "axial_mr" in files:
         lines.append(
             "Axial T2 MRI: the same fat in all muscles, in bands; rCSA by larger muscles and smaller discs. What is exchanged is carried "
