@@ -1,5 +1,6 @@
 import html
 import importlib.util
+import json
 import sys
 import tempfile
 from contextlib import contextmanager
@@ -138,6 +139,7 @@ class Role:
 SPINE_ROLES = (Role("ct", "CT"), Role("t1", "T1 MRI"))
 MUSCLES = Role("axial_mr", "axial MRI", "muscles")
 ROLES = (*SPINE_ROLES, MUSCLES)
+INPUTS_ATTRIBUTE = "BoneQuality.Inputs"
 STATES = ("used", "fractured", "cemented", "excluded")
 SCROLL_BAR_PIXELS, MOST_ROWS = 24, 14
 #: Cells of a column that is not worth its place on the panel.
@@ -477,7 +479,7 @@ class BoneQualityWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             ui.reportEdit.clear()
             return
 
-        ui.staleLabel.text = _("Facts or method were changed since these values were measured: measure again.")
+        ui.staleLabel.text = _("Images, segments, facts or method were changed since these values were measured: measure again.")
         for view in (ui.summaryTable, ui.levelTable, ui.muscleTable):
             self._fit(view)
         ui.flagsText.setHtml(flagsAsHtml(document))
@@ -807,10 +809,21 @@ class BoneQualityLogic(ScriptedLoadableModuleLogic):
             edits=lib.case_nodes.edited_rois(parameters.caseId) if keepEdits else {}, **inputs,
         )  # fmt: skip
         self.showCase(result, beside=next(filter(None, (self.volume(parameters, role) for role in ROLES))))
+        lib.case_nodes.node_of(parameters.caseId, "document").SetAttribute(INPUTS_ATTRIBUTE, self._inputsAsText(parameters))
         return result
 
+    def _inputsAsText(self, parameters):
+        """Which nodes and segments the case is measured from, to know them again."""
+        volumes = [node and node.GetID() for node in (*(role.of(parameters) for role in ROLES), parameters.fat, parameters.water)]
+        segmentations = [role.of(parameters, "Segmentation") for role in ROLES]
+        chosen = [(node and node.GetID(), role.of(parameters, "LabelScheme"), dict(role.of(parameters, "Segments"))) for role, node in zip(ROLES, segmentations)]
+        return json.dumps([volumes, chosen], sort_keys=True)
+
     def isStale(self, document, parameters):
-        """Whether facts or method are others now than when the case was measured."""
+        """Whether images, segments, facts or method are others now than when the case was measured."""
+        measured = lib.case_nodes.node_of(parameters.caseId, "document").GetAttribute(INPUTS_ATTRIBUTE)
+        if measured is not None and measured != self._inputsAsText(parameters):
+            return True
         try:
             now = lib.tables.plain(dict(parameters=asdict(self.method(parameters)), facts=asdict(lib.choices.facts_of(self.factTexts(parameters)))))
         except lib.BoneQualityError:

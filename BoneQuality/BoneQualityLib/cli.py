@@ -170,12 +170,17 @@ def run_cohort(options) -> int:
 def run_demo_cohort(options) -> int:
     """The command ``demo-cohort``."""
     from .cohort import PAGE
+    from .headless import quiet_stderr
     from .papers import run
     from .tables import check_free
 
     folder = Path(options.output)
+    if options.workers and not options.images:
+        raise BoneQualityError("--workers is for patients that are imaged; give --images too.")
     check_free([folder / PAGE], options.overwrite)
-    return _show_cohort(run(options.paper, folder, options.overwrite, _progress), folder / PAGE)
+    with quiet_stderr():
+        result = run(options.paper, folder, options.overwrite, _logged(), options.images, options.workers)
+    return _show_cohort(result, folder / PAGE)
 
 
 def _show_cohort(result, page: Path) -> int:
@@ -255,6 +260,8 @@ def _add_cohort(commands) -> None:
         description=f"Draw patients with a paper's means and SDs, analyze them, and say every assumption. {RESEARCH}",
     )
     demo.add_argument("--paper", required=True, choices=("chang", "xue", "zhan", "kadri"), help="Chang 2025, Xue 2025, Zhan 2024, Kadri 2025")
+    demo.add_argument("--images", action="store_true", help="make phantom images of the patients, and measure these")
+    demo.add_argument("--workers", type=_count, metavar="N", help="with --images: processes on this machine (default: one for every core)")
     _add_output(demo)
     demo.set_defaults(run=run_demo_cohort)
 

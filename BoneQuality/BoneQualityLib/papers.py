@@ -44,18 +44,28 @@ def patients(name: str) -> list[dict]:
     return [{"case_id": f"{name}-{n:03d}", **row} for n, row in enumerate(rows, 1)]
 
 
-def run(name: str, folder: Path, overwrite: bool, progress=lambda share, text: None) -> CohortResult:
-    """Draw a paper's patients, analyze them, and write ``patients.csv`` and all that ``analyze`` gives to ``folder``."""
+def run(
+    name: str, folder: Path, overwrite: bool, progress=lambda share, text: None, images: bool = False, workers: int | None = None
+) -> CohortResult:
+    """Draw a paper's patients, analyze them, and write ``patients.csv`` and all that ``analyze`` gives to ``folder``.
+
+    images: the patients become phantom images first, and what is measured on these is analyzed; workers: as of `run_batch`.
+    """
     import pandas
 
     paper = _paper(name)
     rows = patients(name)
-    frame = pandas.DataFrame(rows)
+    frame, said, how = pandas.DataFrame(rows), "Drawn, not measured", []
+    if images:
+        from .paper_images import measured
+
+        frame, how = measured(rows, folder, overwrite, workers, progress)
+        said = "Drawn, imaged and measured"
     result = analyze(frame, paper.outcome, progress=progress, **paper.question)
     result.name = f"{paper.title} from its tables"
     result.rows = {"paper": beside(paper, result, frame), **result.rows}
     result.sections = [
-        Section("Drawn, not measured", (paper.source, *paper.assumptions)),
+        Section(said, (paper.source, *paper.assumptions, *how)),
         Section("The paper's numbers beside ours", (), "paper"),
     ]
     result.write_files(folder, overwrite, {PATIENTS: csv_text(_columns(rows), rows)})
@@ -65,7 +75,7 @@ def run(name: str, folder: Path, overwrite: bool, progress=lambda share, text: N
 def beside(paper: Paper, result: CohortResult, frame) -> list[dict]:
     """Rows of the table ``paper``: every published number, ours, and whether ours lies in the published interval.
 
-    frame: the drawn patients as a DataFrame.
+    frame: the patients as a DataFrame, drawn or measured.
     """
     rows = []
     for number in paper.published:

@@ -159,7 +159,8 @@ class PhantomVertebra:
     ``center``: RAS mm; ``rotation`` (3, 3): its right, anterior and superior axes in RAS, as columns. ``width_mm`` and
     ``depth_mm`` (on the midline) are those of the endplates; the waist is ``waist_mm`` slimmer on each side. The heights
     are what SPEC measures: means over 80-95, 40-60 and 5-20 % of the depth from the posterior wall, within 3 mm of the
-    midline; half of each lies above the center. HU rises by ``gradient_hu_per_mm`` toward patient superior.
+    midline; half of each lies above the center. HU rises by ``gradient_hu_per_mm`` toward patient superior, and by
+    ``posterior_hu_per_mm`` toward the body's own back.
     """
 
     level: str
@@ -176,6 +177,7 @@ class PhantomVertebra:
     cortex_hu: float = 500.0
     cancellous_hu: float = 130.0
     gradient_hu_per_mm: float = 0.0
+    posterior_hu_per_mm: float = 0.0
     marrow_t1: float = 300.0
     pit: Pit | None = None
     inclusions: tuple[Inclusion, ...] = ()
@@ -231,7 +233,7 @@ class PhantomVertebra:
         return self._body_depth(*local_coordinates(Cloud(points_ras), self.center, self.rotation))
 
     def cancellous_hu_at(self, superior_mm: float) -> float:
-        """True HU of the cancellous bone on the patient-axial plane ``superior_mm`` above the center."""
+        """True HU of the cancellous bone on the patient-axial plane ``superior_mm`` above the center, midway from front to back."""
         return self.cancellous_hu + self.gradient_hu_per_mm * superior_mm
 
     def cancellous_truth(self, margin_mm: float, step_mm: float = 0.4, without_inclusions: bool = False) -> CancellousTruth:
@@ -249,8 +251,11 @@ class PhantomVertebra:
     def _inner(self, x, y, z, modality):
         """HU or T1 signal of the cancellous bone and its inclusions at local points."""
         right, anterior, superior = self.rotation[2].tolist()
-        slope, base = (self.gradient_hu_per_mm, self.cancellous_hu) if modality == "hu" else (0.0, self.marrow_t1)
-        values = base + slope * (right * x + anterior * y + superior * z)
+        if modality == "hu":
+            slope, back, base = self.gradient_hu_per_mm, self.posterior_hu_per_mm, self.cancellous_hu
+        else:
+            slope, back, base = 0.0, 0.0, self.marrow_t1
+        values = base + slope * (right * x + anterior * y + superior * z) - back * y
         for inclusion in self.inclusions:
             values = np.where(inclusion.contains(x, y, z), np.float32(getattr(inclusion.tissue, modality)), values)
         return values
