@@ -88,7 +88,7 @@ def measured(rows: list[dict], folder: Path, overwrite: bool, workers: int | Non
     )  # fmt: skip
     for case_id, failure in batch.failures.items():
         raise BoneQualityError(f"{case_id} was imaged but not measured ({failure.stage}): {failure.sentence}")
-    frame = pandas.read_csv(folder / CASES / "cohort.csv")
+    frame = pandas.read_csv(folder / CASES / "cohort.csv").dropna(axis="columns", how="all")  # facts that a paper does not have
     return frame, [*_assumptions(people), *_differences(frame)]
 
 
