@@ -29,7 +29,7 @@ CT_NOISE_HU, T1_NOISE, AXIAL_NOISE, CSF_T1 = 5.0, 3.0, 7.0, 100.0
 #: Room around the bodies, and half of the trunk's width and depth, of which the outer 10 mm are fat.
 CROP_MM, TRUNK_MM = 4.0, (40.0, 34.0)
 #: Front to back, downward, and across: the T1 MRI shows the canal too, and has a slice in the middle.
-T1_SIZE_MM = (76.0, 150.0, 60.0)
+T1_SIZE_MM = (76.0, 150.0, 54.0)
 #: What images show; the drawn values go on in columns of their own, as the measured ones take their names.
 IMAGED = ("hu_3d", "hu_multislice", "hu_middle", "hu_middle_l1", "vbq", "rcsa", "fat_infiltration_percent")
 DRAWN = "drawn_"
