@@ -283,9 +283,23 @@ def waiting(study, tmp_path):
     study.write_text(study.read_text().replace("c0,0.nii.gz,masks.seg.nrrd,", "c0,0.nii.gz,masks.seg.nrrd,never.csv"))
     run = command(study, tmp_path / "out", "--workers", "1", start_new_session=True)
     until(lambda: len(times(tmp_path / "out")) == 5 if (tmp_path / "out").is_dir() else False)
+    until(AtRest(run.pid, *worker_ids(run.pid)))  # the parent has handed the last case over, and the worker waits in it
     yield run
     run.kill()
     run.communicate()
+
+
+class AtRest:
+    """Whether processes have not taken any time for 0.5 s."""
+
+    def __init__(self, *pids):
+        self.pids, self.before, self.since = pids, None, time.monotonic()
+
+    def __call__(self):
+        now = [Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[11:13] for pid in self.pids]
+        if now != self.before:
+            self.before, self.since = now, time.monotonic()
+        return time.monotonic() - self.since > 0.5
 
 
 def until(condition, seconds=60):
@@ -313,7 +327,7 @@ def test_a_killed_parent_takes_its_workers_along_and_the_run_can_go_on(waiting, 
 def test_control_c_ends_in_one_line_once_the_case_in_hand_is_finished(waiting, study, tmp_path):
     os.killpg(waiting.pid, signal.SIGINT)
     (study.parent / "labels.csv").write_text(content := "segment,name\nL2 body,L2 body\n")
-    with open(study.parent / "never.csv", "w") as labels:
+    with os.fdopen(os.open(study.parent / "never.csv", os.O_WRONLY | os.O_NONBLOCK), "w") as labels:  # fails where nobody waits
         os.replace(study.parent / "labels.csv", study.parent / "never.csv")  # for who reads it once more
         labels.write(content)
     out, err = waiting.communicate(timeout=60)
