@@ -41,7 +41,9 @@ class BoneQuality(ScriptedLoadableModule):
             "paraspinal muscles on axial images. "
             "Research use; not a medical device."
         )
-        parent.acknowledgementText = _("The methods are those of Chang 2025, Schreiber 2011, Pickhardt 2013, Ehresman 2019 and Zhan 2024.")
+        parent.acknowledgementText = _(
+            "The methods are those of Chang 2025, Schreiber 2011, Pickhardt 2013, Ehresman 2019 and Zhan 2024."
+        )
 
 
 # What the panel holds, in the scene
@@ -464,7 +466,12 @@ class BoneQualityWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         """The results of the case, as they lie in the scene."""
         document = lib.case_nodes.shown_document(self._parameterNode.caseId)
         ui, nodes = self.ui, lib.case_nodes.nodes_of(self._parameterNode.caseId)
-        for view, role in ((ui.summaryTable, "summary"), (ui.levelTable, "levels"), (ui.muscleTable, "muscles"), (ui.caseTable, "case")):
+        for view, role in (
+            (ui.summaryTable, "summary"),
+            (ui.levelTable, "levels"),
+            (ui.muscleTable, "muscles"),
+            (ui.caseTable, "case"),
+        ):
             if view.mrmlTableNode() is not nodes.get(role):
                 view.setMRMLTableNode(nodes.get(role))
         for widget in (ui.resultsSection, ui.exportSection):
@@ -514,7 +521,9 @@ class BoneQualityWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         edited = lib.case_nodes.unread_edits(self._parameterNode.caseId)
         self.ui.updateButton.enabled = bool(edited)
         self.ui.updateButton.toolTip = (
-            _("Read these ROIs again: {names}").format(names=", ".join(edited)) if edited else _("No ROI was edited since its value was read")
+            _("Read these ROIs again: {names}").format(names=", ".join(edited))
+            if edited
+            else _("No ROI was edited since its value was read")
         )
 
     def _clickedCell(self, view, index):
@@ -582,14 +591,17 @@ class BoneQualityWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             self.update()
             ui.exportFilesLabel.text = _("Written: {names}").format(names=", ".join(path.name for path in paths))
 
-
     # Many cases
 
     def onBatch(self, checked=False):
         ui, batch = self.ui, None
         with self.progress(_("Measuring many cases")) as progress:
             batch = lib.batch.run_batch(
-                ui.manifestEdit.currentPath, ui.batchFolderEdit.currentPath, workers=0, resume=ui.resumeBox.checked, progress=progress
+                ui.manifestEdit.currentPath,
+                ui.batchFolderEdit.currentPath,
+                workers=0,
+                resume=ui.resumeBox.checked,
+                progress=progress,
             )
         if batch is not None:
             ui.cohortEdit.currentPath = f"{ui.batchFolderEdit.currentPath}/cohort.csv"
@@ -622,7 +634,10 @@ def hasInputs(parameters):
 def flagsAsHtml(document):
     """Reasons and flags as sentences, errors first."""
 
-    sentences = [*document["reasons"], *sorted(lib.document.flag_sentences(document), key=lambda said: ["error", "warning", "info"].index(said.split()[0]))]
+    sentences = [
+        *document["reasons"],
+        *sorted(lib.document.flag_sentences(document), key=lambda said: ["error", "warning", "info"].index(said.split()[0])),
+    ]
     items = "".join(f"<li>{html.escape(sentence)}</li>" for sentence in sentences)
     return f"<ul>{items}</ul>" if items else _("No flags.")
 
@@ -816,7 +831,10 @@ class BoneQualityLogic(ScriptedLoadableModuleLogic):
         """Which nodes and segments the case is measured from, to know them again."""
         volumes = [node and node.GetID() for node in (*(role.of(parameters) for role in ROLES), parameters.fat, parameters.water)]
         segmentations = [role.of(parameters, "Segmentation") for role in ROLES]
-        chosen = [(node and node.GetID(), role.of(parameters, "LabelScheme"), dict(role.of(parameters, "Segments"))) for role, node in zip(ROLES, segmentations)]
+        chosen = [
+            (node and node.GetID(), role.of(parameters, "LabelScheme"), dict(role.of(parameters, "Segments")))
+            for role, node in zip(ROLES, segmentations)
+        ]
         return json.dumps([volumes, chosen], sort_keys=True)
 
     def isStale(self, document, parameters):
@@ -825,7 +843,9 @@ class BoneQualityLogic(ScriptedLoadableModuleLogic):
         if measured is not None and measured != self._inputsAsText(parameters):
             return True
         try:
-            now = lib.tables.plain(dict(parameters=asdict(self.method(parameters)), facts=asdict(lib.choices.facts_of(self.factTexts(parameters)))))
+            now = lib.tables.plain(
+                dict(parameters=asdict(self.method(parameters)), facts=asdict(lib.choices.facts_of(self.factTexts(parameters))))
+            )
         except lib.BoneQualityError:
             return True
         return now != {name: document[name] for name in now}

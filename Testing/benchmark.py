@@ -181,7 +181,9 @@ def batch_seconds(folder: Path, workers: int) -> dict[str, float]:
         return time.perf_counter() - start
 
     marks, reading = [], [read() for _ in range(5)]
-    batch = run_batch(folder / "batch.csv", folder / "results", workers, overwrite=True, progress=lambda *_: marks.append(time.perf_counter()))
+    batch = run_batch(
+        folder / "batch.csv", folder / "results", workers, overwrite=True, progress=lambda *_: marks.append(time.perf_counter())
+    )
     assert len(batch.done) == BATCH_CASES, batch.failures
     reading += [read() for _ in range(5)]
     return dict(case=(marks[-1] - marks[workers]) / (BATCH_CASES - workers), reading=float(np.median(reading)))
@@ -264,12 +266,20 @@ def many_cases(folder: str) -> bool:
     one, two = (in_fresh_process("batch", folder, workers) for workers in (1, 2))
     gain, missed = one["case"] / two["case"], {True: "  MISSED", False: ""}
     print(f"\n{'many cases':30}{'':9}{'ratio':>8}{'target':>8}")
-    print(f"{f'check of {MANIFEST_ROWS} rows, seconds':30}{checked:9.2f}{'':8}{MANIFEST_SECONDS:8.2f}{missed[checked > MANIFEST_SECONDS]}")
+    print(
+        f"{f'check of {MANIFEST_ROWS} rows, seconds':30}{checked:9.2f}{'':8}{MANIFEST_SECONDS:8.2f}{missed[checked > MANIFEST_SECONDS]}"
+    )
     for workers, run in ((1, one), (2, two)):
         ratio = run["case"] / run["reading"]
-        print(f"{f'a case, {workers} workers, seconds':30}{run['case']:9.2f}{ratio:8.2f}{READING_TARGET:8.2f}{missed[ratio > READING_TARGET]}")
+        print(
+            f"{f'a case, {workers} workers, seconds':30}{run['case']:9.2f}{ratio:8.2f}{READING_TARGET:8.2f}{missed[ratio > READING_TARGET]}"
+        )
     print(f"{'gain of a second worker':30}{'':9}{gain:8.2f}{GAIN_TARGET:8.2f}{missed[gain < GAIN_TARGET]}")
-    return checked <= MANIFEST_SECONDS and gain >= GAIN_TARGET and max(run["case"] / run["reading"] for run in (one, two)) <= READING_TARGET
+    return (
+        checked <= MANIFEST_SECONDS
+        and gain >= GAIN_TARGET
+        and max(run["case"] / run["reading"] for run in (one, two)) <= READING_TARGET
+    )
 
 
 def statistics(folder: str) -> bool:

@@ -32,10 +32,14 @@ def nodes(roles=("ct", "t1"), levels=("L1", "L2", "L3")) -> dict:
     """Volumes and segmentations as arguments of measure_case."""
     made = {}
     if "ct" in roles:
-        made.update(ct=volume_node("CT", rising_ct(), CT_GRID), ct_segmentation=segmentation_node("CT masks", masks(CT_GRID, levels)))
+        made.update(
+            ct=volume_node("CT", rising_ct(), CT_GRID), ct_segmentation=segmentation_node("CT masks", masks(CT_GRID, levels))
+        )
     if "t1" in roles:
         fluid = Mask("thecal sac", sac(), T1_GRID).cropped()
-        made.update(t1=volume_node("T1", t1(), T1_GRID), t1_segmentation=segmentation_node("T1 masks", [*masks(T1_GRID, levels), fluid]))
+        made.update(
+            t1=volume_node("T1", t1(), T1_GRID), t1_segmentation=segmentation_node("T1 masks", [*masks(T1_GRID, levels), fluid])
+        )
     return made
 
 

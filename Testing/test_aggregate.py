@@ -21,7 +21,9 @@ def case(parameters=Parameters(), **signals):
     """A case with T1 signals by level and CSF of 100 at L2-L4."""
     result = CaseResult(CaseFacts("a"), parameters, inputs=dict(t1={}))
     for name, signal in signals.items():
-        numbers = LevelNumbers(values=dict(t1_signal=float(signal)), variations=dict(t1_signal={"+i": signal * 1.1, "-i": signal * 0.95}))
+        numbers = LevelNumbers(
+            values=dict(t1_signal=float(signal)), variations=dict(t1_signal={"+i": signal * 1.1, "-i": signal * 0.95})
+        )
         result.levels.append(Level(name, t1=numbers, t1_exclusion="", ct_exclusion="no CT"))
     result.csf = {name: Csf(name, None, 100.0, 99.0) for name in ("L2", "L3", "L4")}
     return result

@@ -71,7 +71,9 @@ def test_terminology_and_name_that_disagree_are_an_error_that_names_both():
         identify(named("L2", entry("66794005")))
 
 
-@pytest.mark.parametrize(("name", "both"), [("L1 L3", "L1 and L3"), ("L3 csf canal", "csf and sac"), ("psoas left right", "left and right")])
+@pytest.mark.parametrize(
+    ("name", "both"), [("L1 L3", "L1 and L3"), ("L3 csf canal", "csf and sac"), ("psoas left right", "left and right")]
+)
 def test_a_name_that_fits_two_structures_is_an_error_that_names_both(name, both):
     with pytest.raises(BoneQualityError, match=both):
         identify(named(name))

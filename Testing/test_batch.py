@@ -41,7 +41,9 @@ def made(tmp_path_factory):
 def study(tmp_path, made):
     """Six cases, last to first."""
     shutil.copytree(made, tmp_path / "study")
-    return manifest(tmp_path / "study", [f"c{n},{n}.nii.gz,masks.seg.nrrd,,7{n},{n % 2},\"a, 'b'; =1\"" for n in reversed(range(6))])
+    return manifest(
+        tmp_path / "study", [f"c{n},{n}.nii.gz,masks.seg.nrrd,,7{n},{n % 2},\"a, 'b'; =1\"" for n in reversed(range(6))]
+    )
 
 
 def manifest(folder, rows):
@@ -79,7 +81,9 @@ def test_every_case_gets_the_files_of_measure_and_the_tables_their_rows_in_the_m
     assert [row["hu_3d"] for row in cohort] == [f"{105 - n}.00" for n in range(6)]
     assert [(row["outcome"], row["note"], row["age"]) for row in cohort][0] == ("1", "a, 'b'; =1", "75.0")
     assert list(cohort[0])[:4] == ["case_id", "outcome", "note", "hu_3d"] and "ct" not in cohort[0]
-    assert [(row["case_id"], row["level"]) for row in table(tmp_path / "out", "levels.csv")] == [(f"c{5 - n}", "L2") for n in range(6)]
+    assert [(row["case_id"], row["level"]) for row in table(tmp_path / "out", "levels.csv")] == [
+        (f"c{5 - n}", "L2") for n in range(6)
+    ]
     assert table(tmp_path / "out", "failures.csv") == [] and not (tmp_path / "out" / "muscles.csv").exists()
     assert mrml_scene().GetNumberOfNodes() == nodes
     alone = measure(
@@ -90,7 +94,9 @@ def test_every_case_gets_the_files_of_measure_and_the_tables_their_rows_in_the_m
 
 
 def test_no_path_gets_into_a_result_and_no_formula_into_a_table(made, tmp_path):
-    path = manifest(tmp_path, [f"a,{made}/0.nii.gz,{made}/masks.seg.nrrd,,,-1.5,=HYPERLINK(1)", f"b,{made}/0.nii.gz,{made}/0.nii.gz,,,+2,@x"])
+    path = manifest(
+        tmp_path, [f"a,{made}/0.nii.gz,{made}/masks.seg.nrrd,,,-1.5,=HYPERLINK(1)", f"b,{made}/0.nii.gz,{made}/0.nii.gz,,,+2,@x"]
+    )
     run_batch(path, tmp_path / "out", workers=0)
     (row,) = table(tmp_path / "out", "cohort.csv")
     assert (row["outcome"], row["note"]) == ("-1.5", "'=HYPERLINK(1)")

@@ -150,7 +150,9 @@ def test_whole_vertebrae_are_cut_to_their_bodies(whole_ct, plane):
 def test_a_mask_of_bodies_beside_whole_vertebrae_says_what_their_bodies_are(whole_ct):
     everywhere = sum(phantom.body_mask(v, WHOLE_GRID) for v in WHOLE.vertebrae).astype(bool)
     beside = measured_whole(whole_ct, [*whole_masks(), Mask("vertebral bodies", everywhere, WHOLE_GRID)])
-    alone = measured_whole(whole_ct, [Mask(f"{v.level} body", phantom.body_mask(v, WHOLE_GRID), WHOLE_GRID) for v in WHOLE.vertebrae])
+    alone = measured_whole(
+        whole_ct, [Mask(f"{v.level} body", phantom.body_mask(v, WHOLE_GRID), WHOLE_GRID) for v in WHOLE.vertebrae]
+    )
     for one, other in zip(beside.levels, alone.levels):
         assert one.values["hu_3d"] == pytest.approx(other.values["hu_3d"], abs=0.05)
 
@@ -186,7 +188,9 @@ def test_levels_in_the_wrong_order_are_flagged():
 
 def test_masks_that_overlap_by_more_than_1_percent_are_flagged():
     masks = bodies(GRID)
-    grown = phantom.body_mask(replace(SPINE.vertebra("L2"), height_anterior_mm=54, height_middle_mm=50, height_posterior_mm=54), GRID)
+    grown = phantom.body_mask(
+        replace(SPINE.vertebra("L2"), height_anterior_mm=54, height_middle_mm=50, height_posterior_mm=54), GRID
+    )
     masks[1] = Mask("L2 body", grown, GRID).cropped()
     assert "mask-overlap" in codes(measure_case(CaseFacts("a"), **ct(masks)))
 
@@ -229,7 +233,9 @@ def test_the_modalities_are_not_mixed_up():
         measure_case(CaseFacts("a"), t1=ct()["ct"], t1_segmentation=t1()["t1_segmentation"])
 
 
-@pytest.mark.parametrize("bad", [dict(age=200), dict(sex="x"), dict(fractured=("Q1",)), dict(reader="Dr. Who"), dict(case_id="a/b")])
+@pytest.mark.parametrize(
+    "bad", [dict(age=200), dict(sex="x"), dict(fractured=("Q1",)), dict(reader="Dr. Who"), dict(case_id="a/b")]
+)
 def test_case_facts_out_of_range_are_refused(bad):
     with pytest.raises(BoneQualityError, match=next(iter(bad)).replace("_", ".")):
         CaseFacts(**dict(dict(case_id="a"), **bad))
@@ -356,7 +362,11 @@ def test_edited_rois_are_read_in_place_of_those_that_would_be_placed():
     inputs = ct() | t1()
     before = measure_case(CaseFacts("a"), **inputs)
     astray = before.levels[3].frame.center - before.levels[1].frame.center
-    edits = edited(before, "L2", "upper", scale=0.6) | edited(before, "L1", "marrow", scale=0.7) | edited(before, "L2", "csf", scale=0.8)
+    edits = (
+        edited(before, "L2", "upper", scale=0.6)
+        | edited(before, "L1", "marrow", scale=0.7)
+        | edited(before, "L2", "csf", scale=0.8)
+    )
     middle = edited(before, "L2", "middle")["L2", "middle"]
     edits["L2", "middle"] = replace(middle, center=middle.center + astray)  # onto L4, which has 50 HU
     after = measure_case(CaseFacts("a"), edits=edits, **inputs)
@@ -387,7 +397,10 @@ def test_files_say_what_was_edited(tmp_path):
 def test_edits_that_have_no_place_in_the_case_are_refused_by_name():
     both = measure_case(CaseFacts("a"), **ct(), **t1())
     edits = edited(both, "L3", "marrow") | edited(both, "L2", "csf")
-    with pytest.raises(BoneQualityError, match="The edited ROI L2 csf, L3 marrow has no place in this case any more, or lies outside the image; move it back"):
+    with pytest.raises(
+        BoneQualityError,
+        match="The edited ROI L2 csf, L3 marrow has no place in this case any more, or lies outside the image; move it back",
+    ):
         measure_case(CaseFacts("a"), edits=edits, **ct())
 
 

@@ -113,7 +113,10 @@ def test_outlines_keep_within_015_mm_of_the_roi_with_few_points(shown):
         if isinstance(roi, PlanarRoi) and not roi.semi_axes:
             for n, outline in enumerate(roi.outlines):
                 drawn = node_of("case", f"{roi.level} {roi.kind}" + (f" {n + 1}" if n else ""))
-                kept = (np.array([drawn.GetNthControlPointPositionWorld(m) for m in range(drawn.GetNumberOfControlPoints())]) - roi.center)
+                kept = (
+                    np.array([drawn.GetNthControlPointPositionWorld(m) for m in range(drawn.GetNumberOfControlPoints())])
+                    - roi.center
+                )
                 kept = kept @ np.stack([roi.u, roi.v], axis=1)
                 assert len(kept) < 0.6 * len(outline)
                 assert max(distance_to(kept, point) for point in outline) < 0.151
@@ -212,7 +215,9 @@ def test_a_moved_ellipse_keeps_its_plane_and_its_area(shown):
     put("L2 upper", points("L2 upper") + 3 * placed.u)
     roi = edited_rois("case")["L2", "upper"]
     assert roi.edited and roi.area == pytest.approx(placed.area, rel=0.01)
-    assert np.cross(roi.u, roi.v) == pytest.approx(placed.normal) and (roi.center - placed.center) @ placed.normal == pytest.approx(0, abs=1e-6)
+    assert np.cross(roi.u, roi.v) == pytest.approx(placed.normal) and (roi.center - placed.center) @ placed.normal == pytest.approx(
+        0, abs=1e-6
+    )
 
 
 def test_a_reshaped_ellipse_has_the_area_of_its_curve(shown):

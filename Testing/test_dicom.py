@@ -312,7 +312,7 @@ def test_fat_suppression_is_read_from_options_names_and_dixon(tmp_path, tags, su
 
 
 def test_texts_hold_no_quotes_tabs_or_line_breaks(tmp_path):
-    assert tags_of(tmp_path, ManufacturerModelName="A \"b\"\tc'd\r\ne").model == "A b c d e"
+    assert tags_of(tmp_path, ManufacturerModelName='A "b"\tc\'d\r\ne').model == "A b c d e"
 
 
 def test_the_shared_series_is_ordered_and_read():

@@ -18,7 +18,7 @@ CENTER = (28.2, 21.3)
 
 def lattice(spacing=0.5, width=56.0, height=42.0):
     """u and v of the samples, mm, shape (rows, columns)."""
-    v, u = np.mgrid[0:height + 1e-9:spacing, 0:width + 1e-9:spacing]
+    v, u = np.mgrid[0 : height + 1e-9 : spacing, 0 : width + 1e-9 : spacing]
     return u, v
 
 
@@ -58,10 +58,9 @@ def bilinear(field, u, v):
 
 def boundary(field, spacing, finer):
     """Zero crossings (n, 2), mm, along the lines of a lattice that is so many times finer."""
-    v, u = np.mgrid[-1:field.shape[0] + 1e-9:1 / finer, -1:field.shape[1] + 1e-9:1 / finer]
+    v, u = np.mgrid[-1 : field.shape[0] + 1e-9 : 1 / finer, -1 : field.shape[1] + 1e-9 : 1 / finer]
     points = []
-    for values, near, far in ((bilinear(field, u, v), np.s_[:, :-1], np.s_[:, 1:]),
-                              (bilinear(field, u, v), np.s_[:-1], np.s_[1:])):
+    for values, near, far in ((bilinear(field, u, v), np.s_[:, :-1], np.s_[:, 1:]), (bilinear(field, u, v), np.s_[:-1], np.s_[1:])):
         crossed = (values[near] > 0) != (values[far] > 0)
         share = (values[near] / (values[near] - values[far] + ~crossed))[crossed]
         points.append([axis[near][crossed] + share * (axis[far] - axis[near])[crossed] for axis in (u, v)])
@@ -80,8 +79,9 @@ def best_area_found(field, spacing, finer=8):
         return -np.pi * radius_squared * (bilinear(field, u / spacing, v / spacing) > 0)
 
     limits = [*zip(points.min(axis=0), points.max(axis=0)), (0, np.pi), (0, 1.7)]
-    return -differential_evolution(negative_area, limits, rng=1, popsize=20, maxiter=90, tol=1e-4, polish=False,
-                                   vectorized=True, updating="deferred").fun
+    return -differential_evolution(
+        negative_area, limits, rng=1, popsize=20, maxiter=90, tol=1e-4, polish=False, vectorized=True, updating="deferred"
+    ).fun
 
 
 def assert_wholly_inside(ellipse, field, spacing):
@@ -89,7 +89,7 @@ def assert_wholly_inside(ellipse, field, spacing):
     u, v = lattice(spacing, (field.shape[1] - 1) * spacing, (field.shape[0] - 1) * spacing)
     u, v = u - ellipse.center[0], v - ellipse.center[1]
     along, across = (u * cosine + v * sine) / ellipse.semi_axes[0], (v * cosine - u * sine) / ellipse.semi_axes[1]
-    assert field[along ** 2 + across ** 2 <= 1].min(initial=1) > 0
+    assert field[along**2 + across**2 <= 1].min(initial=1) > 0
 
     step = min(0.05, ellipse.semi_axes[1] / 10)
     along, across = np.meshgrid(*(np.linspace(-axis, axis, 2 * int(axis / step) + 3) for axis in ellipse.semi_axes))
@@ -169,7 +169,7 @@ def test_a_region_one_pixel_wide_holds_an_ellipse(columns):
     ellipse = largest_ellipse(field, 0.5)
     assert_wholly_inside(ellipse, field, 0.5)
     # (1 - |u|) (1 - |v|) > 1/2 about a pixel: its inscribed circle; along a row: half a pixel to either side.
-    area = np.pi * (np.sqrt(2) - 1) ** 2 * 0.5 ** 2 if columns == 1 else np.pi / 4 * 0.5 * (columns - 1) * 0.5
+    area = np.pi * (np.sqrt(2) - 1) ** 2 * 0.5**2 if columns == 1 else np.pi / 4 * 0.5 * (columns - 1) * 0.5
     assert area * 0.97 < ellipse.area < area * (1.001 if columns == 1 else 1.02)
 
 
@@ -211,17 +211,24 @@ def test_the_same_input_gives_the_same_ellipse_in_any_process_and_number_of_thre
     np.save(tmp_path / "field.npy", field)
     here = repr(largest_ellipse(field, spacing))
     assert repr(largest_ellipse(np.asfortranarray(field), spacing)) == here
-    script = (f"import numpy; from BoneQualityLib.ellipse import largest_ellipse; "
-              f"print(repr(largest_ellipse(numpy.load({str(tmp_path / 'field.npy')!r}), {spacing})))")
+    script = (
+        f"import numpy; from BoneQualityLib.ellipse import largest_ellipse; "
+        f"print(repr(largest_ellipse(numpy.load({str(tmp_path / 'field.npy')!r}), {spacing})))"
+    )
     for threads in ("1", "2"):
         environment = dict(os.environ, PYTHONPATH=os.pathsep.join(sys.path), OPENBLAS_NUM_THREADS=threads)
         there = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True)
         assert there.stdout.strip() == here, there.stderr
 
 
-@pytest.mark.parametrize("warm_start", [
-    Ellipse((26.0, 18.0), (17.0, 11.0), 0.1), Ellipse((40.0, 20.0), (0.5, 0.1), 1), Ellipse((-9.0, 80.0), (5, 2), 1.0),
-])
+@pytest.mark.parametrize(
+    "warm_start",
+    [
+        Ellipse((26.0, 18.0), (17.0, 11.0), 0.1),
+        Ellipse((40.0, 20.0), (0.5, 0.1), 1),
+        Ellipse((-9.0, 80.0), (5, 2), 1.0),
+    ],
+)
 def test_a_warm_start_good_or_bad_leaves_a_largest_ellipse(warm_start):
     field = vertebral_body(FINE)
     ellipse = largest_ellipse(field, 0.5, warm_start)

@@ -29,7 +29,9 @@ def test_the_library_loads_without_slicer_qt_and_what_slicer_does_not_ship():
 def test_only_the_scene_speaks_mrml(module):
     tree = ast.parse((LIBRARY / f"{module}.py").read_text(encoding="utf-8"))
     imported = {alias.name.split(".")[0] for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
-    imported |= {(node.module or "").split(".")[0] for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and not node.level}
+    imported |= {
+        (node.module or "").split(".")[0] for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and not node.level
+    }
     assert imported.isdisjoint({"slicer", "qt", "ctk"})
 
 

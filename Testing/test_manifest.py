@@ -164,7 +164,14 @@ def _options(command):
 
 
 def test_texts_of_a_dialog_give_the_values_of_the_command(study, tmp_path, capfd):
-    texts = {"case_id": "case", "ct": "ct.nii.gz", "ct_segmentation": "labels.nii.gz", "label_scheme": "totalsegmentator", "age": "", "x": "y"}
+    texts = {
+        "case_id": "case",
+        "ct": "ct.nii.gz",
+        "ct_segmentation": "labels.nii.gz",
+        "label_scheme": "totalsegmentator",
+        "age": "",
+        "x": "y",
+    }
     inputs = case_inputs(texts, study)
     with inputs.nodes() as nodes:
         result = inputs.measure(nodes)
@@ -217,7 +224,10 @@ def test_one_folder_a_case_is_drafted_with_a_remark_for_all_that_is_assumed(tmp_
     _, rows = drafted(cases)
     dicom = rows["M-ller-Greta"]
     assert (dicom["ct"], dicom["ct_segmentation"]) == ("Müller Greta/series", "Müller Greta/masks")
-    assert "patient's name" in dicom["remark"] and "masks is taken for the segmentation of the CT, as no other image is known; check that" in dicom["remark"]
+    assert (
+        "patient's name" in dicom["remark"]
+        and "masks is taken for the segmentation of the CT, as no other image is known; check that" in dicom["remark"]
+    )
     assert rows["b"]["ct_segmentation"] == "b/totalseg.nii.gz@totalsegmentator"
     assert "label scheme totalsegmentator by its name; check that" in rows["b"]["remark"]
     assert "ct" not in rows["c"] and "several for ct, choose one: c/ct.nii.gz, c/ct_old.nii.gz" in rows["c"]["remark"]

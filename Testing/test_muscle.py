@@ -63,7 +63,10 @@ def test_areas_are_within_one_percent_on_straight_and_oblique_slices(turned, lef
         assert there.plane.normal == pytest.approx(normal, abs=1e-6)
         assert there.disc_area == pytest.approx(phantom.disc(there.disc).area_on(normal), rel=0.01)
         for name, compartment in zip(NAMES, there.compartments):
-            assert (compartment.name, compartment.area) == (name, pytest.approx(phantom.compartment(name).area / normal[2], rel=0.01))
+            assert (compartment.name, compartment.area) == (
+                name,
+                pytest.approx(phantom.compartment(name).area / normal[2], rel=0.01),
+            )
         assert there.rcsa() == pytest.approx(sum(c.area for c in there.compartments) / there.disc_area)
     truth = sum(phantom.compartment(name).area for name in NAMES) / normal[2] / phantom.disc("L3-L4").area_on(normal)
     assert muscles.case_values()["rcsa"] == pytest.approx(truth, rel=0.01)
@@ -183,7 +186,9 @@ def test_fat_and_water_may_lie_on_another_lattice_than_the_t2_but_not_on_two():
     phantom = phantom_of(0.3)
     grid, coarser = axial_grid(phantom, SPACING), axial_grid(phantom, (1.1, 1.1, 3.0))
     fat, water = image_of(phantom, coarser, "fat"), image_of(phantom, coarser, "water")
-    muscles = measure_muscles(segments(masks_of(phantom, grid)), AxialImages(image_of(phantom, grid), fat=fat, water=water), Parameters())
+    muscles = measure_muscles(
+        segments(masks_of(phantom, grid)), AxialImages(image_of(phantom, grid), fat=fat, water=water), Parameters()
+    )
     for compartment in muscles.slices[0].compartments:
         assert compartment.fat_infiltration == pytest.approx(30, abs=1)
         assert compartment.fat_fraction == pytest.approx(phantom.fat_fraction(compartment.name), abs=2)

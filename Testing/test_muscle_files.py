@@ -29,7 +29,9 @@ PHANTOM = paraspinal_muscles(FAT, discs={"L3-L4": ((0, 0, 20), (0, 0, 1)), "L4-L
 GRID = axial_grid(PHANTOM, (0.9, 0.9, 4.0))
 MUSCLES = tuple(compartment.name for compartment in PHANTOM.compartments)
 DISCS = tuple(disc.name for disc in PHANTOM.discs)
-SPEC_COLUMNS = "case_id disc muscle side area_mm2 disc_area_mm2 rcsa fat_infiltration_percent fat_fraction_percent fat_threshold".split()
+SPEC_COLUMNS = (
+    "case_id disc muscle side area_mm2 disc_area_mm2 rcsa fat_infiltration_percent fat_fraction_percent fat_threshold".split()
+)
 
 
 @cache
@@ -78,7 +80,9 @@ def test_an_axial_mri_alone_gives_areas_rcsa_and_fat(capfd, files):
     outcome = measure(capfd, files / "out", "--axial-mr", files / "t2.nrrd", *masked(files), "--t-score", "-2.5")
     rows = rows_of(outcome)
     assert list(rows[0])[:10] == SPEC_COLUMNS
-    assert [(row["disc"], f"{row['side']} {row['muscle']}") for row in rows] == [(d, name) for d in DISCS for name in (*MUSCLES, "both all")]
+    assert [(row["disc"], f"{row['side']} {row['muscle']}") for row in rows] == [
+        (d, name) for d in DISCS for name in (*MUSCLES, "both all")
+    ]
     for row in rows:
         if row["muscle"] != "all":
             compartment = PHANTOM.compartment(f"{row['side']} {row['muscle']}")
@@ -87,7 +91,9 @@ def test_an_axial_mri_alone_gives_areas_rcsa_and_fat(capfd, files):
             assert float(row["rcsa"]) == pytest.approx(float(row["area_mm2"]) / float(row["disc_area_mm2"]), abs=1e-3)
             assert float(row["fat_threshold"]) == pytest.approx(400, abs=10)
         assert row["fat_fraction_percent"] == "" and row["flags"] == ""
-    assert [float(row["rcsa"]) for row in rows if row["muscle"] == "all"] == pytest.approx([PHANTOM.rcsa(d) for d in DISCS], rel=0.01)
+    assert [float(row["rcsa"]) for row in rows if row["muscle"] == "all"] == pytest.approx(
+        [PHANTOM.rcsa(d) for d in DISCS], rel=0.01
+    )
     case = outcome.case
     assert float(case["rcsa"]) == pytest.approx(PHANTOM.rcsa("L3-L4"), rel=0.01) and case["rcsa_discs"] == "L3-L4 L4-L5"
     assert float(case["fat_infiltration_percent"]) == pytest.approx(PHANTOM.fat_infiltration(), abs=1.0)
@@ -124,11 +130,17 @@ def test_a_label_map_without_discs_is_reported_by_slice_or_at_positions_given(ca
     given = ["--axial-mr", files / "t2.nrrd", "--axial-mr-segmentation", f"{files / 'labels.nii.gz'}@{files / 'labels.csv'}"]
     by_slice = measure(capfd, files / "slices", *given)
     rows = rows_of(by_slice)
-    assert len(rows) == 6 * GRID.shape[0] and {row["disc"] for row in rows} == {""} and len({row["slice_s_mm"] for row in rows}) == GRID.shape[0]
+    assert (
+        len(rows) == 6 * GRID.shape[0]
+        and {row["disc"] for row in rows} == {""}
+        and len({row["slice_s_mm"] for row in rows}) == GRID.shape[0]
+    )
     assert by_slice.case["rcsa"] == by_slice.case["fat_infiltration_percent"] == "" and "no disc is known" in by_slice.out
     at_discs = measure(capfd, files / "given", *given, "--disc-slices", "L3-L4=20,L4-L5=-16", "--fat-threshold", "400")
     rows = rows_of(at_discs)
-    assert {row["disc"] for row in rows} == set(DISCS) and {row["fat_threshold"] for row in rows if row["muscle"] != "all"} == {"400.00"}
+    assert {row["disc"] for row in rows} == set(DISCS) and {row["fat_threshold"] for row in rows if row["muscle"] != "all"} == {
+        "400.00"
+    }
     assert "no mask of the disc" in rows[6]["reason"] and at_discs.case["rcsa"] == ""
     assert float(at_discs.case["fat_infiltration_percent"]) == pytest.approx(PHANTOM.fat_infiltration(), abs=1.0)
 
@@ -256,7 +268,12 @@ def test_a_real_volunteers_muscles_from_the_files_as_they_come(capfd, shared_dat
     )  # fmt: skip
     rows = rows_of(outcome)
     assert len(rows) == 4 * 29
-    for name, published in (("right erector spinae", 13.2), ("right multifidus", 14.9), ("left multifidus", 12.9), ("left erector spinae", 12.2)):
+    for name, published in (
+        ("right erector spinae", 13.2),
+        ("right multifidus", 14.9),
+        ("left multifidus", 12.9),
+        ("left erector spinae", 12.2),
+    ):
         found = [row for row in rows if f"{row['side']} {row['muscle']}" == name]
         mean = np.average([float(row["fat_fraction_percent"]) for row in found], weights=[float(row["area_mm2"]) for row in found])
         assert mean == pytest.approx(published, abs=1.0)
@@ -286,7 +303,9 @@ def test_a_batch_has_the_muscles_of_the_cases_that_have_axial_images(capfd, file
     )
     batch = run_batch(files / "m.csv", files / "many", workers=0)
     assert batch.failures == {} and batch.tables == ["cohort.csv", "levels.csv", "muscles.csv", "failures.csv"]
-    alone = measure(capfd, files / "out", "--axial-mr", files / "t2.nrrd", *masked(files), "--fat-threshold", "380", "--disc-slices", "L2-L3=10")
+    alone = measure(
+        capfd, files / "out", "--axial-mr", files / "t2.nrrd", *masked(files), "--fat-threshold", "380", "--disc-slices", "L2-L3=10"
+    )
     assert all((files / "many" / name).read_bytes() == content for name, content in alone.files.items())
     rows = (files / "many" / "muscles.csv").read_text().splitlines()
     assert rows[0].split(",") == [column.name for column in MUSCLE_COLUMNS]

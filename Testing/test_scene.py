@@ -100,7 +100,9 @@ FORMS = {
     "closed surface only": surface_only,
     "hidden": hidden,
     "coarser lattice": lambda: segmentation_node("Spine", [body(phantom.grid_for(SPINE, (1.6, 1.6, 1.6)))]),
-    "rotated lattice": lambda: segmentation_node("Spine", [body(phantom.grid_for(SPINE, (0.9, 0.9, 0.9), rotation=rotation("A", 20)))]),
+    "rotated lattice": lambda: segmentation_node(
+        "Spine", [body(phantom.grid_for(SPINE, (0.9, 0.9, 0.9), rotation=rotation("A", 20)))]
+    ),
     "overlapped by another segment": lambda: segmentation_node("Spine", [body(name="whole spine"), body()]),
     "label map": lambda: Segmentation(
         volume_node("labels", body().array.astype(np.int16) * 22, body().grid, label_map=True), "verse"

@@ -76,7 +76,9 @@ def test_a_vertebra_that_the_image_covers_by_half_is_flagged_and_the_others_are_
 
 @pytest.mark.parametrize(("anterior", "grade"), [(15.8, 3), (20.0, 2), (21.7, 1), (24.5, 0)])
 def test_a_wedge_is_suggested_as_a_fracture_and_stays_in_the_values(anterior, grade):
-    spine = phantom.lumbar_spine(("L2", "L3"), cancellous_hu={k: HU[k] for k in TWO}, changes={"L3": dict(height_anterior_mm=anterior)})
+    spine = phantom.lumbar_spine(
+        ("L2", "L3"), cancellous_hu={k: HU[k] for k in TWO}, changes={"L3": dict(height_anterior_mm=anterior)}
+    )
     result = measured(spine, phantom.grid_for(spine, (0.8, 0.8, 0.8), margin_mm=8))
     level = result.levels[1]
     assert level.values["genant_grade"] == grade

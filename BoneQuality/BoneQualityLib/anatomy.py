@@ -156,16 +156,12 @@ def identify(segment: Segment) -> Structure | None:
     if (by_name.kind, by_code.kind) == ("vertebra", "bodies"):
         return replace(by_name, covers=by_name.covers or "body")
     one_kind = by_name.kind == by_code.kind or (by_name.kind, by_code.kind) == ("sac", "csf")
-    same = one_kind and all(
-        not a or not b or a == b for a, b in ((by_name.level, by_code.level), (by_name.side, by_code.side))
-    )
+    same = one_kind and all(not a or not b or a == b for a, b in ((by_name.level, by_code.level), (by_name.side, by_code.side)))
     if not same:
         raise BoneQualityError(
             f"The {segment} is {by_name} by its name but {by_code} by its terminology; correct one of them in Segment Editor."
         )
-    return Structure(
-        by_name.kind, by_name.level or by_code.level, by_name.side or by_code.side, by_name.covers or by_code.covers
-    )
+    return Structure(by_name.kind, by_name.level or by_code.level, by_name.side or by_code.side, by_name.covers or by_code.covers)
 
 
 def assign(segments: Iterable[Segment], chosen: dict[str, str] | None = None) -> list[Segment]:

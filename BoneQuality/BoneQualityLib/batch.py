@@ -158,7 +158,9 @@ def _collect(results: Iterator, count: int, batch: Batch, progress: Progress) ->
     progress(0.0, f"{count} cases to measure, {batch.kept} done before")
     for number, (job, failure) in enumerate(results, 1):
         if isinstance(failure, WorkerDied):
-            sentence = "The process that measured it ended: a crash, a kill, or no memory left; measure it alone, or with fewer workers."
+            sentence = (
+                "The process that measured it ended: a crash, a kill, or no memory left; measure it alone, or with fewer workers."
+            )
             failure = Failure("process", sentence)
         if failure:
             batch.failures[job.case_id] = failure
@@ -182,14 +184,20 @@ def _check_folder(jobs: list[Job], folder: Path, resume: bool, overwrite: bool) 
         folder.mkdir(parents=True, exist_ok=True)
         there, recorded = set(os.listdir(folder)), set(os.listdir(folder / RECORDS) if (folder / RECORDS).is_dir() else ())
     except OSError as error:
-        raise BoneQualityError(f"The folder {folder} cannot be written ({error.strerror}); choose another folder or make room.") from None
+        raise BoneQualityError(
+            f"The folder {folder} cannot be written ({error.strerror}); choose another folder or make room."
+        ) from None
     if overwrite:
         return
     ours = {path.name for job in jobs for path in job.paths if job.case_id in recorded} | set(TABLES if recorded else ())
     wanted = {path.name for job in jobs for path in job.paths} | set(TABLES)
     taken = sorted(there & wanted - (ours if resume else set()))
     if taken:
-        remedy = "allow overwriting (--overwrite)" if resume else "go on with what is there (--resume), or allow overwriting (--overwrite)"
+        remedy = (
+            "allow overwriting (--overwrite)"
+            if resume
+            else "go on with what is there (--resume), or allow overwriting (--overwrite)"
+        )
         raise BoneQualityError(f"{folder / taken[0]} is there already; choose another folder, {remedy}.")
 
 

@@ -117,7 +117,9 @@ def _check_edits_used(result: CaseResult, edits: Edits) -> None:
     unused = set(edits) - {(roi.level, roi.kind) for roi in result.rois if isinstance(roi, PlanarRoi) and roi.edited}
     if unused:
         said = ", ".join(" ".join(key) for key in sorted(unused))
-        raise BoneQualityError(f"The edited ROI {said} has no place in this case any more, or lies outside the image; move it back, or measure the case anew.")
+        raise BoneQualityError(
+            f"The edited ROI {said} has no place in this case any more, or lies outside the image; move it back, or measure the case anew."
+        )
 
 
 def _several(segmentation) -> list[Segmentation]:
@@ -244,7 +246,9 @@ def _measure_t1(
 
 def _axial_images(axial_mr: Image | None, fat: Image | None, water: Image | None, parameters: Parameters) -> AxialImages:
     """The images that muscles are read from, each checked to be what it was given as."""
-    is_ct = axial_mr is not None and (axial_mr.tags.modality == "CT" or (not axial_mr.tags.modality and _lowest(axial_mr) < LOWEST_MR))
+    is_ct = axial_mr is not None and (
+        axial_mr.tags.modality == "CT" or (not axial_mr.tags.modality and _lowest(axial_mr) < LOWEST_MR)
+    )
     for image, wanted in ((axial_mr, "CT" if is_ct else "axial MRI"), (fat, "fat image"), (water, "water image")):
         if image is not None:
             check_modality(image, wanted)

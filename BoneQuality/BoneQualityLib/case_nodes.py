@@ -201,7 +201,9 @@ def _show_regions(nodes: _Nodes, rois: list[RegionRoi], volume) -> None:
         return
     masks = [Mask(f"{roi.level} {roi.kind}", roi.weights >= 0.5, roi.grid) for roi in rois]
     is_new = not nodes.has("regions")
-    node = segmentation_node("", [mask for mask in masks if mask.array.any()], nodes.get("regions", "vtkMRMLSegmentationNode", "regions"))
+    node = segmentation_node(
+        "", [mask for mask in masks if mask.array.any()], nodes.get("regions", "vtkMRMLSegmentationNode", "regions")
+    )
     for roi in rois:
         segment = node.GetSegmentation().GetSegment(f"{roi.level}_{roi.kind}")
         if segment is not None:
@@ -247,7 +249,9 @@ def _show_curves(nodes: _Nodes, roi: PlanarRoi) -> None:
         node = _curve(nodes, role, points, roi.kind, is_spline=roi.semi_axes is not None)
         placed = dict(level=roi.level, kind=roi.kind, center=roi.center, u=roi.u, v=roi.v, thickness=roi.thickness)
         placed["points"] = [] if roi.edited else points
-        node.SetAttribute(PLACED_ATTRIBUTE, json.dumps({k: v.tolist() if isinstance(v, np.ndarray) else v for k, v in placed.items()}))
+        node.SetAttribute(
+            PLACED_ATTRIBUTE, json.dumps({k: v.tolist() if isinstance(v, np.ndarray) else v for k, v in placed.items()})
+        )
     across = np.concatenate(outlines) - roi.center
     right, up = (float(np.abs(across @ axis).max()) + PLANE_RIM_MM for axis in (roi.u, roi.v))
     frame = np.array([[-1, -1], [0, -1], [1, -1], [1, 0], [1, 1], [0, 1], [-1, 1], [-1, 0]]) * [right, up]
@@ -361,7 +365,9 @@ def _show_chart(nodes: _Nodes, document: dict) -> None:
             lines.append(Column(f"cutoff_{n}", title, decimals=3))
             for row in rows:
                 row[f"cutoff_{n}"] = cutoff["cutoff"]
-    table = table_node("", [*columns, *lines], rows, nodes.get("chart table", "vtkMRMLTableNode", f"{document['case_id']} chart table"))
+    table = table_node(
+        "", [*columns, *lines], rows, nodes.get("chart table", "vtkMRMLTableNode", f"{document['case_id']} chart table")
+    )
     chart = nodes.get("chart", "vtkMRMLPlotChartNode", f"{document['case_id']} chart")
     chart.RemoveAllPlotSeriesNodeIDs()
     for column in [c for c in columns if c.name in measures] + lines:

@@ -234,5 +234,7 @@ def level_rows(found: dict[str, Found]) -> list[str]:
 
 def muscle_rows(found: Found) -> list[str]:
     """The rows of the table in which the segments of muscles and discs are chosen."""
-    discs = [called(Structure("disc", disc)) for disc in DISCS if disc in CASE_DISCS or called(Structure("disc", disc)) in found.shows]
+    discs = [
+        called(Structure("disc", disc)) for disc in DISCS if disc in CASE_DISCS or called(Structure("disc", disc)) in found.shows
+    ]
     return [*ALL_MUSCLES, *(name for name in JOINED_MUSCLES if name in found.shows), *discs]

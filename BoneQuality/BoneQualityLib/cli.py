@@ -138,7 +138,11 @@ def run_compare(options) -> int:
     header = [column.title for column in COMPARE_COLUMNS]
     cells = [[column.cell(row.get(column.name)) or "-" for column in COMPARE_COLUMNS] for row in rows]
     new = [row["level"] for row in rows if row["new_fracture"] == "yes"]
-    _show("\n".join([*aligned([header, *cells]), "", f"New fractures: {', '.join(new) or 'none found'}", f"Written: {path}", RESEARCH]))
+    _show(
+        "\n".join(
+            [*aligned([header, *cells]), "", f"New fractures: {', '.join(new) or 'none found'}", f"Written: {path}", RESEARCH]
+        )
+    )
     return 0
 
 
@@ -224,9 +228,13 @@ def _add_batch(commands) -> None:
     batch.add_argument("manifest", type=_path, metavar="MANIFEST.csv", help="a CSV table with a row a case")
     group = batch.add_argument_group("where")
     group.add_argument("--workers", type=_count, metavar="N", help="processes on this machine (default: one for every core)")
-    group.add_argument("--scheduler", metavar="ADDRESS", help="a Dask scheduler whose workers see the same files, as tcp://host:8786")
+    group.add_argument(
+        "--scheduler", metavar="ADDRESS", help="a Dask scheduler whose workers see the same files, as tcp://host:8786"
+    )
     _add_output(batch)
-    batch.add_argument("--resume", action="store_true", help="keep cases that are done, and whose inputs and parameters are unchanged")
+    batch.add_argument(
+        "--resume", action="store_true", help="keep cases that are done, and whose inputs and parameters are unchanged"
+    )
     batch.set_defaults(run=run_batch)
     manifest = commands.add_parser(
         "manifest",
@@ -242,16 +250,31 @@ def _add_batch(commands) -> None:
 def _add_cohort(commands) -> None:
     """The commands of the statistics."""
     about = f"What the papers report, from a table with a row a case. {RESEARCH}"
-    cohort = commands.add_parser("cohort", help="statistics of a cohort: ROC, regressions, time to event, readers", description=about)
-    cohort.add_argument("cohort", type=_path, metavar="COHORT.csv", help="a row a case: case_id, measures, outcome and any other columns")
+    cohort = commands.add_parser(
+        "cohort", help="statistics of a cohort: ROC, regressions, time to event, readers", description=about
+    )
+    cohort.add_argument(
+        "cohort", type=_path, metavar="COHORT.csv", help="a row a case: case_id, measures, outcome and any other columns"
+    )
     group = cohort.add_argument_group("question")
-    group.add_argument("--outcome", required=True, metavar="COLUMN[=VALUE]", help="yes/no, 1/0 or true/false; else which value is the event")
-    group.add_argument("--measures", default="", metavar="A,B", help="columns to compare; default: the measures of BoneQuality that are there")
+    group.add_argument(
+        "--outcome", required=True, metavar="COLUMN[=VALUE]", help="yes/no, 1/0 or true/false; else which value is the event"
+    )
+    group.add_argument(
+        "--measures", default="", metavar="A,B", help="columns to compare; default: the measures of BoneQuality that are there"
+    )
     group.add_argument("--by", metavar="COLUMN", help="subgroups that are compared, such as hyperlipidemia")
-    group.add_argument("--adjust", default="", metavar="A,B[LEVEL]", help="other variables of the regressions; LEVEL is what levels are compared to")
+    group.add_argument(
+        "--adjust",
+        default="",
+        metavar="A,B[LEVEL]",
+        help="other variables of the regressions; LEVEL is what levels are compared to",
+    )
     group.add_argument("--time", metavar="COLUMN", help="time to the event or to the end of follow-up")
     group.add_argument("--pairs", metavar="COLUMN", help="what a matched case and its control have in common")
-    group.add_argument("--readers", metavar="COLUMN", help="who read; then a row a reading, and the case values are means over readers")
+    group.add_argument(
+        "--readers", metavar="COLUMN", help="who read; then a row a reading, and the case values are means over readers"
+    )
     _add_output(cohort)
     cohort.set_defaults(run=run_cohort)
     demo = commands.add_parser(
@@ -259,9 +282,13 @@ def _add_cohort(commands) -> None:
         help="patients from a paper's tables, their statistics beside the paper's",
         description=f"Draw patients with a paper's means and SDs, analyze them, and say every assumption. {RESEARCH}",
     )
-    demo.add_argument("--paper", required=True, choices=("chang", "xue", "zhan", "kadri"), help="Chang 2025, Xue 2025, Zhan 2024, Kadri 2025")
+    demo.add_argument(
+        "--paper", required=True, choices=("chang", "xue", "zhan", "kadri"), help="Chang 2025, Xue 2025, Zhan 2024, Kadri 2025"
+    )
     demo.add_argument("--images", action="store_true", help="make phantom images of the patients, and measure these")
-    demo.add_argument("--workers", type=_count, metavar="N", help="with --images: processes on this machine (default: one for every core)")
+    demo.add_argument(
+        "--workers", type=_count, metavar="N", help="with --images: processes on this machine (default: one for every core)"
+    )
     _add_output(demo)
     demo.set_defaults(run=run_demo_cohort)
 
@@ -273,7 +300,9 @@ def _add_fields(group, dataclass) -> None:
         if item.name == "case_id":
             group.add_argument("--case-id", required=True, metavar="ID", help="names the files: letters, digits, '.', '_', '-'")
         elif item.type == "bool":
-            group.add_argument(_option(item.name), dest=item.name, action=argparse.BooleanOptionalAction, default=item.default, help=about["help"])
+            group.add_argument(
+                _option(item.name), dest=item.name, action=argparse.BooleanOptionalAction, default=item.default, help=about["help"]
+            )
         elif item.type.startswith("tuple"):
             levels = dict(type=_text_of(item), action="extend", default=[], metavar="L2,L3")
             group.add_argument(_option(item.name), dest=item.name, **levels, help=about["help"])
@@ -294,7 +323,12 @@ def _add_fields(group, dataclass) -> None:
 def _add_output(command) -> None:
     group = command.add_argument_group("output")
     if command.prog.endswith(("measure", "batch")):
-        group.add_argument("--cutoffs", type=_path, metavar="FILE", help="published cut-offs to show instead of the ones that come with BoneQuality")
+        group.add_argument(
+            "--cutoffs",
+            type=_path,
+            metavar="FILE",
+            help="published cut-offs to show instead of the ones that come with BoneQuality",
+        )
     group.add_argument("--overwrite", action="store_true", help="replace files that are there already")
     group.add_argument("--output", type=_path, required=True, metavar="DIR", help="folder for the results; made if it is not there")
 

@@ -21,7 +21,15 @@ CT_SPACING_MM, T1_SPACING_MM, AXIAL_SPACING_MM = (0.8, 0.8, 1.25), (0.7, 0.7, 4.
 CT_NOISE_HU, T1_NOISE, AXIAL_NOISE = 20.0, 6.0, 7.0
 T_SCORE = -2.6
 MUSCLE_FAT = {"psoas major": 0.06, "multifidus": 0.26, "erector spinae": 0.19}
-FILES = ("demo_ct.nrrd", "demo_ct_bodies.seg.nrrd", "demo_t1.nrrd", "demo_t1_bodies.seg.nrrd", "demo_axial.nrrd", "demo_axial_muscles.seg.nrrd", "demo.png")
+FILES = (
+    "demo_ct.nrrd",
+    "demo_ct_bodies.seg.nrrd",
+    "demo_t1.nrrd",
+    "demo_t1_bodies.seg.nrrd",
+    "demo_axial.nrrd",
+    "demo_axial_muscles.seg.nrrd",
+    "demo.png",
+)
 
 
 def demo_spine() -> phantom.PhantomSpine:
@@ -46,7 +54,9 @@ def make_nodes(progress=lambda share, text: None) -> tuple[phantom.PhantomSpine,
     grid = phantom.grid_for(spine, CT_SPACING_MM)
     ct = phantom.render_ct(spine, grid, CT_NOISE_HU, seed=1, progress=lambda share: progress(0.5 * share, "rendering the CT"))
     sagittal = phantom.grid_for(spine, T1_SPACING_MM, orientation="sagittal")
-    t1 = phantom.render_t1(spine, sagittal, T1_NOISE, seed=2, progress=lambda share: progress(0.5 + 0.2 * share, "rendering the T1 MRI"))
+    t1 = phantom.render_t1(
+        spine, sagittal, T1_NOISE, seed=2, progress=lambda share: progress(0.5 + 0.2 * share, "rendering the T1 MRI")
+    )
     sac = Mask("thecal sac", phantom.sac_mask(spine, sagittal), sagittal).cropped()
     progress(0.7, "rendering the axial MRI")
     muscles = demo_muscles(spine)
@@ -86,7 +96,9 @@ def run(folder: Path, overwrite: bool, progress) -> str:
     lines = ["Demo case: measured values beside the truth", "", *beside_truth(result, spine), "", *indicators(result, spine), ""]
     lines += flag_sentences(result.document())
     lines += ["", f"Picture of every ROI: {images[-1]}", f"Tables and ROIs: {', '.join(path.name for path in tables)}"]
-    return "\n".join([*lines, f"Images and masks for 3D Slicer: {', '.join(FILES[:-1])}", "", "Research use; not a medical device."])
+    return "\n".join(
+        [*lines, f"Images and masks for 3D Slicer: {', '.join(FILES[:-1])}", "", "Research use; not a medical device."]
+    )
 
 
 def _make_and_measure(folder: Path, progress):
@@ -114,9 +126,7 @@ def beside_truth(result, spine: phantom.PhantomSpine) -> list[str]:
         vertebra, values = spine.vertebra(level.name), level.values
         truth = (vertebra.cancellous_truth(margin).mean_hu, vertebra.cancellous_hu, ratios[level.name])
         cells = [_cell(values.get(name), digits) for name, digits in (("hu_3d", 1), ("hu_multislice", 1), ("vbq_single_level", 2))]
-        lines.append(
-            f"{level.name:7}{cells[0]:>9}{truth[0]:>8.1f}{cells[1]:>13}{truth[1]:>8.1f}{cells[2]:>8}{truth[2]:>8.2f}"
-        )
+        lines.append(f"{level.name:7}{cells[0]:>9}{truth[0]:>8.1f}{cells[1]:>13}{truth[1]:>8.1f}{cells[2]:>8}{truth[2]:>8.2f}")
     used = [spine.vertebra(name) for name in result.values["ct_levels"]]
     true_hu = np.mean([vertebra.cancellous_truth(margin).mean_hu for vertebra in used])
     true_vbq = np.median([ratios[name] for name in result.values["t1_levels"]])

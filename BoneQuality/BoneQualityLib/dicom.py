@@ -183,7 +183,8 @@ def _check_slice(each: _Slice) -> None:
     spacing, place = _numbers(header, "PixelSpacing", 2), _numbers(header, "ImagePositionPatient", 3)
     axes = np.reshape(_numbers(header, "ImageOrientationPatient", 6) or np.zeros(6), (2, 3))
     faults = {
-        "has several frames, which is not supported: convert it to NIfTI with dcm2niix": (_number(header, "NumberOfFrames") or 1) > 1,
+        "has several frames, which is not supported: convert it to NIfTI with dcm2niix": (_number(header, "NumberOfFrames") or 1)
+        > 1,
         f"is a color image: {ORIGINAL}": header.get("SamplesPerPixel", 1) != 1,
         f"stores gray values as {photometric}: {ORIGINAL}": photometric != "MONOCHROME2",
         "is cut short: copy or export it again": not each.is_whole,

@@ -11,8 +11,17 @@ from .tables import CASE_COLUMNS, LEVEL_COLUMNS, MUSCLE_COLUMNS, Column, csv_tex
 
 RESEARCH = "Research use; not a medical device."
 #: The values that a person looks at first: column of the case table, what it is called in a sentence, decimals.
-HEADLINES = (("hu_3d", "3D-HU", 1), ("hu_multislice", "multi-slice HU", 1), ("hu_middle_l1", "mid-slice HU of L1", 1), ("vbq", "VBQ", 2))
-MUSCLE_HEADLINES = (("rcsa", "rCSA", 2), ("fat_infiltration_percent", "fat infiltration %", 1), ("fat_fraction_percent", "fat fraction %", 1))
+HEADLINES = (
+    ("hu_3d", "3D-HU", 1),
+    ("hu_multislice", "multi-slice HU", 1),
+    ("hu_middle_l1", "mid-slice HU of L1", 1),
+    ("vbq", "VBQ", 2),
+)
+MUSCLE_HEADLINES = (
+    ("rcsa", "rCSA", 2),
+    ("fat_infiltration_percent", "fat infiltration %", 1),
+    ("fat_fraction_percent", "fat fraction %", 1),
+)
 #: The values of the summary table, as far as they were measured.
 SUMMARIZED = (
     "hu_3d", "hu_3d_wide", "hu_multislice", "hu_middle", "hu_middle_l1", "vbq", "rcsa", "fat_infiltration_percent", "fat_fraction_percent",
@@ -106,7 +115,11 @@ def report_line(document: dict) -> str:
             low, high = case.get(f"{name}_low"), case.get(f"{name}_high")
             spread = f" ({low:.{decimals}f}-{high:.{decimals}f})" if low is not None and high is not None else ""
             found.append(f"{title} {case[name]:.{decimals}f}{spread}")
-    used = [f"{role} {', '.join(case[name])}" for role, name in (("CT", "ct_levels"), ("T1", "t1_levels"), ("muscles", "rcsa_discs")) if case.get(name)]
+    used = [
+        f"{role} {', '.join(case[name])}"
+        for role, name in (("CT", "ct_levels"), ("T1", "t1_levels"), ("muscles", "rcsa_discs"))
+        if case.get(name)
+    ]
     used += [f"CSF {case['csf_level']}"] if case.get("csf_level") else []
     parts = [", ".join(found) or "no case value", f"levels: {'; '.join(used)}" if used else ""]
     parts += [f"flags: {case['flags']}" if case.get("flags") else "no flags", "ROIs edited by hand" if case.get("edited") else ""]

@@ -162,7 +162,9 @@ def _role_of_volume(each: _Found, remarks: list[str]) -> str:
     if len(each.roles) == 1:
         return each.roles[0]
     if each.roles or not each.is_dicom:
-        remarks.append(f"{name} is not used: its name {'fits ' + ' and '.join(each.roles) if each.roles else 'does not say what it is'}")
+        remarks.append(
+            f"{name} is not used: its name {'fits ' + ' and '.join(each.roles) if each.roles else 'does not say what it is'}"
+        )
         return ""
     tags = read_tags(min(path for path in each.path.iterdir() if is_dicom(path)))
     if tags.modality == "CT":

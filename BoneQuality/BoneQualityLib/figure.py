@@ -46,13 +46,17 @@ def _ct_panels(result: CaseResult, image: Image):
     levels = [level for level in result.levels if level.ct.rois]
     rois = [roi for level in levels for roi in level.ct.rois]
     centers = np.array([roi.place()["center"] for roi in rois if isinstance(roi, RegionRoi)])
-    panels = [lambda axes: _plane(axes, image, rois, centers.mean(axis=0), ANTERIOR, SUPERIOR, np.ptp(centers[:, 2]) / 2 + 30, "CT")]
+    panels = [
+        lambda axes: _plane(axes, image, rois, centers.mean(axis=0), ANTERIOR, SUPERIOR, np.ptp(centers[:, 2]) / 2 + 30, "CT")
+    ]
     for level in levels:
         for roi in level.ct.rois:
             if isinstance(roi, PlanarRoi) and f"hu_{roi.kind}" in level.ct.values:
                 title = f"{level.name} {roi.kind} {level.ct.values['hu_' + roi.kind]:.0f} HU"
                 up = np.cross(roi.normal, RIGHT)
-                panels.append(lambda axes, r=roi, t=title, up=up: _plane(axes, image, rois, r.center, np.cross(up, r.normal), up, 34, t, [r]))
+                panels.append(
+                    lambda axes, r=roi, t=title, up=up: _plane(axes, image, rois, r.center, np.cross(up, r.normal), up, 34, t, [r])
+                )
     return panels
 
 
@@ -74,7 +78,9 @@ def _t1_panels(result: CaseResult, image: Image):
         panels.append(lambda axes, r=there, m=middle, t=title, h=half: _plane(axes, image, r, m, r[0].u, r[0].v, h, t, r))
     if not planes and rois:
         centers = np.array([roi.place()["center"] for roi in rois])
-        panels.append(lambda axes: _plane(axes, image, rois, centers.mean(axis=0), ANTERIOR, SUPERIOR, np.ptp(centers[:, 2]) / 2 + 30, "T1"))
+        panels.append(
+            lambda axes: _plane(axes, image, rois, centers.mean(axis=0), ANTERIOR, SUPERIOR, np.ptp(centers[:, 2]) / 2 + 30, "T1")
+        )
     return panels
 
 
@@ -113,7 +119,9 @@ def _plane(axes, image: Image, rois, center, right, up, half: float, title: str,
     values = resample(image.array, image.grid, lattice)[0]
     first, last = -half - STEP_MM / 2, -half + (count - 0.5) * STEP_MM
     low, high = CT_WINDOW if image.array[::4, ::4, ::4].min() < -200 else (0.0, float(np.percentile(values, 99)))
-    axes.imshow(values, cmap="gray", vmin=low, vmax=high, origin="lower", extent=(first, last, first, last), interpolation="nearest")
+    axes.imshow(
+        values, cmap="gray", vmin=low, vmax=high, origin="lower", extent=(first, last, first, last), interpolation="nearest"
+    )
     across = np.stack([right, up], axis=1)
     for roi in rois:
         color = COLORS.get(roi.kind, "white")

@@ -41,7 +41,9 @@ INPUTS = (
     Input("ct_segmentation", "segmentation of the CT", f"vertebrae on the CT: {SEGMENTATION_HELP}", of=("ct",)),
     Input("t1", "T1 MRI", f"T1 MRI: {VOLUME_HELP}", words=("t1", "t1w")),
     Input("t1_segmentation", "segmentation of the T1 MRI", "vertebral bodies and CSF or sac on the T1 MRI, likewise", of=("t1",)),
-    Input("axial_mr", "axial MRI", f"axial T2 or T1 MRI (or CT) for the muscles: {VOLUME_HELP}", words=("axial", "muscle", "muscles")),
+    Input(
+        "axial_mr", "axial MRI", f"axial T2 or T1 MRI (or CT) for the muscles: {VOLUME_HELP}", words=("axial", "muscle", "muscles")
+    ),
     Input(
         "axial_mr_segmentation",
         "segmentation of the axial images",
@@ -253,7 +255,9 @@ def _faults_of_scheme(labels: str, folder) -> list[str]:
 def _faults_of_labels(given: dict[str, str], folder) -> list[tuple[str, str]]:
     if "label_scheme" in given and "labels" in given:
         return [("labels", "give label_scheme or labels, not both")]
-    return [(name, fault) for name in ("label_scheme", "labels") if name in given for fault in _faults_of_scheme(given[name], folder)]
+    return [
+        (name, fault) for name in ("label_scheme", "labels") if name in given for fault in _faults_of_scheme(given[name], folder)
+    ]
 
 
 def _missing(given: dict[str, str]) -> list[tuple[str, str]]:

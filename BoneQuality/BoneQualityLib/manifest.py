@@ -72,7 +72,9 @@ def read_manifest(path: str | Path, cutoffs: str | Path | None = None) -> Manife
     rows, first = [], {}
     for number, cells in records:
         if len(cells) != len(columns):
-            faults.append((number, "", f"has {len(cells)} cells, the header {len(columns)}; a text with the separator in it needs quotes"))
+            faults.append(
+                (number, "", f"has {len(cells)} cells, the header {len(columns)}; a text with the separator in it needs quotes")
+            )
             continue
         row = dict(zip(columns, cells))
         inputs, wrong = checked_inputs(row, path.absolute().parent, cutoffs)
@@ -81,7 +83,9 @@ def read_manifest(path: str | Path, cutoffs: str | Path | None = None) -> Manife
         before, other = first.setdefault(case_id.lower(), (number, case_id))
         if case_id and before != number:
             words = "is there already, in" if other == case_id else f"differs by letter case alone from {other} in"
-            faults.append((number, "case_id", f"{case_id} {words} row {before}; give every case an id of its own, as it names files"))
+            faults.append(
+                (number, "case_id", f"{case_id} {words} row {before}; give every case an id of its own, as it names files")
+            )
         if inputs:
             rows.append(Row(number, row, inputs))
     if faults:
@@ -94,7 +98,9 @@ def _records(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
     try:
         text = path.read_bytes().decode("utf-8-sig")
     except OSError as error:
-        raise BoneQualityError(f"The manifest {path} cannot be read ({error.strerror}); check its path and its permissions.") from None
+        raise BoneQualityError(
+            f"The manifest {path} cannot be read ({error.strerror}); check its path and its permissions."
+        ) from None
     except UnicodeDecodeError as error:
         line = error.object[: error.start].count(b"\n") + 1
         raise ManifestFaults(path, [(0, "", f"line {line} is not UTF-8; {SAVE_AS}")]) from None
@@ -144,4 +150,3 @@ def _misspelled(name: str, cells: list[str]) -> str | None:
         except BoneQualityError:
             return None
     return known
-

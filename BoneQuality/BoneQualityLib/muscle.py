@@ -40,7 +40,8 @@ class AxialImages:
         if (self.fat is None) != (self.water is None):
             raise BoneQualityError("The fat fraction needs a fat and a water image; give the other one too.")
         if self.fat is not None and (
-            self.fat.grid.shape != self.water.grid.shape or not np.allclose(self.fat.grid.ijk_to_ras, self.water.grid.ijk_to_ras, atol=1e-3)
+            self.fat.grid.shape != self.water.grid.shape
+            or not np.allclose(self.fat.grid.ijk_to_ras, self.water.grid.ijk_to_ras, atol=1e-3)
         ):
             raise BoneQualityError(
                 f"{self.fat.name} and {self.water.name} do not lie on the same lattice; give the fat and the water image of one acquisition."
@@ -71,10 +72,17 @@ def measure_muscles(
     found = Muscles()
     try:
         planes, found.reasons = slice_planes(
-            discs, [m for m in compartments.values() if m.array.any()], list(bodies), parameters.disc_positions, images.main, parameters.slice_plane
+            discs,
+            [m for m in compartments.values() if m.array.any()],
+            list(bodies),
+            parameters.disc_positions,
+            images.main,
+            parameters.slice_plane,
         )
     except NotMeasured as reason:
-        raise BoneQualityError(f"The muscles' masks do not fit {images.main.name}: {reason}; give the image that they were drawn on.") from None
+        raise BoneQualityError(
+            f"The muscles' masks do not fit {images.main.name}: {reason}; give the image that they were drawn on."
+        ) from None
     for n, plane in enumerate(planes):
         progress((n + 0.1) / len(planes), f"muscles {plane.name}")
         there = _place_slice(plane, compartments, discs.get(plane.disc), images.main, edits)
@@ -103,7 +111,9 @@ def read_compartments(segments: list[Segment]) -> tuple[dict[tuple[str, str], Ma
     order = [(m, s) for m in (*MUSCLES, *JOINED) for s in SIDES if (m, s) in muscles]
     masks = {key: muscles[key].load() for key in order}
     if not any(mask.array.any() for mask in masks.values()):
-        raise BoneQualityError(f"All muscles of {next(iter(muscles.values())).source} are empty; draw them, or choose another segmentation.")
+        raise BoneQualityError(
+            f"All muscles of {next(iter(muscles.values())).source} are empty; draw them, or choose another segmentation."
+        )
     discs = {s.structure.level: s.load() for s in segments if s.structure.kind == "disc"}
     return masks, {name: mask for name, mask in discs.items() if mask.array.any()}
 
@@ -112,7 +122,9 @@ def check_axial(image: Image) -> None:
     """Raise BoneQualityError for an image whose thick slices are not axial."""
     spacing, along = image.grid.spacing, axial_axis(image.grid)
     if image.grid.slice_axis != along and spacing[image.grid.slice_axis] > 1.5 * spacing[along]:
-        raise BoneQualityError(f"The slices of {image.name} are not axial, so muscles cannot be measured on it; choose the axial image.")
+        raise BoneQualityError(
+            f"The slices of {image.name} are not axial, so muscles cannot be measured on it; choose the axial image."
+        )
 
 
 def check_sides(compartments: dict[tuple[str, str], Mask], discs: dict[str, Mask]) -> None:

@@ -161,7 +161,9 @@ def _make_images(people: list[ImagedPatient], workers: int | None, progress: Cal
     with contextlib.closing(ways):
         for number, (person, result) in enumerate(ways, 1):
             if isinstance(result, WorkerDied):
-                raise BoneQualityError(f"The process that imaged {person.row['case_id']} ended: a kill, or no memory left; take fewer workers.")
+                raise BoneQualityError(
+                    f"The process that imaged {person.row['case_id']} ended: a kill, or no memory left; take fewer workers."
+                )
             progress(number / len(people), f"{number} of {len(people)} patients imaged")
 
 
@@ -223,7 +225,9 @@ def _assumptions(people: list[ImagedPatient]) -> list[str]:
             "reads the same bone with a little cortex in it; the difference is below."
         )
     if "t1" in files:
-        lines.append(f"T1 MRI: slices of {T1_SPACING_MM[2]:g} mm; marrow of L1 to L4 is VBQ times the CSF's signal of {CSF_T1:g}, noise of {T1_NOISE:g}.")
+        lines.append(
+            f"T1 MRI: slices of {T1_SPACING_MM[2]:g} mm; marrow of L1 to L4 is VBQ times the CSF's signal of {CSF_T1:g}, noise of {T1_NOISE:g}."
+        )
     if "axial_mr" in files:
         lines.append(
             "Axial T2 MRI: the same fat in all muscles, in bands; rCSA by larger muscles and smaller discs. What is exchanged is carried "
@@ -241,6 +245,7 @@ def _differences(frame) -> list[str]:
             worst = difference.abs().idxmax()
             lines.append(
                 f"{column.title}, measured less drawn{'' if drawn == name else ' ' + known[drawn].title}: mean {difference.mean():+.3f}, "
-                f"worst {difference[worst]:+.3f} {column.unit}".rstrip() + f" ({frame['case_id'][worst]})."
+                f"worst {difference[worst]:+.3f} {column.unit}".rstrip()
+                + f" ({frame['case_id'][worst]})."
             )
     return lines

@@ -63,9 +63,7 @@ class Parameters:
     avoid_basivertebral: bool = setting(
         True, "CT: the middle ellipse keeps to the anterior two thirds, away from the basivertebral veins"
     )
-    vbq_margin_mm: float = setting(
-        3.0, "T1 MRI: the marrow ROI keeps this far from the body's outline, in plane", "mm", 0.0, 10.0
-    )
+    vbq_margin_mm: float = setting(3.0, "T1 MRI: the marrow ROI keeps this far from the body's outline, in plane", "mm", 0.0, 10.0)
     vbq_slice: str = setting(
         "midsagittal",
         "T1 MRI: where marrow is read: the mid-sagittal slice, each vertebra's own, or the volume of the body",

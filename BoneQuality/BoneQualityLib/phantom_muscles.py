@@ -208,7 +208,12 @@ def render(
 
     Surfaces are as soft as a pixel is wide. ``shading(points_ras) -> gain`` of the coil; noise is Rician, on CT Gaussian.
     """
-    image = np.stack([_painted(phantom, grid.box((slice(k, k + 1), *(slice(0, n) for n in grid.shape[1:]))), kind)[0] for k in range(grid.shape[0])])
+    image = np.stack(
+        [
+            _painted(phantom, grid.box((slice(k, k + 1), *(slice(0, n) for n in grid.shape[1:]))), kind)[0]
+            for k in range(grid.shape[0])
+        ]
+    )
     random = np.random.default_rng(seed)
     if shading is not None:
         image *= shading(grid.centers())
@@ -228,7 +233,9 @@ def mask_of(phantom: MusclePhantom, name: str, grid: Grid) -> np.ndarray:
     reach = np.max(shape.semi_axes) + 2
     low, high = np.min(np.atleast_2d(middle), axis=0) - reach, np.max(np.atleast_2d(middle), axis=0) + reach
     ends = grid.corners()[:, 2]
-    part = grid.slices_around(np.array([[r, a, s] for r in (low[0], high[0]) for a in (low[1], high[1]) for s in (ends.min(), ends.max())]))
+    part = grid.slices_around(
+        np.array([[r, a, s] for r in (low[0], high[0]) for a in (low[1], high[1]) for s in (ends.min(), ends.max())])
+    )
     points = grid.box(part).centers()
     if name in DISCS:
         mask[part] = shape.depth(points) > 0

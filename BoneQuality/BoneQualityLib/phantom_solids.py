@@ -419,9 +419,7 @@ class Canal:
         """S, and mm to the right and the front of the axis in the plane normal to it (first order: the axis bends little)."""
         s = points.along(SUPERIOR)
         slope = np.gradient(self.axis[:, :2], self.axis[:, 2], axis=0)
-        x, y, dx, dy = (
-            np.interp(s, self.axis[:, 2], column).astype(np.float32) for column in (*self.axis[:, :2].T, *slope.T)
-        )
+        x, y, dx, dy = (np.interp(s, self.axis[:, 2], column).astype(np.float32) for column in (*self.axis[:, :2].T, *slope.T))
         x, y = points.along(RIGHT) - x, points.along(ANTERIOR) - y
         right = x / np.sqrt(1 + dx**2)
         front = (y * (1 + dx**2) - x * dx * dy) / np.sqrt((1 + dx**2) * (1 + dx**2 + dy**2))

@@ -90,7 +90,11 @@ class CaseResult:
     def rois(self) -> list[PlanarRoi | RegionRoi]:
         """Every ROI of the case."""
         muscles = self.muscles.rois if self.muscles is not None else []
-        return [*(roi for level in self.levels for roi in level.rois), *(csf.roi for csf in self.csf.values() if csf.roi is not None), *muscles]
+        return [
+            *(roi for level in self.levels for roi in level.rois),
+            *(csf.roi for csf in self.csf.values() if csf.roi is not None),
+            *muscles,
+        ]
 
     @property
     def level_rows(self) -> list[dict]:

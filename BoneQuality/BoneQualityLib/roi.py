@@ -17,7 +17,16 @@ from .geometry import Grid, Image, mapped, sample
 #: Distance of the points at which a planar ROI is read, mm: pixels count by the share of them that lies inside.
 SAMPLING_MM = 0.2
 #: Every kind of ROI has its color, in pictures and in the scene.
-COLORS = dict(upper="#ffb000", middle="#4cc9f0", lower="#fe6100", cancellous="#7ae582", marrow="#7ae582", csf="#4cc9f0", disc="#c77dff", fat="#ff4d4d")
+COLORS = dict(
+    upper="#ffb000",
+    middle="#4cc9f0",
+    lower="#fe6100",
+    cancellous="#7ae582",
+    marrow="#7ae582",
+    csf="#4cc9f0",
+    disc="#c77dff",
+    fat="#ff4d4d",
+)
 COLORS |= {f"{side} {muscle}": color for side in ("left", "right") for muscle, color in (
     ("psoas major", "#ffb000"), ("multifidus", "#4cc9f0"), ("erector spinae", "#7ae582"), ("iliopsoas", "#ffb000"), ("autochthon", "#7ae582"),
 )}  # fmt: skip

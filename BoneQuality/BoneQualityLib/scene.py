@@ -173,7 +173,9 @@ def segments_of(segmentation: Segmentation) -> list[Segment]:
     if node.IsA("vtkMRMLLabelMapVolumeNode"):
         return _known_labels(node, segments, labels)
     if labels and all(key.isdecimal() for key in labels):
-        raise BoneQualityError(f"The labels of {node.GetName()} number label values, but its segments have names: use segment,name.")
+        raise BoneQualityError(
+            f"The labels of {node.GetName()} number label values, but its segments have names: use segment,name."
+        )
     return assign(segments, labels)
 
 
@@ -222,7 +224,9 @@ def _known_labels(node, segments: list[Segment], labels: dict[str, str]) -> list
     if labels and not all(key.isdecimal() for key in labels):
         raise BoneQualityError(f"The labels of {name} name segments, but it is a label map: use value,name.")
     if not labels and len(segments) > 1:
-        raise BoneQualityError(f"{name} is a label map with the values {_some(values)}; name its label scheme, or give a LABELS.csv.")
+        raise BoneQualityError(
+            f"{name} is a label map with the values {_some(values)}; name its label scheme, or give a LABELS.csv."
+        )
     if not labels:
         return assign(segments)
     known = {value: structure for value, structure in labels.items() if value in values and structure}

@@ -262,4 +262,6 @@ def check_free(paths: list[Path], overwrite: bool) -> None:
     """Raise BoneQualityError for the first file that is there already, unless it may be replaced."""
     for path in paths:
         if path.exists() and not overwrite:
-            raise BoneQualityError(f"{path} is there already; choose another folder or case id, or allow overwriting (--overwrite).")
+            raise BoneQualityError(
+                f"{path} is there already; choose another folder or case id, or allow overwriting (--overwrite)."
+            )

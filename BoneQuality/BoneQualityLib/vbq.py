@@ -74,9 +74,7 @@ def section_plane(image: Image, center: np.ndarray, frame: Frame | None = None) 
     axis = image.grid.slice_axis
     normal = image.grid.directions[:, axis]
     normal = normal * np.sign(normal @ RIGHT)
-    acquired = (
-        image.grid.spacing[axis] >= ACQUIRED_SLICE_MM and abs(normal @ RIGHT) >= np.cos(np.radians(SAGITTAL_DEGREES))
-    )
+    acquired = image.grid.spacing[axis] >= ACQUIRED_SLICE_MM and abs(normal @ RIGHT) >= np.cos(np.radians(SAGITTAL_DEGREES))
     superior = SUPERIOR
     if acquired:
         index = image.grid.ijk(center)
@@ -140,9 +138,7 @@ def measure_level(
     return numbers
 
 
-def place_marrow(
-    level: str, mask: Mask, exclusions: list[Mask], plane: SectionPlane, margin_mm: float, covers: str
-) -> PlanarRoi:
+def place_marrow(level: str, mask: Mask, exclusions: list[Mask], plane: SectionPlane, margin_mm: float, covers: str) -> PlanarRoi:
     """The body's cross-section on the plane, less ``margin_mm`` within the plane and less exclusions.
 
     Raises NotMeasured where the plane does not meet the body or nothing is left.
@@ -337,6 +333,4 @@ def _outlined(level: str, kind: str, plane: SectionPlane, lattice: Grid, distanc
     corner = lattice.ras([0, 0, (lattice.shape[0] - 1) / 2])
     middle = np.mean([np.concatenate(curves).min(axis=0), np.concatenate(curves).max(axis=0)], axis=0)
     center = corner + middle @ np.stack([plane.u, plane.v])
-    return PlanarRoi(
-        level, kind, center, plane.u, plane.v, outlines=tuple(c - middle for c in curves), thickness=plane.thickness
-    )
+    return PlanarRoi(level, kind, center, plane.u, plane.v, outlines=tuple(c - middle for c in curves), thickness=plane.thickness)

@@ -157,7 +157,9 @@ def _check(first: list[Future]) -> None:
             future.result()
     except BrokenProcessPool:
         where = "" if getattr(sys.modules["__main__"], "__file__", None) is None else " (a script needs: if __name__ == '__main__')"
-        raise BoneQualityError(f"Worker processes cannot be started from here{where}; use workers=0 to measure in this one.") from None
+        raise BoneQualityError(
+            f"Worker processes cannot be started from here{where}; use workers=0 to measure in this one."
+        ) from None
 
 
 @contextlib.contextmanager

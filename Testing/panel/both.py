@@ -39,7 +39,11 @@ ui.slicePlaneBox.currentText = "vertebra"
 assert ui.staleLabel.visible
 ui.measureButton.click()
 other = makers.document(widget)
-assert other["parameters"]["cancellous_margin_mm"] == 5 and other["parameters"]["slice_plane"] == "vertebra" and not ui.staleLabel.visible
+assert (
+    other["parameters"]["cancellous_margin_mm"] == 5
+    and other["parameters"]["slice_plane"] == "vertebra"
+    and not ui.staleLabel.visible
+)
 volume = makers.value(widget, "L3", "hu_3d_volume_mm3")
 ui.resetButton.click()
 assert (ui.cancellousMarginSlider.value, ui.slicePlaneBox.currentText) == (3, "axial") and ui.staleLabel.visible

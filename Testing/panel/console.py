@@ -20,7 +20,11 @@ assert not messages, messages
 muscles = ui.muscleTable.mrmlTableNode()
 names = [muscles.GetColumnName(n) for n in range(muscles.GetNumberOfColumns())]
 before = makers.document(widget)
-row = next(n for n, each in enumerate(before["muscles"]) if (each["disc"], each["muscle"], each["side"]) == ("L3-L4", "psoas major", "left"))
+row = next(
+    n
+    for n, each in enumerate(before["muscles"])
+    if (each["disc"], each["muscle"], each["side"]) == ("L3-L4", "psoas major", "left")
+)
 ui.muscleTable.clicked.emit(ui.muscleTable.model().index(row, names.index("area_mm2")))
 red = slicer.mrmlScene.GetNodeByID("vtkMRMLSliceNodeRed")
 assert abs(red.GetSliceToRAS().GetElement(2, 3) - before["muscles"][row]["slice_s_mm"]) < 15

@@ -38,7 +38,9 @@ makers.shrink(makers.curve(widget, "L2 middle"), 0.7)
 makers.shrink(makers.curve(widget, "L3 marrow"), 0.8)
 makers.move(makers.curve(widget, "L3 csf"), [0, 0, 1])
 makers.process_events()
-assert all(name in ui.updateButton.toolTip for name in ("L2 middle", "L3 marrow", "L3 csf")) and "upper" not in ui.updateButton.toolTip
+assert (
+    all(name in ui.updateButton.toolTip for name in ("L2 middle", "L3 marrow", "L3 csf")) and "upper" not in ui.updateButton.toolTip
+)
 area = makers.value(widget, "L2", "hu_middle_area_mm2")
 ui.updateButton.click()
 assert abs(makers.value(widget, "L2", "hu_middle_area_mm2") / area - 0.49) < 0.01
@@ -54,7 +56,11 @@ with tempfile.TemporaryDirectory() as folder:
     assert [row["edited"] for row in rows] == ["middle", "upper; marrow; csf"]
     assert next(csv.DictReader(open(Path(folder) / "case-1_case.csv")))["edited"] == "yes"
     rois = [roi for level in json.loads((Path(folder) / "case-1.json").read_text())["levels"] for roi in level["rois"]]
-    assert {(roi["level"], roi["kind"]) for roi in rois if roi.get("edited")} == {("L2", "middle"), ("L3", "upper"), ("L3", "marrow")}
+    assert {(roi["level"], roi["kind"]) for roi in rois if roi.get("edited")} == {
+        ("L2", "middle"),
+        ("L3", "upper"),
+        ("L3", "marrow"),
+    }
 
 # Measure asks first: no leaves everything, yes places them anew
 now = makers.document(widget)

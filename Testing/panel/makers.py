@@ -95,7 +95,9 @@ def scene_state():
 
 def content(node):
     if node.IsA("vtkMRMLTableNode"):
-        return [[node.GetCellText(row, column) for column in range(node.GetNumberOfColumns())] for row in range(node.GetNumberOfRows())]
+        return [
+            [node.GetCellText(row, column) for column in range(node.GetNumberOfColumns())] for row in range(node.GetNumberOfRows())
+        ]
     if node.IsA("vtkMRMLMarkupsNode"):
         return points(node).tolist()
     if node.IsA("vtkMRMLTextNode"):

@@ -36,14 +36,20 @@ ui.batchButton.click()
 assert "absent.nrrd is not there" in messages.texts("error")[-1]
 
 lines = ["case_id,hu_3d,vbq,fracture"]
-lines += [f"c{n},{90 - 30 * (n % 4 == 0) + 7 * (n % 5)},{3 + (n % 4 == 0) * 0.3 + 0.1 * (n % 7)},{'yes' if n % 4 == 0 else 'no'}" for n in range(80)]
+lines += [
+    f"c{n},{90 - 30 * (n % 4 == 0) + 7 * (n % 5)},{3 + (n % 4 == 0) * 0.3 + 0.1 * (n % 7)},{'yes' if n % 4 == 0 else 'no'}"
+    for n in range(80)
+]
 (folder / "cohort.csv").write_text("\n".join(lines) + "\n")
 ui.cohortEdit.currentPath, ui.outcomeEdit.text = str(folder / "cohort.csv"), "fracture=yes"
 ui.statisticsFolderEdit.currentPath = str(folder / "statistics")
 ui.cohortButton.click()
 assert (folder / "statistics" / "cohort.html").is_file()
 table = next(n for n in slicer.util.getNodesByClass("vtkMRMLTableNode") if "How well each measure" in n.GetName())
-areas = {table.GetCellText(row, 0): float(table.GetTable().GetValueByName(row, "auc").ToDouble()) for row in range(table.GetNumberOfRows())}
+areas = {
+    table.GetCellText(row, 0): float(table.GetTable().GetValueByName(row, "auc").ToDouble())
+    for row in range(table.GetNumberOfRows())
+}
 assert areas["hu_3d"] > 0.9 and 0.5 < areas["vbq"] < 1
 chart = slicer.util.getNodesByClass("vtkMRMLPlotChartNode")[0]
 assert chart.GetNumberOfPlotSeriesNodes() == 3

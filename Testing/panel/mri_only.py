@@ -29,7 +29,10 @@ assert "CSF was not read at L3" in ui.flagsText.toPlainText()
 
 # to the marrow of a level, and to the CSF
 yellow = slicer.mrmlScene.GetNodeByID("vtkMRMLSliceNodeYellow")
-for view, row, column, role in ((ui.levelTable, "L3", "vbq_single_level", "L3 marrow"), (ui.summaryTable, "VBQ", "value", "L2 csf")):
+for view, row, column, role in (
+    (ui.levelTable, "L3", "vbq_single_level", "L3 marrow"),
+    (ui.summaryTable, "VBQ", "value", "L2 csf"),
+):
     makers.click_cell(view, row, column)
     plane = makers.points(makers.curve(widget, f"{role} slice"))
     there = [yellow.GetSliceToRAS().GetElement(n, 3) for n in range(3)]

@@ -21,7 +21,15 @@ ui = widget.ui
 
 
 def fold(*unfolded):
-    for section in (ui.caseSection, ui.ctSection, ui.t1Section, ui.levelsSection, ui.musclesSection, ui.resultsSection, ui.exportSection):
+    for section in (
+        ui.caseSection,
+        ui.ctSection,
+        ui.t1Section,
+        ui.levelsSection,
+        ui.musclesSection,
+        ui.resultsSection,
+        ui.exportSection,
+    ):
         section.collapsed = section not in unfolded
     ui.factsBox.visible = ui.caseTableBox.visible = False
     widget.update()
@@ -106,7 +114,9 @@ grid = phantom.grid_for(spine, (0.9, 0.9, 1.5))
 ct = volume_node("flagged CT", phantom.render_ct(spine, grid, 25, seed=3), grid)
 ct.SetAttribute(TAGS_ATTRIBUTE, json.dumps(dict(modality="CT", kvp=100.0, contrast="yes", kernel="B70s", slice_thickness_mm=1.5)))
 ct.CreateDefaultDisplayNodes()
-masks = segmentation_node("flagged masks", [Mask(f"{v.level} body", phantom.body_mask(v, grid), grid).cropped() for v in spine.vertebrae])
+masks = segmentation_node(
+    "flagged masks", [Mask(f"{v.level} body", phantom.body_mask(v, grid), grid).cropped() for v in spine.vertebrae]
+)
 masks.CreateDefaultDisplayNodes()
 nodes["ct"] = ct, masks
 flagged = case("demo-flags", "ct")

@@ -34,7 +34,9 @@ widget.onReload()
 new = slicer.modules.bonequality.widgetRepresentation().self()
 gc.collect()
 assert new is not old and [observers(each) for each in watched[1:]] == before[1:]
-assert old.Observations == [] and len(new.Observations) == own, "of the scene the module's own observers are counted: selectors have theirs"
+assert old.Observations == [] and len(new.Observations) == own, (
+    "of the scene the module's own observers are counted: selectors have theirs"
+)
 assert old._parameterNode is None and new._parameterNode.caseId == "case-1"
 assert new.ui.levelTable.model().rowCount() == 2 and new.ui.measureButton.enabled and not new.ui.staleLabel.visible
 import BoneQualityLib  # noqa: E402

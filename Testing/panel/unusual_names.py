@@ -31,9 +31,14 @@ assert not ui.measureButton.enabled and "The reader" in ui.measureButton.toolTip
 ui.readerEdit.text = "r2"
 
 ui.measureButton.click()
-assert abs(makers.value(widget, "L2", "hu_3d") - 80) < 2 and [row["level"] for row in makers.document(widget)["levels"]] == ["L2", "L3"]
+assert abs(makers.value(widget, "L2", "hu_3d") - 80) < 2 and [row["level"] for row in makers.document(widget)["levels"]] == [
+    "L2",
+    "L3",
+]
 text = makers.curve(widget, "document").GetText()
-assert all(name not in text for name in ("椎", "Wirbel", "Сегментация", "Organ")), "no names of nodes or segments get into the files"
+assert all(name not in text for name in ("椎", "Wirbel", "Сегментация", "Organ")), (
+    "no names of nodes or segments get into the files"
+)
 
 # two segments for one level: both named, none guessed; a person's choice settles it
 masks.GetSegmentation().GetSegment("Organ_0").SetName("L2 vertebra")

@@ -12,7 +12,9 @@ before, document = makers.scene_state(), makers.document(widget)
 ui.ctSelector.setCurrentNode(t1)
 assert ui.measureButton.enabled, "what an image is shows when it is read"
 ui.measureButton.click()
-assert messages.texts("error") == ["T1 has no value below 0, so it is not in HU: choose the CT, or import it again with its rescaling."]
+assert messages.texts("error") == [
+    "T1 has no value below 0, so it is not in HU: choose the CT, or import it again with its rescaling."
+]
 assert makers.scene_state() == before and makers.document(widget) == document
 
 ui.ctSelector.setCurrentNode(ct)
