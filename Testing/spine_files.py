@@ -220,5 +220,5 @@ def process(folder: Path, *arguments, code="from BoneQualityLib.cli import main;
     """``bonequality measure`` as a process of its own; ``code`` starts it."""
     command = [sys.executable, "-c", f"import os, sys; {code}", "measure", "--case-id", "case", "--output", folder, *arguments]
     environment = os.environ | {"PYTHONPATH": str(LIBRARY), "PYTHONIOENCODING": "utf-8"} | options.pop("env", {})
-    done = subprocess.run([str(part) for part in command], capture_output=True, env=environment, timeout=120, **options)
+    done = subprocess.run([str(part) for part in command], capture_output=True, env=environment, timeout=600, **options)
     return Outcome(done.returncode, done.stdout.decode(), done.stderr.decode(), folder)
