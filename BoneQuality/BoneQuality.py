@@ -4,7 +4,7 @@ import json
 import sys
 import tempfile
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, fields
+from dataclasses import fields
 from typing import Annotated
 
 import ctk
@@ -24,7 +24,7 @@ from slicer.ScriptedLoadableModule import (
 from slicer.util import VTKObservationMixin
 
 import BoneQualityLib as lib
-from BoneQualityLib.parameters import LEVELS, CaseFacts, Parameters
+from BoneQualityLib.parameters import LEVELS, CaseFacts, Parameters, is_id
 
 
 class BoneQuality(ScriptedLoadableModule):
@@ -44,6 +44,12 @@ class BoneQuality(ScriptedLoadableModule):
         parent.acknowledgementText = _(
             "The methods are those of Chang 2025, Schreiber 2011, Pickhardt 2013, Ehresman 2019 and Zhan 2024."
         )
+
+
+STATES = ("used", "fractured", "cemented", "excluded")
+SCROLL_BAR_PIXELS, MOST_ROWS = 24, 14
+#: Cells of a column that is not worth its place on the panel.
+NOTHING_SAID = {"", "nan", "no CT", "no T1 MRI"}
 
 
 # What the panel holds, in the scene
@@ -119,33 +125,32 @@ class BoneQualityParameterNode:
     strict: setting("strict")
     offered: list[str]
 
+    def picked(self):
+        """What is picked for the CT, the T1 MRI and the axial MRI."""
+        others = dict(fat=self.fat, water=self.water)
+        return [self._pickedFor(role, others if role is lib.choices.MUSCLE_ROLE else {}) for role in lib.choices.ROLES]
 
-@dataclass(frozen=True)
-class Role:
-    """An image of the case: its name as measure_case takes it, its title, and what its segmentation shows."""
+    def _pickedFor(self, role, others):
+        volume, segmentation, segments, scheme = (
+            getattr(self, camelCase(role.name) + what) for what in ("", "Segmentation", "Segments", "LabelScheme")
+        )
+        return lib.choices.Picked(role, volume, segmentation, dict(segments), scheme, others)
 
-    name: str
-    title: str
-    shows: str = "levels"
+    def factTexts(self):
+        """The facts of the case by the names of CaseFacts."""
+        texts = {field.name: getattr(self, camelCase(field.name), "") for field in fields(CaseFacts)}
+        states = dict(self.levelStates)
+        for state in STATES[1:]:
+            texts[state] = [level for level, chosen in states.items() if chosen == state]
+        return dict(texts, csf_blocked=list(self.csfBlocked))
 
-    @property
-    def prefix(self):
-        """How the names of its parameters and widgets begin."""
-        return camelCase(self.name)
+    def method(self):
+        """The Parameters of the case; raises BoneQualityError where one is none."""
+        return Parameters(**{field.name: getattr(self, camelCase(field.name)) for field in fields(Parameters)})
 
-    def of(self, parameters, what=""):
-        """A parameter of this image: "" the volume, "Segmentation", "LabelScheme", "Segments"."""
-        return getattr(parameters, self.prefix + what)
-
-
-SPINE_ROLES = (Role("ct", "CT"), Role("t1", "T1 MRI"))
-MUSCLES = Role("axial_mr", "axial MRI", "muscles")
-ROLES = (*SPINE_ROLES, MUSCLES)
-INPUTS_ATTRIBUTE = "BoneQuality.Inputs"
-STATES = ("used", "fractured", "cemented", "excluded")
-SCROLL_BAR_PIXELS, MOST_ROWS = 24, 14
-#: Cells of a column that is not worth its place on the panel.
-NOTHING_SAID = {"", "nan", "no CT", "no T1 MRI"}
+    def identity(self):
+        """Which nodes and segments the case is measured from, as text."""
+        return json.dumps([picked.identity() for picked in self.picked()], sort_keys=True)
 
 
 class Canceled(Exception):
@@ -161,11 +166,11 @@ class BoneQualityWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.logic = None
         self._parameterNode = None
         self._guiTag = None
-        self._found = {}
+        self._picked, self._found = {}, {}
         self._tableSignature = None
         self._viewsBefore = None
         self._updating = False
-        self._ofCase = VTKObservationMixin()  # what is observed of the case shown: it holds on to its objects, so all go at once
+        self._ofCase = VTKObservationMixin()  # it holds on to what it observes, so all of a case go at once
 
     # Life of the panel
 
@@ -321,12 +326,14 @@ class BoneQualityWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def _updateInputs(self):
         parameters = self._parameterNode
         parameters.parameterNode.SetName(parameters.caseId or _("case"))
-        self._found = {role.name: self.logic.find(parameters, role) for role in ROLES}
-        for role in ROLES:
-            segmentation = role.of(parameters, "Segmentation")
+        self.logic.followId(parameters)
+        self._picked = {picked.role: picked for picked in parameters.picked()}
+        self._found = {role.name: self.logic.find(picked) for role, picked in self._picked.items()}
+        for role, picked in self._picked.items():
+            segmentation = picked.segmentation
             isLabelMap = segmentation is not None and segmentation.IsA("vtkMRMLLabelMapVolumeNode")
             for widget in ("SchemeLabel", "SchemeBox"):
-                getattr(self.ui, role.prefix + widget).visible = isLabelMap
+                getattr(self.ui, camelCase(role.name) + widget).visible = isLabelMap
             if segmentation is not None and not isLabelMap:
                 self._observeSegments(segmentation.GetSegmentation())
         self._updateChoices()
@@ -346,15 +353,15 @@ class BoneQualityWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def _updateChoices(self):
         parameters, table, states = self._parameterNode, self.ui.choiceTable, dict(self._parameterNode.levelStates)
-        levels, muscles = lib.choices.level_rows(self._found), lib.choices.muscle_rows(self._found[MUSCLES.name])
+        levels, muscles = lib.choices.level_rows(self._found), lib.choices.muscle_rows(self._found[lib.choices.MUSCLE_ROLE.name])
         signature = (levels, muscles, [found.segments for found in self._found.values()])
         if signature != self._tableSignature:
             titles = [_("Level"), _("CT segment"), _("T1 segment"), _("Use"), _("CSF blocked")]
-            self._buildTable(table, levels, SPINE_ROLES, titles)
-            self._buildTable(self.ui.muscleChoiceTable, muscles, [MUSCLES], [_("Muscle or disc"), _("Segment")])
+            self._buildTable(table, levels, lib.choices.SPINE_ROLES, titles)
+            self._buildTable(self.ui.muscleChoiceTable, muscles, [lib.choices.MUSCLE_ROLE], [_("Muscle or disc"), _("Segment")])
             self._tableSignature = signature
-        self._showChosen(table, levels, SPINE_ROLES)
-        self._showChosen(self.ui.muscleChoiceTable, muscles, [MUSCLES])
+        self._showChosen(table, levels, lib.choices.SPINE_ROLES)
+        self._showChosen(self.ui.muscleChoiceTable, muscles, [lib.choices.MUSCLE_ROLE])
         for row, structure in enumerate(levels):
             if table.cellWidget(row, 3) is not None:
                 table.cellWidget(row, 3).currentIndex = STATES.index(states.get(structure, "used"))
@@ -363,7 +370,7 @@ class BoneQualityWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def _showChosen(self, table, rows, roles):
         for column, role in enumerate(roles, 1):
-            table.setColumnHidden(column, role.of(self._parameterNode, "Segmentation") is None)
+            table.setColumnHidden(column, self._picked[role].segmentation is None)
             for row, structure in enumerate(rows):
                 box = table.cellWidget(row, column)
                 box.currentIndex = box.findData(self._found[role.name].shows.get(structure, ""))
@@ -408,7 +415,9 @@ class BoneQualityWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         return box
 
     def onSegmentChosen(self, role, structure, identifier):
-        self.logic.chooseSegment(self._parameterNode, role, structure, identifier)
+        picked = self._picked[role]
+        chosen = lib.choices.choose(picked.segmentation, picked.segments, picked.scheme, structure, identifier)
+        setattr(self._parameterNode, f"{camelCase(role.name)}Segments", chosen)
 
     def onStateChosen(self, level, state):
         states = dict(self._parameterNode.levelStates)
@@ -479,7 +488,7 @@ class BoneQualityWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self._observeCurves()
         self.updateEdited()
         self.updateExport()
-        ui.staleLabel.visible = document is None or self.logic.isStale(document, self._parameterNode)
+        ui.staleLabel.visible = document is None or self.logic.isStale(self._parameterNode)
         ui.staleLabel.text = _("Not measured yet.")
         if document is None:
             ui.flagsText.clear()
@@ -544,12 +553,14 @@ class BoneQualityWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def onMuscleClicked(self, index):
         _column, row = self._clickedCell(self.ui.muscleTable, index)
-        self._lookAt(lib.document.muscle_place(lib.case_nodes.shown_document(self._parameterNode.caseId), row), MUSCLES.name)
+        self._lookAt(
+            lib.document.muscle_place(lib.case_nodes.shown_document(self._parameterNode.caseId), row), lib.choices.MUSCLE_ROLE.name
+        )
 
     def _lookAt(self, place, name):
         if place is not None:
             self._viewsBefore = self._viewsBefore or lib.views.view_state()
-            volume = next(self.logic.volume(self._parameterNode, role) for role in ROLES if role.name == name)
+            volume = next(picked.image for role, picked in self._picked.items() if role.name == name)
             lib.views.look_at(place, volume, self._viewsBefore)
 
     def onViewsBack(self, checked=False):
@@ -610,7 +621,7 @@ class BoneQualityWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             slicer.util.infoDisplay(said, detailedText=failures)
 
     def onCohort(self, checked=False):
-        if not all(installedOnClick(package) for package in lib.cohort.PACKAGES):
+        if not installedOnClick(*lib.cohort.PACKAGES):
             return
         ui = self.ui
         with self.progress(_("Statistics")) as progress:
@@ -623,34 +634,32 @@ class BoneQualityWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
 def isEmpty(parameters):
     """Whether nobody put anything into a case yet."""
-
     return not hasInputs(parameters) and lib.case_nodes.shown_document(parameters.caseId) is None
 
 
 def hasInputs(parameters):
-    return any(role.of(parameters, what) is not None for role in ROLES for what in ("", "Segmentation"))
+    return not all(picked.is_empty for picked in parameters.picked())
 
 
 def flagsAsHtml(document):
     """Reasons and flags as sentences, errors first."""
-
-    sentences = [
-        *document["reasons"],
-        *sorted(lib.document.flag_sentences(document), key=lambda said: ["error", "warning", "info"].index(said.split()[0])),
-    ]
-    items = "".join(f"<li>{html.escape(sentence)}</li>" for sentence in sentences)
+    severity = ("error", "warning", "info")
+    flags = sorted(lib.document.flag_sentences(document), key=lambda sentence: severity.index(sentence.split()[0]))
+    items = "".join(f"<li>{html.escape(sentence)}</li>" for sentence in [*document["reasons"], *flags])
     return f"<ul>{items}</ul>" if items else _("No flags.")
 
 
-def installedOnClick(package):
-    """Whether a package that Slicer does not bring is there; a person may have it installed now."""
-    if importlib.util.find_spec(package) is not None:
+def installedOnClick(*packages):
+    """Whether packages that Slicer does not bring are there; a person may have them installed now."""
+    missing = [package for package in packages if importlib.util.find_spec(package) is None]
+    if not missing:
         return True
-    question = _("The Python package {package} is needed for this. Install it now?").format(package=package)
-    if not slicer.util.confirmOkCancelDisplay(question):
+    question = _("Python packages are needed for this that Slicer does not have: {names}. Install them now?")
+    if not slicer.util.confirmOkCancelDisplay(question.format(names=", ".join(missing))):
         return False
-    slicer.util.pip_install(package)
-    return importlib.util.find_spec(package) is not None
+    slicer.util.pip_install(" ".join(missing))
+    importlib.invalidate_caches()
+    return all(importlib.util.find_spec(package) is not None for package in missing)
 
 
 class BoneQualityLogic(ScriptedLoadableModuleLogic):
@@ -712,27 +721,22 @@ class BoneQualityLogic(ScriptedLoadableModuleLogic):
 
         Only what is not chosen yet, and no node twice: what a person took out stays out.
         """
-        if all(role.of(parameters, what) is not None for role in ROLES for what in ("", "Segmentation")):
+        picked = parameters.picked()
+        if all(each.volume is not None and each.segmentation is not None for each in picked):
             return
-        taken = [role.of(other, what) for other in self.cases(butNot=parameters) for role in ROLES for what in ("", "Segmentation")]
-        nodes = [
+        taken = [
+            node for other in self.cases(butNot=parameters) for each in other.picked() for node in (each.volume, each.segmentation)
+        ]
+        free = [
             node
             for nodeClass in ("vtkMRMLScalarVolumeNode", "vtkMRMLSegmentationNode")
             for node in slicer.util.getNodesByClass(nodeClass)
             if node not in taken and not lib.case_nodes.is_ours(node)
         ]
-        volumes = [node for node in nodes if node.IsA("vtkMRMLScalarVolumeNode") and not node.IsA("vtkMRMLLabelMapVolumeNode")]
-        masks = [node for node in nodes if node not in volumes]
-        first, choices = lib.choices.first_volumes(volumes), []
-        for role in ROLES:
-            volume = role.of(parameters) or first[role.name]
-            others = [other for name, other in first.items() if name != role.name and other is not None]
-            choices.append((role, volume, lib.choices.first_segmentation(volume, masks, others, role.shows)))
-        whole = [choice for choice in choices if choice[2] is not None]
         with slicer.util.NodeModify(parameters.parameterNode):
-            for role, volume, mask in whole if whole or hasInputs(parameters) else choices:
-                self._offer(parameters, role.prefix, volume)
-                self._offer(parameters, f"{role.prefix}Segmentation", mask)
+            for first in lib.choices.first_choices(picked, free):
+                self._offer(parameters, camelCase(first.role.name), first.volume)
+                self._offer(parameters, f"{camelCase(first.role.name)}Segmentation", first.segmentation)
 
     def _offer(self, parameters, name, node):
         offered = list(parameters.offered)
@@ -747,7 +751,7 @@ class BoneQualityLogic(ScriptedLoadableModuleLogic):
             parameters = BoneQualityParameterNode(self.createCase())
         for node in nodes.values():
             node.CreateDefaultDisplayNodes()
-        for role in ROLES:
+        for role in lib.choices.ROLES:
             segmentation = nodes[f"{role.name}_segmentation"]
             segmentation.SetReferenceImageGeometryParameterFromVolumeNode(nodes[role.name])
             segmentation.GetDisplayNode().SetVisibility2DFill(False)
@@ -759,96 +763,54 @@ class BoneQualityLogic(ScriptedLoadableModuleLogic):
         slicer.util.setSliceViewerLayers(background=nodes["ct"], fit=True)
         return parameters.parameterNode
 
-    # A case's inputs
+    def followId(self, parameters):
+        """Take the results of a case along when its id is changed, once the new id can be used and is no other case's."""
+        taken = [*lib.case_nodes.case_ids(), *(other.caseId for other in self.cases(butNot=parameters))]
+        measuredId = lib.case_nodes.id_measured_for(parameters.parameterNode)
+        if measuredId and is_id(parameters.caseId) and parameters.caseId not in taken:
+            lib.case_nodes.rename_case(measuredId, parameters.caseId)
 
-    def find(self, parameters, role):
-        """What the segments of one of the case's segmentations show."""
-        node, chosen, scheme = (role.of(parameters, what) for what in ("Segmentation", "Segments", "LabelScheme"))
+    # Measuring and results
+
+    def find(self, picked):
+        """What the segments of a segmentation show."""
+        node = picked.segmentation
         isLabelMap = node is not None and node.IsA("vtkMRMLLabelMapVolumeNode")
-        key = (node.GetID(), node.GetImageData() and node.GetImageData().GetMTime(), dict(chosen), scheme) if isLabelMap else None
-        if key is None or self._foundInLabelMap.get(role, (None, None))[0] != key:
-            self._foundInLabelMap[role] = key, lib.choices.find_structures(node, dict(chosen), scheme)
-        return self._foundInLabelMap[role][1]
-
-    def chooseSegment(self, parameters, role, structure, identifier):
-        """A person's choice of the segment that shows a structure; "" for none."""
-        chosen = dict(role.of(parameters, "Segments"))
-        scheme, segmentation = role.of(parameters, "LabelScheme"), role.of(parameters, "Segmentation")
-        setattr(parameters, f"{role.prefix}Segments", lib.choices.choose(segmentation, chosen, scheme, structure, identifier))
+        state = (picked.identity(), node.GetImageData() and node.GetImageData().GetMTime()) if isLabelMap else None
+        before, found = self._foundInLabelMap.get(picked.role, (None, None))
+        if state is None or before != state:
+            found = lib.choices.find_structures(node, picked.segments, picked.scheme)
+            self._foundInLabelMap[picked.role] = state, found
+        return found
 
     def whatIsMissing(self, parameters, found):
         """What has to be given before the case can be measured, in one sentence."""
         if parameters.caseId in [other.caseId for other in self.cases(butNot=parameters)]:
             return _("Another case of this scene has the id {name}: give this one another.").format(name=parameters.caseId)
-        given = [
-            lib.choices.Given(
-                role.title, self.volume(parameters, role), role.of(parameters, "Segmentation"), found[role.name], role.shows
-            )
-            for role in ROLES
-        ]
         try:
-            self.method(parameters)
+            parameters.method()
         except lib.BoneQualityError as fault:
             return str(fault)
-        return lib.choices.what_is_missing(self.factTexts(parameters), given)
-
-    def volume(self, parameters, role):
-        """The image of a role; muscles may be given as a fat and a water image alone."""
-        return role.of(parameters) or ((parameters.fat or parameters.water) if role is MUSCLES else None)
-
-    def factTexts(self, parameters):
-        """The facts of the case by the names of CaseFacts."""
-        named = {field.name: getattr(parameters, camelCase(field.name), "") for field in fields(CaseFacts)}
-        states = dict(parameters.levelStates)
-        for state in ("fractured", "cemented", "excluded"):
-            named[state] = [level for level, chosen in states.items() if chosen == state]
-        return dict(named, csf_blocked=list(parameters.csfBlocked))
-
-    def method(self, parameters):
-        """The Parameters of the case."""
-        return Parameters(**{field.name: getattr(parameters, camelCase(field.name)) for field in fields(Parameters)})
-
-    # Measuring and results
+        return lib.choices.what_is_missing(parameters.factTexts(), parameters.picked(), found)
 
     def measureAndShow(self, parameters, progress, keepEdits=False):
         """Measure the case and put it into the scene; with ``keepEdits`` the ROIs that a person edited are read as they lie now."""
-        inputs = dict(fat=parameters.fat, water=parameters.water)
-        for role in ROLES:
-            segmentation = role.of(parameters, "Segmentation")
-            if segmentation is not None:
-                chosen, scheme = dict(role.of(parameters, "Segments")), role.of(parameters, "LabelScheme")
-                inputs[f"{role.name}_segmentation"] = lib.choices.segmentation_input(segmentation, chosen, scheme)
-                inputs[role.name] = role.of(parameters)
-        result = self.measureCase(
-            lib.choices.facts_of(self.factTexts(parameters)), parameters=self.method(parameters), progress=progress,
-            edits=lib.case_nodes.edited_rois(parameters.caseId) if keepEdits else {}, **inputs,
-        )  # fmt: skip
-        self.showCase(result, beside=next(filter(None, (self.volume(parameters, role) for role in ROLES))))
-        lib.case_nodes.node_of(parameters.caseId, "document").SetAttribute(INPUTS_ATTRIBUTE, self._inputsAsText(parameters))
+        picked = parameters.picked()
+        inputs = {name: node for each in picked for name, node in each.inputs().items()}
+        edits = lib.case_nodes.edited_rois(parameters.caseId) if keepEdits else {}
+        facts = lib.choices.facts_of(parameters.factTexts())
+        result = self.measureCase(facts, parameters=parameters.method(), progress=progress, edits=edits, **inputs)
+        self.showCase(result, beside=next(each.image for each in picked if each.image is not None))
+        lib.case_nodes.remember_inputs(parameters.caseId, parameters.identity(), parameters.parameterNode)
         return result
 
-    def _inputsAsText(self, parameters):
-        """Which nodes and segments the case is measured from, to know them again."""
-        volumes = [node and node.GetID() for node in (*(role.of(parameters) for role in ROLES), parameters.fat, parameters.water)]
-        segmentations = [role.of(parameters, "Segmentation") for role in ROLES]
-        chosen = [
-            (node and node.GetID(), role.of(parameters, "LabelScheme"), dict(role.of(parameters, "Segments")))
-            for role, node in zip(ROLES, segmentations)
-        ]
-        return json.dumps([volumes, chosen], sort_keys=True)
-
-    def isStale(self, document, parameters):
+    def isStale(self, parameters):
         """Whether images, segments, facts or method are others now than when the case was measured."""
-        measured = lib.case_nodes.node_of(parameters.caseId, "document").GetAttribute(INPUTS_ATTRIBUTE)
-        if measured is not None and measured != self._inputsAsText(parameters):
-            return True
         try:
-            now = lib.tables.plain(
-                dict(parameters=asdict(self.method(parameters)), facts=asdict(lib.choices.facts_of(self.factTexts(parameters))))
-            )
+            facts, method = lib.choices.facts_of(parameters.factTexts()), parameters.method()
         except lib.BoneQualityError:
             return True
-        return now != {name: document[name] for name in now}
+        return lib.case_nodes.is_stale(facts, method, parameters.identity())
 
     def export(self, parameters, folder, overwrite, withPicture, progress):
         """Write the case's files as it lies in the scene, and a picture of its ROIs; returns the paths."""
@@ -860,7 +822,7 @@ class BoneQualityLogic(ScriptedLoadableModuleLogic):
             document = result.document()
         paths = lib.document.write_case(document, folder, overwrite)
         if withPicture:
-            images = {role.name: lib.scene.image_of(role.of(parameters)) for role in ROLES if role.of(parameters)}
+            images = {each.role.name: lib.scene.image_of(each.volume) for each in parameters.picked() if each.volume}
             lib.figure.draw_case(result, images, picture[0])
         return paths + picture
 

@@ -14,6 +14,7 @@ from BoneQualityLib.case_nodes import (
     edited_rois,
     node_of,
     nodes_of,
+    rename_case,
     show_case,
     shown_document,
     simplified,
@@ -377,3 +378,32 @@ def test_a_loaded_case_is_measured_into_the_same_nodes(shown, reload):
     measured = measure_case(FACTS, **inputs)
     show_case(measured, inputs["ct"])
     assert set(scene_nodes()) == before and measured.document() == result().document()
+
+
+# A new id
+
+
+def test_a_renamed_case_is_the_case_measured_under_that_id_with_its_edits(shown):
+    put("L2 upper", points("L2 upper") + [1, 0, 0])
+    update(shown)
+    node_of("case", "regions").GetDisplayNode().SetSegmentVisibility("L2_cancellous", False)
+    before = {role: node.GetID() for role, node in nodes_of("case").items()}
+    rename_case("case", "other")
+    assert {role: node.GetID() for role, node in nodes_of("other").items()} == before and nodes_of("case") == {}
+    assert shown_document("other")["levels"][1]["edited"] == "upper" and edited_names("other") == ["L2 upper"]
+    again = measure_case(
+        CaseFacts("other", **{k: v for k, v in vars(FACTS).items() if k != "case_id"}), edits=edited_rois("other"), **shown
+    )
+    assert shown_document("other") == again.document()
+    assert node_of("other", "levels").GetName() == "other levels" and folders() == ["Bone quality other"]
+    show_case(again, shown["ct"])
+    assert {role: node.GetID() for role, node in nodes_of("other").items()} == before
+    assert not node_of("other", "regions").GetDisplayNode().GetSegmentVisibility("L2_cancellous"), "hidden segments stay hidden"
+
+
+def folders():
+    hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(mrml_scene())
+    items = vtk.vtkIdList()
+    hierarchy.GetItemChildren(hierarchy.GetSceneItemID(), items, True)
+    every = [items.GetId(n) for n in range(items.GetNumberOfIds())]
+    return [hierarchy.GetItemName(item) for item in every if hierarchy.GetItemName(item).startswith("Bone quality")]

@@ -11,11 +11,13 @@ import slicer
 
 from BoneQualityLib import CaseFacts, measure_case
 from BoneQualityLib.choices import (
+    ROLES,
     Found,
-    Given,
+    Picked,
     choose,
     facts_of,
     find_structures,
+    first_choices,
     first_segmentation,
     first_volumes,
     level_rows,
@@ -145,6 +147,30 @@ def test_of_two_that_fit_and_of_none_with_vertebrae_none_is_chosen():
 # Structures
 
 
+def picked(**given):
+    """What is picked for the CT, the T1 MRI and the axial MRI."""
+    return [Picked(role, *given.get(role.name, ())) for role in ROLES]
+
+
+def chosen(*arguments):
+    return {each.role.name: (each.volume, each.segmentation) for each in first_choices(*arguments)}
+
+
+def test_first_comes_what_has_a_segmentation_and_volumes_alone_only_where_none_has():
+    scan, mri, mine = ct_node(), t1_node(), segments("L2")
+    mine.SetReferenceImageGeometryParameterFromVolumeNode(scan)
+    assert chosen(picked(), [scan, mri, mine]) == dict(ct=(scan, mine))
+    assert chosen(picked(), [scan, mri]) == dict(ct=(scan, None), t1=(mri, None), axial_mr=(None, None))
+    assert chosen(picked(ct=(scan,)), [scan, mri]) == {}, "a person has begun with volumes of their own"
+
+
+def test_a_picked_volume_gets_its_segmentation_and_takes_it_from_the_others():
+    early, late, mri, mine = ct_node("early"), ct_node("late"), t1_node(), segments("L1", "L2")
+    mine.SetReferenceImageGeometryParameterFromVolumeNode(late)
+    assert chosen(picked(), [early, late, mri, mine])["t1"] == (mri, None), "what was drawn on a CT is not for the MRI"
+    assert chosen(picked(ct=(late,)), [early, late, mri, mine]) == dict(ct=(late, mine))
+
+
 def test_structures_are_found_by_name_and_the_rest_shows_none():
     found = find_structures(segments("L1 body", "vertebrae_L2", "liver"), {})
     assert found.shows == {"L1": "L1_body", "L2": "vertebrae_L2"} and found.faults == ()
@@ -237,8 +263,9 @@ NOTHING = (None, None, Found())
 
 
 def missing(facts=None, ct=NOTHING, t1=NOTHING, axial=NOTHING):
-    shows = (("CT", ct, "levels"), ("T1 MRI", t1, "levels"), ("axial MRI", axial, "muscles"))
-    return what_is_missing(dict(case_id="a") | (facts or {}), [Given(title, *each, what) for title, each, what in shows])
+    picked = [Picked(role, volume, segmentation) for role, (volume, segmentation, _) in zip(ROLES, (ct, t1, axial))]
+    found = {role.name: holds for role, (_, _, holds) in zip(ROLES, (ct, t1, axial))}
+    return what_is_missing(dict(case_id="a") | (facts or {}), picked, found)
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ visibility stay as a person set them; nodes that are no longer needed go.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from dataclasses import asdict
 
 import numpy as np
 
@@ -20,6 +20,7 @@ from .scene import segmentation_node, table_node
 from .tables import CASE_COLUMNS, LEVEL_COLUMNS, MUSCLE_COLUMNS, SUMMARY_COLUMNS, Column, json_text, plain
 
 CASE_ATTRIBUTE, ROLE_ATTRIBUTE, PLACED_ATTRIBUTE = "BoneQuality.Case", "BoneQuality.Role", "BoneQuality.Placed"
+INPUTS_ATTRIBUTE, OWNER_REFERENCE = "BoneQuality.Inputs", "BoneQuality.Owner"
 ELLIPSE_POINTS = 8
 #: Outlines are drawn with as few points as keep within this distance of them, mm.
 OUTLINE_TOLERANCE_MM = 0.15
@@ -40,17 +41,9 @@ def show_case(result, beside=None) -> None:
     result: a CaseResult. beside: the volume node in whose subject hierarchy branch the case's folder goes. Curves that a person
     edited and that were read as edited stay as they are.
     """
-    case_id, document = result.facts.case_id, result.document()
-    nodes = _Nodes(case_id, beside)
-    table_node("", LEVEL_COLUMNS, level_rows(document), nodes.get("levels", "vtkMRMLTableNode", f"{case_id} levels"))
-    table_node("", CASE_COLUMNS, case_rows(document), nodes.get("case", "vtkMRMLTableNode", f"{case_id} case"))
-    summary = nodes.get("summary", "vtkMRMLTableNode", f"{case_id} summary")
-    table_node("", SUMMARY_COLUMNS, summary_rows(document), summary)
-    nodes.get("document", "vtkMRMLTextNode", f"{case_id} document").SetText(json_text(document))
-    _show_chart(nodes, document)
+    nodes = _Nodes(result.facts.case_id, beside)
+    _show_document(nodes, result.document())
     if result.muscles is not None:
-        muscles = nodes.get("muscles", "vtkMRMLTableNode", f"{case_id} muscles")
-        table_node("", MUSCLE_COLUMNS, muscle_rows(document), muscles)
         _show_fat(nodes, result.muscles.slices)
     _show_regions(nodes, [roi for roi in result.rois if isinstance(roi, RegionRoi)], beside)
     for roi in result.rois:
@@ -59,10 +52,78 @@ def show_case(result, beside=None) -> None:
     nodes.remove_others()
 
 
+def _show_document(nodes: _Nodes, document: dict) -> None:
+    """The document itself, and what is made from it alone: the tables and the chart."""
+    tables = (("levels", LEVEL_COLUMNS, level_rows), ("case", CASE_COLUMNS, case_rows), ("summary", SUMMARY_COLUMNS, summary_rows))
+    for role, columns, rows_of in (*tables, ("muscles", MUSCLE_COLUMNS, muscle_rows)):
+        if rows := rows_of(document):
+            table_node("", columns, rows, nodes.get(role, "vtkMRMLTableNode", f"{nodes.case_id} {role}"))
+    nodes.get("document", "vtkMRMLTextNode", f"{nodes.case_id} document").SetText(json_text(document))
+    _show_chart(nodes, document)
+
+
+def rename_case(case_id: str, new_id: str) -> None:
+    """Give a measured case another id, with its nodes and its folder; edits and what a person set of the nodes stay."""
+    document = _with_id(shown_document(case_id), new_id)
+    for node in nodes_of(case_id).values():
+        node.SetAttribute(CASE_ATTRIBUTE, new_id)
+        if node.GetName().startswith(f"{case_id} "):
+            node.SetName(new_id + node.GetName()[len(case_id) :])
+    hierarchy = _hierarchy()
+    for folder in _folders(hierarchy, case_id):
+        hierarchy.SetItemAttribute(folder, CASE_ATTRIBUTE, new_id)
+        hierarchy.SetItemName(folder, _folder_name(new_id))
+    _show_document(_Nodes(new_id, None), document)
+
+
+def _with_id(part, case_id: str):
+    """A document, or a part of it, with another case's id."""
+    if isinstance(part, dict):
+        return {key: case_id if key == "case_id" else _with_id(value, case_id) for key, value in part.items()}
+    return [_with_id(item, case_id) for item in part] if isinstance(part, list) else part
+
+
 def shown_document(case_id: str) -> dict | None:
     """The document of a case that is in the scene; None where it was not measured."""
     node = node_of(case_id, "document")
     return json.loads(node.GetText()) if node is not None and node.GetText() else None
+
+
+def remember_inputs(case_id: str, inputs: str, owner) -> None:
+    """Keep beside a case's values what images and segments they were measured from, and for which of the panel's cases."""
+    for document in _documents():
+        if document.GetNodeReferenceID(OWNER_REFERENCE) == owner.GetID():
+            document.RemoveNodeReferenceIDs(OWNER_REFERENCE)
+    document = node_of(case_id, "document")
+    document.SetAttribute(INPUTS_ATTRIBUTE, inputs)
+    document.SetNodeReferenceID(OWNER_REFERENCE, owner.GetID())
+
+
+def id_measured_for(owner) -> str | None:
+    """The id under which one of the panel's cases was measured; None where it was not."""
+    mine = [document for document in _documents() if document.GetNodeReferenceID(OWNER_REFERENCE) == owner.GetID()]
+    return mine[0].GetAttribute(CASE_ATTRIBUTE) if mine else None
+
+
+def is_stale(facts, parameters, inputs: str) -> bool:
+    """Whether a measured case would be measured from other images, segments, facts or parameters now.
+
+    inputs: see `remember_inputs`; where nothing is remembered, as for a case measured in the console, they do not count.
+    """
+    document, measured = shown_document(facts.case_id), node_of(facts.case_id, "document").GetAttribute(INPUTS_ATTRIBUTE)
+    now = plain(dict(parameters=asdict(parameters), facts=asdict(facts)))
+    return measured not in (None, inputs) or now != {name: document[name] for name in now}
+
+
+def case_ids() -> list[str]:
+    """The cases that are in the scene."""
+    return sorted({document.GetAttribute(CASE_ATTRIBUTE) for document in _documents()})
+
+
+def _documents() -> list:
+    scene = mrml_scene()
+    nodes = (scene.GetNthNode(n) for n in range(scene.GetNumberOfNodes()))
+    return [node for node in nodes if node.GetAttribute(ROLE_ATTRIBUTE) == "document"]
 
 
 def nodes_of(case_id: str) -> dict[str, object]:
@@ -172,25 +233,40 @@ class _Nodes:
                 mrml_scene().RemoveNode(node)
 
     def _put_into_folder(self, node) -> None:
-        import slicer
-
-        hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(mrml_scene())
+        hierarchy = _hierarchy()
         if hierarchy is not None:
             hierarchy.CreateItem(self._folder(hierarchy), node)
 
     def _folder(self, hierarchy) -> int:
-        import vtk
-
-        every = vtk.vtkIdList()
-        hierarchy.GetItemChildren(hierarchy.GetSceneItemID(), every, True)
-        for n in range(every.GetNumberOfIds()):
-            if hierarchy.GetItemAttribute(every.GetId(n), CASE_ATTRIBUTE) == self.case_id:
-                return every.GetId(n)
+        for folder in _folders(hierarchy, self.case_id):
+            return folder
         volume = hierarchy.GetItemByDataNode(self.beside) if self.beside is not None else hierarchy.GetInvalidItemID()
         parent = hierarchy.GetItemParent(volume) if volume != hierarchy.GetInvalidItemID() else hierarchy.GetSceneItemID()
-        folder = hierarchy.CreateFolderItem(parent, f"Bone quality {self.case_id}")
+        folder = hierarchy.CreateFolderItem(parent, _folder_name(self.case_id))
         hierarchy.SetItemAttribute(folder, CASE_ATTRIBUTE, self.case_id)
         return folder
+
+
+def _hierarchy():
+    """The subject hierarchy of the scene, where there is one."""
+    import slicer
+
+    return slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(mrml_scene())
+
+
+def _folders(hierarchy, case_id: str) -> list[int]:
+    """The folder of a case, where it is there."""
+    import vtk
+
+    every = vtk.vtkIdList()
+    if hierarchy is not None:
+        hierarchy.GetItemChildren(hierarchy.GetSceneItemID(), every, True)
+    items = [every.GetId(n) for n in range(every.GetNumberOfIds())]
+    return [item for item in items if hierarchy.GetItemAttribute(item, CASE_ATTRIBUTE) == case_id]
+
+
+def _folder_name(case_id: str) -> str:
+    return f"Bone quality {case_id}"
 
 
 # Regions and curves
@@ -200,7 +276,7 @@ def _show_regions(nodes: _Nodes, rois: list[RegionRoi], volume) -> None:
     if not rois:
         return
     masks = [Mask(f"{roi.level} {roi.kind}", roi.weights >= 0.5, roi.grid) for roi in rois]
-    is_new = not nodes.has("regions")
+    is_new, hidden = not nodes.has("regions"), _hidden_segments(nodes.known.get("regions"))
     node = segmentation_node(
         "", [mask for mask in masks if mask.array.any()], nodes.get("regions", "vtkMRMLSegmentationNode", "regions")
     )
@@ -211,9 +287,20 @@ def _show_regions(nodes: _Nodes, rois: list[RegionRoi], volume) -> None:
     if volume is not None:
         node.SetReferenceImageGeometryParameterFromVolumeNode(volume)
     node.CreateClosedSurfaceRepresentation()
+    for identifier in hidden:
+        node.GetDisplayNode().SetSegmentVisibility(identifier, False)
     if is_new and node.GetDisplayNode() is not None:
         node.GetDisplayNode().SetOpacity2DFill(0.25)
         node.GetDisplayNode().SetOpacity3D(0.5)
+
+
+def _hidden_segments(node) -> list[str]:
+    """The segments that a person has hidden, which are forgotten with the segments."""
+    display, segmentation = node and node.GetDisplayNode(), node and node.GetSegmentation()
+    if display is None:
+        return []
+    names = [segmentation.GetNthSegmentID(n) for n in range(segmentation.GetNumberOfSegments())]
+    return [name for name in names if not display.GetSegmentVisibility(name)]
 
 
 def _show_fat(nodes: _Nodes, slices: list) -> None:
@@ -392,10 +479,3 @@ def _show_series(series, table, column: Column, is_cutoff: bool) -> None:
     series.SetLabelColumnName("level")
     series.SetLineStyle(series.LineStyleDash if is_cutoff else series.LineStyleSolid)
     series.SetMarkerStyle(series.MarkerStyleNone if is_cutoff else series.MarkerStyleCircle)
-
-
-def case_ids() -> Iterable[str]:
-    """The cases that are in the scene."""
-    scene = mrml_scene()
-    nodes = (scene.GetNthNode(n) for n in range(scene.GetNumberOfNodes()))
-    return sorted({node.GetAttribute(CASE_ATTRIBUTE) for node in nodes if node.GetAttribute(ROLE_ATTRIBUTE) == "document"})

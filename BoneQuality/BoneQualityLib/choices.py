@@ -5,7 +5,7 @@ The first choice is made here, so that nothing is picked by hand that the scene 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, fields
 
 from .anatomy import Segment, Structure, assign, check_unique
@@ -13,6 +13,7 @@ from .case import check_modality
 from .errors import BoneQualityError
 from .flags import t1_flags
 from .geometry import SUPERIOR, Image
+from .inputs import value_of
 from .muscle_result import JOINED, MUSCLES, SIDES, kind_of
 from .muscle_slices import CASE_DISCS
 from .parameters import DISCS, LEVELS, CaseFacts
@@ -27,6 +28,57 @@ _CALLED = dict(
     vertebra="{level}", disc="disc {level}", csf="CSF {level}", sac="thecal sac", cord="spinal cord", bodies="vertebral bodies",
     exclude="exclude {level}",
 )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Role:
+    """An image of a case: its name in `measure_case`, its title, and what its segmentation has to show, "levels" or "muscles"."""
+
+    name: str
+    title: str
+    shows: str = "levels"
+
+
+SPINE_ROLES = (Role("ct", "CT"), Role("t1", "T1 MRI"))
+MUSCLE_ROLE = Role("axial_mr", "axial MRI", "muscles")
+ROLES = (*SPINE_ROLES, MUSCLE_ROLE)
+
+
+@dataclass(frozen=True)
+class Picked:
+    """What a person picked for one image of a case.
+
+    segments: structure by segment identifier where a person chose it, "" for none; scheme: that of a label map. others: further
+    images by their name in `measure_case`, of which one may stand in for the volume.
+    """
+
+    role: Role
+    volume: object = None
+    segmentation: object = None
+    segments: dict[str, str] = field(default_factory=dict)
+    scheme: str = ""
+    others: dict[str, object] = field(default_factory=dict)
+
+    @property
+    def image(self):
+        """The volume to look at."""
+        return next((node for node in (self.volume, *self.others.values()) if node is not None), None)
+
+    @property
+    def is_empty(self) -> bool:
+        return self.image is None and self.segmentation is None
+
+    def inputs(self) -> dict:
+        """The arguments of `measure_case`."""
+        if self.segmentation is None:
+            return {}
+        segmentation = segmentation_input(self.segmentation, self.segments, self.scheme)
+        return {self.role.name: self.volume, f"{self.role.name}_segmentation": segmentation, **self.others}
+
+    def identity(self) -> list:
+        """Which nodes and segments these are, to know them again."""
+        nodes = (self.volume, self.segmentation, *self.others.values())
+        return [[node and node.GetID() for node in nodes], self.segments, self.scheme]
 
 
 @dataclass(frozen=True)
@@ -116,6 +168,23 @@ def segmentation_input(node, chosen: dict[str, str], scheme: str = "", segments:
     return Segmentation(node, labels)
 
 
+def first_choices(picked: Sequence[Picked], nodes: Iterable) -> list[Picked]:
+    """What to begin with among the nodes that are free: the only CT, T1 MRI and axial MRI with the segmentations drawn on them.
+
+    Volumes alone where no segmentation fits any of them and nothing is picked yet.
+    """
+    nodes = list(nodes)
+    volumes = [node for node in nodes if node.IsA("vtkMRMLScalarVolumeNode") and not node.IsA("vtkMRMLLabelMapVolumeNode")]
+    masks = [node for node in nodes if node not in volumes]
+    first, every, choices = first_volumes(volumes), [*volumes, *(each.volume for each in picked if each.volume is not None)], []
+    for each in picked:
+        volume = each.volume or first[each.role.name]
+        others = [other for other in every if other is not volume]
+        choices.append(Picked(each.role, volume, first_segmentation(volume, masks, others, each.role.shows)))
+    whole = [choice for choice in choices if choice.segmentation is not None]
+    return whole if whole or not all(each.is_empty for each in picked) else choices
+
+
 def first_volumes(volumes: Iterable) -> dict[str, object]:
     """The only CT, T1 MRI and axial MRI among volume nodes, by their name in measure_case; None for what is not the only one."""
     found = dict(ct=[], t1=[], axial_mr=[])
@@ -156,7 +225,7 @@ def _only(nodes: list):
 def first_segmentation(volume, segmentations: Iterable, others: Iterable = (), shows: str = "levels"):
     """The only segmentation that was drawn on a volume, or may have been; None where that is not clear.
 
-    others: further volumes of the case; what was drawn on them is not meant for this one. shows: "levels" or "muscles".
+    others: further volumes; what was drawn on them is not meant for this one. shows: "levels" or "muscles".
     """
     if volume is None:
         return None
@@ -170,50 +239,40 @@ def first_segmentation(volume, segmentations: Iterable, others: Iterable = (), s
 
 
 def facts_of(texts: dict[str, object]) -> CaseFacts:
-    """The facts of a case from what a person typed; "" is unknown. Raises BoneQualityError for what cannot be understood."""
+    """The facts of a case from what a person typed or ticked; "" is unknown. Raises BoneQualityError for what is none."""
     values = {}
     for item in fields(CaseFacts):
-        value = texts.get(item.name)
-        if value in (None, ""):
-            continue
-        if item.type.startswith("float"):
+        given = texts.get(item.name)
+        if isinstance(given, str):
+            text = given.strip().replace(",", ".") if item.type.startswith("float") else given
             try:
-                value = float(str(value).strip().replace(",", "."))
-            except ValueError:
-                raise BoneQualityError(f"{value!r} is no number; correct the {item.name.replace('_', ' ')}.") from None
-        values[item.name] = tuple(value) if item.type.startswith("tuple") else value
+                given = value_of(item, text) if text else None
+            except BoneQualityError as fault:
+                raise BoneQualityError(f"{fault}; correct the {item.name.replace('_', ' ')}.") from None
+        if given is not None:
+            values[item.name] = given
     return CaseFacts(**{"case_id": "", **values})
 
 
-@dataclass(frozen=True)
-class Given:
-    """What a person chose for one image. shows: what its segmentation has to show, "levels" or "muscles"."""
+def what_is_missing(texts: dict[str, object], picked: Sequence[Picked], found: dict[str, Found]) -> str:
+    """What has to be given before a case can be measured, as one sentence; "" where nothing is missing.
 
-    title: str
-    volume: object
-    segmentation: object
-    found: Found
-    shows: str
-
-
-def what_is_missing(texts: dict[str, object], given: Iterable[Given]) -> str:
-    """What has to be given before a case can be measured, as one sentence; "" where nothing is missing. texts: see `facts_of`."""
-    given = list(given)
+    texts: see `facts_of`. found: what each segmentation holds, by role.
+    """
     if not str(texts.get("case_id") or "").strip():
         return "Give the case an id: it names the files, so no patient's name."
-    if all(each.volume is None and each.segmentation is None for each in given):
-        return f"Choose a volume: {' or '.join(each.title for each in given)}."
-    for each in given:
-        if each.volume is None and each.segmentation is None:
-            continue
-        if each.volume is None:
-            return f"Choose the {each.title} volume on which {each.segmentation.GetName()} was drawn."
+    if all(each.is_empty for each in picked):
+        return f"Choose a volume: {' or '.join(each.role.title for each in picked)}."
+    for each in (each for each in picked if not each.is_empty):
+        if each.image is None:
+            return f"Choose the {each.role.title} volume on which {each.segmentation.GetName()} was drawn."
         if each.segmentation is None:
-            return f"Choose the segmentation of the {each.title}, {each.volume.GetName()}."
-        if each.found.faults:
-            return each.found.faults[0]
-        if not getattr(each.found, each.shows):
-            what = "vertebrae" if each.shows == "levels" else "muscles"
+            return f"Choose the segmentation of the {each.role.title}, {each.image.GetName()}."
+        holds = found[each.role.name]
+        if holds.faults:
+            return holds.faults[0]
+        if not getattr(holds, each.role.shows):
+            what = "vertebrae" if each.role.shows == "levels" else "muscles"
             return f"Choose in the table of segments which of {each.segmentation.GetName()} show which {what}."
     try:
         facts_of(texts)

@@ -100,6 +100,11 @@ class Parameters:
         return found
 
 
+def is_id(text: str) -> bool:
+    """Whether a text can name files and nodes."""
+    return re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", text) is not None
+
+
 def _is_number(text: str) -> bool:
     try:
         return math.isfinite(float(text))
@@ -128,7 +133,7 @@ class CaseFacts:
         check_settings(self)
         for name in ("case_id", "reader"):
             value = getattr(self, name)
-            if value is not None and not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", str(value)):
+            if value is not None and not is_id(str(value)):
                 raise BoneQualityError(
                     f"The {name.replace('_', ' ')} {value!r} cannot be used; give up to 100 letters, digits, '.', '_' and '-', "
                     "beginning with a letter or digit."
