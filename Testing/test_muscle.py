@@ -113,6 +113,16 @@ def test_fat_of_single_pixels_is_counted_exactly():
             assert sorted(map(tuple, points[:, 1::-1])) == [tuple(index) for index in np.argwhere(fat)] and set(points[:, 2]) == {k}
 
 
+@pytest.mark.parametrize("turned", [rotation("R", 15), rotation("R", -10) @ rotation("A", 6), rotation("R", 20)])
+@pytest.mark.parametrize("left_handed", [False, True])
+def test_the_outermost_slices_of_an_oblique_stack_are_read_like_the_others(turned, left_handed):
+    phantom = phantom_of(0.2)
+    grid = axial_grid(phantom, SPACING, turned, left_handed=left_handed)
+    muscles = measured(phantom, grid, masks={name: mask for name, mask in masks_of(phantom, grid).items() if name in NAMES})
+    assert len(muscles.slices) == grid.shape[0] and worst_fat(muscles, 0.2) < 1.0
+    assert not [c.reasons for there in muscles.slices for c in there.compartments if c.reasons]
+
+
 def test_the_threshold_is_midway_between_lean_muscle_and_the_fat_beside_it():
     phantom = phantom_of(0.3)
     threshold = measured(phantom, axial_grid(phantom, SPACING), snr=15).slices[0].thresholds["left"]
