@@ -153,6 +153,17 @@ def test_a_ct_is_read_by_its_hu(capfd, files):
     assert found["left multifidus"]["fat_threshold"] == "-30.00"
 
 
+def test_a_ct_without_air_in_view_is_read_by_its_hu_and_an_mri_below_zero_by_its_signal():
+    """CT cropped to the trunk holds no value below that of fat; interpolation puts the background of an MRI a little below zero."""
+    inputs = nodes("ct")
+    for lowest in (-1000, -150):
+        inputs["axial_mr"] = volume_node("CT", np.maximum(array("ct"), lowest), GRID)
+        there = measure_case(CaseFacts("a"), **inputs).muscles.slices[0]
+        assert there.find("multifidus", "left").fat_infiltration == pytest.approx(30, abs=2.5), lowest
+    inputs["axial_mr"] = volume_node("T2", np.where(array("t2") < 60, -40, array("t2")), GRID)
+    assert measure_case(CaseFacts("a"), **inputs).muscles.slices[0].thresholds["left"].method == "reference"
+
+
 def test_muscles_drawn_on_another_image_than_the_discs_are_an_error():
     away = GRID.ijk_to_ras + np.array([[0, 0, 0, 0], [0, 0, 0, 300], [0, 0, 0, 0], [0, 0, 0, 0]])
     drawn = [Mask(name, masks()[name], Grid(GRID.shape, away) if name in MUSCLES else GRID) for name in masks()]
