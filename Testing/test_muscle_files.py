@@ -13,7 +13,7 @@ import spine_files
 from BoneQualityLib import demo
 from BoneQualityLib.batch import run_batch
 from BoneQualityLib.case import measure_case
-from BoneQualityLib.case_nodes import edited_names, edited_rois, node_of, show_case, unread_edits
+from BoneQualityLib.case_nodes import edited_names, edited_rois, node_of, nodes_of, show_case, unread_edits
 from BoneQualityLib.errors import BoneQualityError
 from BoneQualityLib.figure import draw_case
 from BoneQualityLib.geometry import Grid, Mask
@@ -21,7 +21,7 @@ from BoneQualityLib.manifest import read_manifest
 from BoneQualityLib.muscle_slices import read_pixels
 from BoneQualityLib.parameters import CaseFacts, Parameters
 from BoneQualityLib.phantom_muscles import axial_grid, mask_of, paraspinal_muscles, render
-from BoneQualityLib.scene import image_of, segmentation_node, volume_node
+from BoneQualityLib.scene import image_of, named_segments, segmentation_node, volume_node
 from BoneQualityLib.tables import MUSCLE_COLUMNS
 from spine_files import image_file, measure, segmentation_file
 
@@ -301,6 +301,31 @@ def test_a_disc_out_of_the_image_loses_its_own_area_alone_and_says_why(shown, aw
     assert result.muscles.slices[0].disc_area is None and result.muscles.slices[0].total_area() > 0
     assert "no rCSA at L3-L4: disc: the ROI reaches beyond the image; move it back" in result.reasons
     assert result.values["rcsa_discs"] == ["L4-L5"] and unread_edits("a") == [] and edited_names("a") == ["L3-L4 disc"]
+
+
+@pytest.mark.parametrize("pair", [False, True])
+def test_slices_without_a_disc_show_every_pixel_that_was_read_in_few_segments(pair):
+    inputs = nodes(names=MUSCLES)
+    if pair:
+        inputs = dict(axial_mr_segmentation=inputs["axial_mr_segmentation"], fat=volume_node("fat", array("fat"), GRID),
+                      water=volume_node("water", array("water"), GRID))  # fmt: skip
+    result = measure_case(CaseFacts("a"), **inputs)
+    show_case(result, inputs.get("axial_mr"))
+    regions = {segment.name: segment.load() for segment in named_segments(node_of("a", "muscle regions"))}
+    assert list(regions) == list(MUSCLES)
+    for name, region in regions.items():
+        indices = np.round(GRID.ijk(region.points)).astype(int)
+        assert set(map(tuple, indices[:, ::-1])) == set(map(tuple, np.argwhere(masks()[name])))
+    fat = node_of("a", "fat")
+    assert (fat is None) == pair and (pair or fat.GetSegmentation().GetNumberOfSegments() == len(MUSCLES))
+    assert not [role for role in nodes_of("a") if "slice" in role or role.startswith("S ")]
+
+
+def test_at_discs_curves_show_the_muscles_and_no_regions_lie_over_them(shown):
+    roles = set(nodes_of("a"))
+    assert {f"{disc} {name}" for disc in DISCS for name in (*MUSCLES, "disc")} <= roles and "muscle regions" not in roles
+    show_case(measure_case(CaseFacts("a"), **nodes(names=MUSCLES)), shown["axial_mr"])
+    assert "muscle regions" in nodes_of("a") and "L3-L4 disc" not in nodes_of("a")
 
 
 def test_slices_along_the_discs_are_asked_for_with_the_plane_of_the_vertebra():

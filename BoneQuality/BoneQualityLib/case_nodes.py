@@ -7,7 +7,7 @@ visibility stay as a person set them; nodes that are no longer needed go.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import numpy as np
 
@@ -51,7 +51,7 @@ def show_case(result, beside=None) -> None:
     if result.muscles is not None:
         muscles = nodes.get("muscles", "vtkMRMLTableNode", f"{case_id} muscles")
         table_node("", MUSCLE_COLUMNS, muscle_rows(document), muscles)
-        _show_fat(nodes, result.muscles.slices)
+        _show_muscle_pixels(nodes, result.muscles.slices)
     _show_regions(nodes, [roi for roi in result.rois if isinstance(roi, RegionRoi)], beside)
     for roi in result.rois:
         if isinstance(roi, PlanarRoi):
@@ -81,7 +81,7 @@ def is_ours(node) -> bool:
 
 
 def node_of(case_id: str, role: str):
-    """One node of a case: "levels", "case" (tables), "document" (text), "regions" (segmentation), "chart", or a curve."""
+    """One node of a case: "levels", "case" (tables), "document" (text), "regions", "fat", "muscle regions" (segmentations), "chart", or a curve."""
     return nodes_of(case_id).get(role)
 
 
@@ -216,23 +216,50 @@ def _show_regions(nodes: _Nodes, rois: list[RegionRoi], volume) -> None:
         node.GetDisplayNode().SetOpacity3D(0.5)
 
 
-def _show_fat(nodes: _Nodes, slices: list) -> None:
-    """The pixels that count as fat, as an overlay of the slices."""
-    masks = [
-        Mask(f"{there.plane.name} {c.fat_pixels.name}", c.fat_pixels.array, c.fat_pixels.grid)
-        for there in slices
-        for c in there.compartments
-        if c.fat_pixels is not None and c.fat_pixels.array.any()
-    ]
+def _show_muscle_pixels(nodes: _Nodes, slices: list) -> None:
+    """The pixels that count as fat, as an overlay of the slices; and where no disc is known, so that no curves are drawn, the muscles'.
+
+    A disc's fat has a segment for every muscle; slices without a disc share one, or a long stack would have hundreds.
+    """
+    fat, muscles = {}, {}
+    for there in slices:
+        for c in (c for c in there.compartments if c.pixels is not None):
+            if c.fat_pixels is not None and c.fat_pixels.array.any():
+                fat.setdefault(f"{there.disc} fat in {c.name}".strip(), []).append(c.fat_pixels)
+            if not there.disc:
+                muscles.setdefault(c.name, []).append(c.pixels)
+    _show_pixels(nodes, "fat", "fat pixels", fat, lambda name: "fat")
+    _show_pixels(nodes, "muscle regions", "muscle regions", muscles, lambda name: name)
+
+
+def _show_pixels(nodes: _Nodes, role: str, name: str, masks: dict[str, list[Mask]], kind: Callable[[str], str]) -> None:
+    """A segmentation with a segment for every name; it is shown in the slices alone, regions as outlines, fat as a filled overlay."""
     if not masks:
         return
-    is_new = not nodes.has("fat")
-    node = segmentation_node("", masks, nodes.get("fat", "vtkMRMLSegmentationNode", "fat pixels"))
-    for n in range(node.GetSegmentation().GetNumberOfSegments()):
-        node.GetSegmentation().GetNthSegment(n).SetColor(*_color("fat"))
+    is_new = not nodes.has(role)
+    node = segmentation_node(
+        "", [_stacked(each, parts) for each, parts in masks.items()], nodes.get(role, "vtkMRMLSegmentationNode", name)
+    )
+    for n, each in enumerate(masks):
+        node.GetSegmentation().GetNthSegment(n).SetColor(*_color(kind(each)))
     if is_new and node.GetDisplayNode() is not None:
         node.GetDisplayNode().SetVisibility3D(False)
-        node.GetDisplayNode().SetVisibility2DOutline(False)
+        if role == "fat":
+            node.GetDisplayNode().SetVisibility2DOutline(False)
+        else:
+            node.GetDisplayNode().SetVisibility2DFill(False)
+
+
+def _stacked(name: str, masks: list[Mask]) -> Mask:
+    """Masks on parts of one lattice as one."""
+    base = masks[0].grid
+    starts = np.round([base.ijk(mask.grid.ijk_to_ras[:3, 3])[::-1] for mask in masks]).astype(int)
+    ends = starts + [mask.array.shape for mask in masks]
+    box = tuple(slice(int(first), int(last)) for first, last in zip(starts.min(axis=0), ends.max(axis=0)))
+    array = np.zeros([part.stop - part.start for part in box], bool)
+    for mask, start in zip(masks, starts - starts.min(axis=0)):
+        array[tuple(slice(first, first + n) for first, n in zip(start, mask.array.shape))] |= mask.array
+    return Mask(name, array, base.box(box))
 
 
 def _show_curves(nodes: _Nodes, roi: PlanarRoi) -> None:
