@@ -303,6 +303,24 @@ def test_a_disc_out_of_the_image_loses_its_own_area_alone_and_says_why(shown, aw
     assert result.values["rcsa_discs"] == ["L4-L5"] and unread_edits("a") == [] and edited_names("a") == ["L3-L4 disc"]
 
 
+def test_a_muscle_with_a_speck_beside_it_can_be_edited():
+    grid = Grid((3, 128, 128), np.array([[-0.25, 0, 0, 1.0], [0, -0.25, 0, -31], [0, 0, 4, 16], [0, 0, 0, 1]]))
+    drawn = mask_of(PHANTOM, "left multifidus", grid)
+    drawn[:, 4, 4] = True
+    inputs = dict(
+        axial_mr=volume_node("T2", render(PHANTOM, grid), grid),
+        axial_mr_segmentation=segmentation_node("muscles", [Mask("left multifidus", drawn, grid)]),
+        parameters=Parameters(disc_slices="L3-L4=20", fat_threshold="400"),
+    )
+    placed = measure_case(CaseFacts("a"), **inputs)
+    assert len(placed.muscles.slices[0].compartments[0].roi.outlines) == 2
+    show_case(placed, inputs["axial_mr"])
+    move("L3-L4 left multifidus", [0.25, 0, 0])
+    (row, _) = measure_case(CaseFacts("a"), edits=edited_rois("a"), **inputs).muscle_rows
+    assert row["edited"] == "yes" and row["area_mm2"] == pytest.approx(PHANTOM.compartment("left multifidus").area, rel=0.01)
+    assert row["fat_infiltration_percent"] == pytest.approx(30, abs=1)
+
+
 @pytest.mark.parametrize("pair", [False, True])
 def test_slices_without_a_disc_show_every_pixel_that_was_read_in_few_segments(pair):
     inputs = nodes(names=MUSCLES)

@@ -264,7 +264,7 @@ def _measure_axial(
     own = read_vertebrae(segments, result.parameters.mask)[0]
     centers = [
         (role, {name: vertebra.middle for name, vertebra in vertebrae.items() if vertebra.mask.array.any()})
-        for role, vertebrae in (("axial MRI", own), *bodies)
+        for role, vertebrae in (("axial image", own), *bodies)
     ]
     result.muscles = muscles = measure_muscles(segments, images, result.parameters, centers, progress, edits)
     result.values.update(muscles.case_values(), slice_plane=result.parameters.slice_plane)

@@ -267,7 +267,8 @@ def _show_curves(nodes: _Nodes, roi: PlanarRoi) -> None:
     if roi.semi_axes:
         outlines = roi.curves(ELLIPSE_POINTS)
     else:
-        outlines = [roi.center + simplified(outline) @ np.stack([roi.u, roi.v]) for outline in roi.outlines]
+        kept = [simplified(outline) for outline in roi.outlines]  # a speck that is smaller than the tolerance has no curve
+        outlines = [roi.center + outline @ np.stack([roi.u, roi.v]) for outline in kept if len(outline) > 2]
     for n, points in enumerate(outlines):
         role = f"{roi.level} {roi.kind}" + (f" {n + 1}" if n else "")
         if roi.edited and nodes.has(role):
