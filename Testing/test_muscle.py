@@ -187,6 +187,7 @@ def test_without_subcutaneous_fat_in_view_there_is_no_reference_and_areas_stay()
     for compartment in muscles.slices[0].compartments:
         assert compartment.fat_infiltration is None and compartment.area and "subcutaneous fat" in compartment.reasons[0]
     assert muscles.case_values()["rcsa"] == pytest.approx(phantom.rcsa("L3-L4"), rel=0.02)
+    assert muscles.reasons == ["no fat infiltration: no subcutaneous fat is in view; give a value (--fat-threshold)"]
 
 
 def test_fat_suppression_gives_no_reference():

@@ -192,7 +192,10 @@ class Muscles:
         if ratios:
             values.update(rcsa=float(np.mean(list(ratios.values()))), rcsa_discs=list(ratios))
         for name, title in (("fat_infiltration", "fat infiltration"), ("fat_fraction", "fat fraction")):
-            if not any(getattr(c, name) is not None for s in self.slices for c in s.compartments):
+            every = [c for s in self.slices for c in s.compartments]
+            if not any(getattr(c, name) is not None for c in every):
+                said = [reason for c in every for reason in c.reasons if reason.startswith(f"{title}: ")]
+                self.reasons += [f"no {reason}" for reason in dict.fromkeys(said)]
                 continue
             found = {m: [f for s in at_discs if (f := s.fat_of(m, name)) is not None] for m in MUSCLES}
             missing = [m.replace("_", " ") for m in MUSCLES if not found[m]]
