@@ -364,6 +364,21 @@ def test_without_any_disc_every_slice_is_reported_by_its_position():
     assert muscles.case_values() == {} and [flag.code for flag in muscles.flags] == ["disc-absent"]
 
 
+def test_what_a_slice_without_a_disc_lacks_is_said_once_or_on_the_slice_that_holds_too_little():
+    phantom = phantom_of(0.2)
+    grid = axial_grid(phantom, SPACING)
+    masks = {name: mask for name, mask in masks_of(phantom, grid).items() if name in NAMES}
+    short = masks["left multifidus"].array.copy()
+    short[:5] = False
+    short[5] &= np.abs(grid.centers()[5] - [-13.5, -47, 0])[..., :2].max(axis=-1) < 2
+    masks |= {"left multifidus": Mask("a", short, grid), "right psoas major": Mask("b", np.zeros(grid.shape, bool), grid)}
+    muscles = measured(phantom, grid, masks=masks)
+    found = [there.find("multifidus", "left") for there in reversed(muscles.slices)]
+    assert found[:5] == [None] * 5 and found[5].reasons == ["less than 30 mm2 of it on the slice; draw all of it"]
+    assert all(c.area for c in found[6:]) and not any(there.find("psoas_major", "right") for there in muscles.slices)
+    assert "right psoas major: the mask is empty; draw it" in muscles.reasons
+
+
 def test_the_plane_of_the_vertebra_is_perpendicular_to_the_disc():
     tilts = {"L3-L4": 14.0, "L4-L5": -14.0}
     discs = {name: (TWO_DISCS[name][0], (0, np.sin(np.radians(t)), np.cos(np.radians(t)))) for name, t in tilts.items()}

@@ -20,7 +20,17 @@ from .flags import BIAS_SHARE, Flag
 from .geometry import Image, Mask
 from .muscle_fat import CT_FAT_HU, FatThreshold, beside_muscles, find_threshold
 from .muscle_result import JOINED, MUSCLES, SIDES, Compartment, Muscles, MuscleSlice, kind_of
-from .muscle_slices import CASE_DISCS, SlicePlane, axial_axis, is_inside, place_section, read_pixels, slice_planes, why_cut
+from .muscle_slices import (
+    CASE_DISCS,
+    NotThere,
+    SlicePlane,
+    axial_axis,
+    is_inside,
+    place_section,
+    read_pixels,
+    slice_planes,
+    why_cut,
+)
 from .parameters import LEVELS, Parameters
 from .roi import PlanarRoi
 
@@ -84,6 +94,7 @@ def measure_muscles(
         raise BoneQualityError(
             f"The muscles' masks do not fit {images.main.name}: {reason}; give the image that they were drawn on."
         ) from None
+    found.reasons += [f"{kind_of(*key)}: the mask is empty; draw it" for key, mask in compartments.items() if not mask.array.any()]
     for n, plane in enumerate(planes):
         progress((n + 0.1) / len(planes), f"muscles {plane.name}")
         there = _place_slice(plane, compartments, discs.get(plane.disc), images.main, edits)
@@ -155,7 +166,7 @@ def _place_slice(plane: SlicePlane, compartments: dict, disc: Mask | None, image
         try:
             compartment.roi = edits.get((plane.name, compartment.name)) or place_section(plane, mask, compartment.name)
         except NotMeasured as reason:
-            if not plane.disc:  # a slice beyond the end of this muscle's mask
+            if not plane.disc and isinstance(reason, NotThere):  # beyond the end of this muscle's mask
                 continue
             compartment.reasons.append(str(reason))
         there.compartments.append(compartment)

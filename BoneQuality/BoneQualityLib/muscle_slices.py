@@ -25,6 +25,10 @@ LEAST_ALONG = float(np.cos(np.radians(45)))
 _ALIGNED = 1 - 1e-6
 
 
+class NotThere(NotMeasured):
+    """There is nothing of a mask on a slice."""
+
+
 @dataclass(frozen=True, eq=False)
 class SlicePlane:
     """A plane to read on: a point in RAS, unit vectors to the right (u) and to the front (v).
@@ -159,17 +163,17 @@ def disc_axis(mask: Mask) -> np.ndarray:
 def place_section(plane: SlicePlane, mask: Mask, kind: str) -> PlanarRoi:
     """The outline of a mask on a plane: midway between samples inside and outside.
 
-    Raises NotMeasured where the plane does not meet the mask, or in less than 30 mm2.
+    Raises NotThere where the plane does not meet the mask, NotMeasured where in less than 30 mm2.
     """
     if not mask.array.any():
-        raise NotMeasured("the mask is empty; draw it")
+        raise NotThere("the mask is empty; draw it")
     lattice = plane.lattice(mask.grid.corners())
     share = mask.on(lattice)[0]
     start = plane.flat(lattice.ras([0, 0, 0]))
     curves = [_corners(curve * plane.step + start) for curve in outlines(share - 0.5)] if share.max() > 0.5 else []
     roi = PlanarRoi(plane.name, kind, plane.center, plane.u, plane.v, outlines=tuple(curves))
     if not curves:
-        raise NotMeasured("the mask does not meet the slice; draw it there, or choose another slice (--disc-slices)")
+        raise NotThere("the mask does not meet the slice; draw it there, or choose another slice (--disc-slices)")
     if roi.area < MINIMUM_AREA_MM2:
         raise NotMeasured(f"less than {MINIMUM_AREA_MM2:g} mm2 of it on the slice; draw all of it")
     return roi
