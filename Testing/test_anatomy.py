@@ -100,6 +100,20 @@ def test_two_segments_for_one_structure_are_an_error_that_names_both():
         check_unique(assign([named("vertebra L1"), named("L1 body"), named("L2")]))
 
 
+def test_two_segments_for_one_muscle_are_an_error_though_their_names_say_levels():
+    with pytest.raises(BoneQualityError, match="left psoas L3 .* left psoas L4 .* both show left .*psoas major"):
+        check_unique(assign([named("left psoas L3"), named("left psoas L4")]))
+
+
+def test_the_group_of_the_multifidus_says_its_side_but_is_not_the_multifidus_by_itself():
+    """SNOMED CT transversospinalis; multifidus has no code of its own."""
+    left = entry("49975005", modifier="7771000")
+    assert identify(named("multifidus", left)) == Structure("multifidus", "", "left")
+    assert identify(named("Segment_1", left)) is None
+    with pytest.raises(BoneQualityError, match="right multifidus by its name but left transversospinalis by its terminology"):
+        identify(named("right multifidus", left))
+
+
 def test_exclusions_may_be_many():
     check_unique(assign([named("exclude"), named("bone island"), named("hemangioma L2")]))
 

@@ -90,6 +90,32 @@ def test_fat_all_around_the_muscles_does_not_get_in(share, monkeypatch):
     assert worst_fat(measured(phantom, axial_grid(phantom, SPACING), snr=15), share) < (2.0 if share else 1.0)
 
 
+@pytest.mark.parametrize("radius", [2.0, 3.0])
+def test_long_round_strands_of_fat_are_counted_to_a_twentieth(radius):
+    """Pixels that hold the mean of what they cover; a strand's rim is more than half muscle where it bulges."""
+    phantom = phantom_of(0.0)
+    grid, parts = axial_grid(phantom, (0.7, 0.7, 4.0)), 8
+    right, front = (
+        grid.refined((parts, parts, 1)).box((slice(0, 1), *(slice(0, parts * n) for n in grid.shape[1:]))).centers()[0, ..., :2].T
+    )
+    strands, count = np.zeros(right.shape, bool), {}
+    random = np.random.default_rng(2)
+    for name in NAMES:
+        compartment = phantom.compartment(name)
+        lattice = np.stack(np.meshgrid(*[np.arange(-16, 16, 2 * radius + 2.2)] * 2), axis=-1).reshape(-1, 2) + random.uniform(
+            0, 2, 2
+        )
+        inside = (((lattice / (np.array(compartment.semi_axes) - radius - 1)) ** 2).sum(axis=1) < 1).nonzero()[0]
+        count[name] = len(inside)
+        for x, y in lattice[inside] + compartment.offset:
+            strands |= (right - x) ** 2 + (front - y) ** 2 < radius**2
+    share = strands.T.reshape(grid.shape[1], parts, grid.shape[2], parts).mean(axis=(1, 3))
+    array = render(phantom, grid) + share * (SIGNALS["t2"].fat - SIGNALS["t2"].lean)
+    muscles = measure_muscles(segments(masks_of(phantom, grid)), AxialImages(Image("t2", array, grid)), Parameters())
+    found = sum(c.fat_infiltration * c.area / 100 for c in muscles.slices[0].compartments)
+    assert found == pytest.approx(sum(count.values()) * np.pi * radius**2, rel=0.05)
+
+
 def test_fat_infiltration_holds_on_oblique_slices():
     phantom = phantom_of(0.3)
     assert worst_fat(measured(phantom, axial_grid(phantom, SPACING, rotation("R", 20)), snr=15), 0.3) < 2.0
@@ -111,6 +137,16 @@ def test_fat_of_single_pixels_is_counted_exactly():
             assert compartment.fat_infiltration == pytest.approx(100 * fat.sum() / inside.sum())
             points = np.round(grid.ijk(compartment.fat_pixels.points)).astype(int)
             assert sorted(map(tuple, points[:, 1::-1])) == [tuple(index) for index in np.argwhere(fat)] and set(points[:, 2]) == {k}
+
+
+@pytest.mark.parametrize("turned", [rotation("R", 15), rotation("R", -10) @ rotation("A", 6), rotation("R", 20)])
+@pytest.mark.parametrize("left_handed", [False, True])
+def test_the_outermost_slices_of_an_oblique_stack_are_read_like_the_others(turned, left_handed):
+    phantom = phantom_of(0.2)
+    grid = axial_grid(phantom, SPACING, turned, left_handed=left_handed)
+    muscles = measured(phantom, grid, masks={name: mask for name, mask in masks_of(phantom, grid).items() if name in NAMES})
+    assert len(muscles.slices) == grid.shape[0] and worst_fat(muscles, 0.2) < 1.0
+    assert not [c.reasons for there in muscles.slices for c in there.compartments if c.reasons]
 
 
 def test_the_threshold_is_midway_between_lean_muscle_and_the_fat_beside_it():
@@ -151,6 +187,7 @@ def test_without_subcutaneous_fat_in_view_there_is_no_reference_and_areas_stay()
     for compartment in muscles.slices[0].compartments:
         assert compartment.fat_infiltration is None and compartment.area and "subcutaneous fat" in compartment.reasons[0]
     assert muscles.case_values()["rcsa"] == pytest.approx(phantom.rcsa("L3-L4"), rel=0.02)
+    assert muscles.reasons == ["no fat infiltration: no subcutaneous fat is in view; give a value (--fat-threshold)"]
 
 
 def test_fat_suppression_gives_no_reference():
@@ -241,6 +278,32 @@ def test_one_side_alone_is_checked_against_the_disc():
         measured(phantom, grid, masks=masks)
 
 
+def test_sides_are_those_of_a_curved_spine_too():
+    """Its multifidi lie to the right of the discs below."""
+    axis = np.array([[0.0, 0, -100], [0, 0, -16], [60, 0, 60], [60, 0, 100]])
+    phantom = phantom_of(0.2, axis=axis, discs={"L4-L5": TWO_DISCS["L4-L5"]})
+    grid = axial_grid(phantom, (1.0, 1.0, 4.0), size_mm=(300, 170))
+    grid = grid.box((slice(0, 25), *(slice(0, n) for n in grid.shape[1:])))
+    masks = masks_of(phantom, grid)
+    assert masks["left multifidus"].center[0] > masks["L4-L5"].center[0]
+    assert measured(phantom, grid, masks=masks).case_values()["rcsa"] == pytest.approx(phantom.rcsa("L4-L5"), rel=0.02)
+
+
+def test_masks_that_overlap_and_discs_out_of_order_are_flagged():
+    phantom = phantom_of(0.2)
+    grid = axial_grid(phantom, SPACING)
+    masks = masks_of(phantom, grid)
+    both = masks["left multifidus"].array | masks["left erector spinae"].array
+    swapped = masks | {"L3-L4": Mask("a", masks["L4-L5"].array, grid), "L4-L5": Mask("b", masks["L3-L4"].array, grid)}
+    found = {flag.code: flag.number for flag in measured(phantom, grid, masks=swapped).flags}
+    assert found["level-order"] == "L4-L5 above L3-L4" and "mask-overlap" not in found
+    wider = masks | {"left erector spinae": Mask("a", both, grid)}
+    found = {flag.code: flag.number for flag in measured(phantom, grid, masks=wider).flags}
+    assert found["mask-overlap"] == "left multifidus and left erector spinae: 100.0 %" and "level-order" not in found
+    typed = measured(phantom, grid, masks={name: masks[name] for name in NAMES}, disc_slices="L3-L4=-16,L4-L5=-15")
+    assert "level-order" in {flag.code for flag in typed.flags}
+
+
 def test_compartments_that_come_as_one_are_reported_and_leave_the_total_empty():
     phantom = phantom_of(0.2)
     grid = axial_grid(phantom, SPACING)
@@ -301,6 +364,21 @@ def test_without_any_disc_every_slice_is_reported_by_its_position():
     assert muscles.case_values() == {} and [flag.code for flag in muscles.flags] == ["disc-absent"]
 
 
+def test_what_a_slice_without_a_disc_lacks_is_said_once_or_on_the_slice_that_holds_too_little():
+    phantom = phantom_of(0.2)
+    grid = axial_grid(phantom, SPACING)
+    masks = {name: mask for name, mask in masks_of(phantom, grid).items() if name in NAMES}
+    short = masks["left multifidus"].array.copy()
+    short[:5] = False
+    short[5] &= np.abs(grid.centers()[5] - [-13.5, -47, 0])[..., :2].max(axis=-1) < 2
+    masks |= {"left multifidus": Mask("a", short, grid), "right psoas major": Mask("b", np.zeros(grid.shape, bool), grid)}
+    muscles = measured(phantom, grid, masks=masks)
+    found = [there.find("multifidus", "left") for there in reversed(muscles.slices)]
+    assert found[:5] == [None] * 5 and found[5].reasons == ["less than 30 mm2 of it on the slice; draw all of it"]
+    assert all(c.area for c in found[6:]) and not any(there.find("psoas_major", "right") for there in muscles.slices)
+    assert "right psoas major: the mask is empty; draw it" in muscles.reasons
+
+
 def test_the_plane_of_the_vertebra_is_perpendicular_to_the_disc():
     tilts = {"L3-L4": 14.0, "L4-L5": -14.0}
     discs = {name: (TWO_DISCS[name][0], (0, np.sin(np.radians(t)), np.cos(np.radians(t)))) for name, t in tilts.items()}
@@ -316,6 +394,42 @@ def test_the_plane_of_the_vertebra_is_perpendicular_to_the_disc():
             truth = phantom.compartment(compartment.name).area / disc.normal[2]
             assert compartment.area == pytest.approx(truth, rel=0.015)
             assert compartment.fat_infiltration == pytest.approx(20, abs=2)
+
+
+@pytest.mark.parametrize("ends", ["image", "masks"])
+def test_an_area_is_not_used_where_a_tilted_slice_leaves_the_image_or_the_masks(ends):
+    """The disc tilts by 13 degrees, so that the slice lies 11 mm lower in the back muscles, and the image ends 12 mm below the disc."""
+    tilted = (0.0, -np.sin(np.radians(13)), np.cos(np.radians(13)))
+    phantom = phantom_of(0.2, discs={"L3-L4": (TWO_DISCS["L3-L4"][0], tilted)})
+    grid = axial_grid(phantom, (0.8, 0.8, 2.0))
+    masks = masks_of(phantom, grid)
+    whole = grid.box((slice(-15, grid.shape[0] + 15), *(slice(0, n) for n in grid.shape[1:])))
+    muscles = measured(phantom, grid if ends == "image" else whole, masks=masks, slice_plane="vertebra")
+    there = muscles.slices[0]
+    cut = {c.name: c.reasons[0] for c in there.compartments if c.area is None}
+    assert {name.split(" ", 1)[1] for name in cut} == {"multifidus", "erector spinae"}
+    assert all(("edge of the image" if ends == "image" else "ends on the tilted slice") in reason for reason in cut.values())
+    assert there.disc_area and "rcsa" not in muscles.case_values() and "muscle-cut" in {flag.code for flag in muscles.flags}
+    full = measured(phantom, whole, slice_plane="vertebra")
+    assert full.case_values()["rcsa"] == pytest.approx(full.slices[0].total_area() / full.slices[0].disc_area)
+    assert not [c.reasons for c in full.slices[0].compartments if c.reasons]
+
+
+def test_a_disc_too_small_to_show_its_axis_gives_no_tilted_slice():
+    phantom = phantom_of(0.2)
+    grid = axial_grid(phantom, SPACING)
+    masks, voxel = masks_of(phantom, grid), np.zeros(grid.shape, bool)
+    voxel[tuple(np.round(grid.ijk([0, 0, 20])[::-1]).astype(int))] = True
+    muscles = measured(phantom, grid, masks=masks | {"L3-L4": Mask("L3-L4", voxel, grid)}, slice_plane="vertebra")
+    assert [there.disc for there in muscles.slices] == ["L4-L5"]
+    assert any(reason.startswith("L3-L4: its axis lies across") for reason in muscles.reasons)
+
+
+def test_a_position_beyond_the_image_is_named_and_the_other_discs_are_read():
+    phantom = phantom_of(0.2)
+    muscles = measured(phantom, axial_grid(phantom, SPACING), disc_slices="L3-L4=500")
+    assert [there.disc for there in muscles.slices] == ["L4-L5"]
+    assert "L3-L4: S 500 mm lies outside the image; correct the slice given" in muscles.reasons[0]
 
 
 def test_masks_on_a_finer_and_turned_lattice_are_measured_the_same():
@@ -338,7 +452,10 @@ def test_empty_masks_and_single_pixels_are_named_and_measured_as_nothing():
     masks["right multifidus"] = Mask("right multifidus", pixel, grid)
     there = measured(phantom, grid, masks=masks).slices[0]
     reasons = {c.name: c.reasons[0] for c in there.compartments if c.reasons}
-    assert reasons == {"left multifidus": "the mask is empty", "right multifidus": "less than 30 mm2 of it on the slice"}
+    assert reasons == {
+        "left multifidus": "the mask is empty; draw it",
+        "right multifidus": "less than 30 mm2 of it on the slice; draw all of it",
+    }
     assert there.find("psoas_major", "left").fat_infiltration == pytest.approx(20, abs=1)
 
 

@@ -13,6 +13,7 @@ import spine_files
 from BoneQualityLib import demo
 from BoneQualityLib.batch import run_batch
 from BoneQualityLib.case import measure_case
+from BoneQualityLib.case_nodes import edited_names, edited_rois, node_of, nodes_of, show_case, unread_edits
 from BoneQualityLib.errors import BoneQualityError
 from BoneQualityLib.figure import draw_case
 from BoneQualityLib.geometry import Grid, Mask
@@ -20,12 +21,12 @@ from BoneQualityLib.manifest import read_manifest
 from BoneQualityLib.muscle_slices import read_pixels
 from BoneQualityLib.parameters import CaseFacts, Parameters
 from BoneQualityLib.phantom_muscles import axial_grid, mask_of, paraspinal_muscles, render
-from BoneQualityLib.scene import image_of, segmentation_node, volume_node
+from BoneQualityLib.scene import image_of, named_segments, segmentation_node, volume_node
 from BoneQualityLib.tables import MUSCLE_COLUMNS
 from spine_files import image_file, measure, segmentation_file
 
 FAT = {"psoas major": 0.05, "multifidus": 0.3, "erector spinae": 0.2}
-PHANTOM = paraspinal_muscles(FAT, discs={"L3-L4": ((0, 0, 20), (0, 0, 1)), "L4-L5": ((0, 0, -16), (0, 0, 1))}, scale=1.2)
+PHANTOM = paraspinal_muscles(FAT, discs={"L3-L4": ((0, 0, 20), (0, 0, 1)), "L4-L5": ((0, 0, -16), (0, 0, 1))}, scale=1.1)
 GRID = axial_grid(PHANTOM, (0.9, 0.9, 4.0))
 MUSCLES = tuple(compartment.name for compartment in PHANTOM.compartments)
 DISCS = tuple(disc.name for disc in PHANTOM.discs)
@@ -98,7 +99,7 @@ def test_an_axial_mri_alone_gives_areas_rcsa_and_fat(capfd, files):
     assert float(case["rcsa"]) == pytest.approx(PHANTOM.rcsa("L3-L4"), rel=0.01) and case["rcsa_discs"] == "L3-L4 L4-L5"
     assert float(case["fat_infiltration_percent"]) == pytest.approx(PHANTOM.fat_infiltration(), abs=1.0)
     assert (case["t_score"], case["flags"], case["fat_fraction_percent"]) == ("-2.50", "disc-absent", "")
-    assert "rCSA 3.6" in outcome.out and "left psoas major" in outcome.out
+    assert "rCSA 3.0" in outcome.out and "left psoas major" in outcome.out
 
 
 def test_the_json_says_where_and_with_what_every_muscle_was_read(capfd, files):
@@ -150,6 +151,25 @@ def test_a_ct_is_read_by_its_hu(capfd, files):
     found = {f"{row['side']} {row['muscle']}": row for row in rows if row["disc"] == "L3-L4"}
     assert float(found["left multifidus"]["fat_infiltration_percent"]) == pytest.approx(30, abs=2.5)
     assert found["left multifidus"]["fat_threshold"] == "-30.00"
+
+
+def test_a_ct_without_air_in_view_is_read_by_its_hu_and_an_mri_below_zero_by_its_signal():
+    """CT cropped to the trunk holds no value below that of fat; interpolation puts the background of an MRI a little below zero."""
+    inputs = nodes("ct")
+    for lowest in (-1000, -150):
+        inputs["axial_mr"] = volume_node("CT", np.maximum(array("ct"), lowest), GRID)
+        there = measure_case(CaseFacts("a"), **inputs).muscles.slices[0]
+        assert there.find("multifidus", "left").fat_infiltration == pytest.approx(30, abs=2.5), lowest
+    inputs["axial_mr"] = volume_node("T2", np.where(array("t2") < 60, -40, array("t2")), GRID)
+    assert measure_case(CaseFacts("a"), **inputs).muscles.slices[0].thresholds["left"].method == "reference"
+
+
+def test_muscles_drawn_on_another_image_than_the_discs_are_an_error():
+    away = GRID.ijk_to_ras + np.array([[0, 0, 0, 0], [0, 0, 0, 300], [0, 0, 0, 0], [0, 0, 0, 0]])
+    drawn = [Mask(name, masks()[name], Grid(GRID.shape, away) if name in MUSCLES else GRID) for name in masks()]
+    inputs = dict(nodes(), axial_mr_segmentation=segmentation_node("muscles", drawn))
+    with pytest.raises(BoneQualityError, match="Nothing can be measured; check the masks and the image they were drawn on"):
+        measure_case(CaseFacts("a"), **inputs)
 
 
 @pytest.mark.parametrize(
@@ -226,6 +246,104 @@ def test_a_muscle_roi_that_a_person_edited_is_read_as_it_is():
     assert result.case_row["edited"] == "yes"
     with pytest.raises(BoneQualityError, match="L1-L2 left multifidus has no place"):
         measure_case(CaseFacts("a"), edits={("L1-L2", "left multifidus"): smaller}, **nodes())
+
+
+@pytest.fixture
+def shown():
+    """A case's inputs as nodes; the case is in the scene."""
+    inputs = nodes()
+    show_case(measure_case(CaseFacts("a"), **inputs), inputs["axial_mr"])
+    return inputs
+
+
+def move(role: str, by) -> None:
+    curve = node_of("a", role)
+    for n in range(curve.GetNumberOfControlPoints()):
+        curve.SetNthControlPointPositionWorld(n, *(np.array(curve.GetNthControlPointPositionWorld(n)) + by))
+
+
+def update(inputs):
+    """Read the edited ROIs and show what came out, as the panel's button does."""
+    result = measure_case(CaseFacts("a"), edits=edited_rois("a"), **inputs)
+    show_case(result, inputs["axial_mr"])
+    return result
+
+
+def test_moved_muscles_keep_the_threshold_of_the_fat_beside_them(shown):
+    for name in MUSCLES:
+        move(f"L3-L4 {name}", [1.0, 0, 0])
+    there = update(shown).muscles.slices[0]
+    for side in ("left", "right"):
+        assert there.thresholds[side].fat_mode == pytest.approx(700, abs=5)
+    assert there.find("multifidus", "right").fat_infiltration == pytest.approx(30, abs=2)
+
+
+@pytest.mark.parametrize("away", [(-400, 0, 0), (0, 0, 400), (0, -60, 0)])
+def test_a_muscle_out_of_the_image_loses_its_own_values_alone_and_says_why(shown, away):
+    before = {(row["disc"], row["muscle"], row["side"]): row for row in measure_case(CaseFacts("a"), **shown).muscle_rows}
+    move("L3-L4 left multifidus", away)
+    result = update(shown)
+    for row in result.muscle_rows:
+        placed = before[row["disc"], row["muscle"], row["side"]]
+        if (row["disc"], row["muscle"], row["side"]) == ("L3-L4", "multifidus", "left"):
+            assert row["area_mm2"] is row["rcsa"] is row["fat_infiltration_percent"] is None and row["edited"] == "yes"
+            assert row["reason"] == "the ROI reaches beyond the image; move it back"
+        elif row["muscle"] != "all":
+            assert row["area_mm2"] == placed["area_mm2"] and row["reason"] == ""
+            assert row["fat_infiltration_percent"] == pytest.approx(placed["fat_infiltration_percent"], abs=0.3)
+    assert result.values["rcsa_discs"] == ["L4-L5"] and unread_edits("a") == [] and edited_names("a") == ["L3-L4 left multifidus"]
+
+
+@pytest.mark.parametrize("away", [(-400, 0, 0), (0, 0, 400)])
+def test_a_disc_out_of_the_image_loses_its_own_area_alone_and_says_why(shown, away):
+    move("L3-L4 disc", away)
+    result = update(shown)
+    assert result.muscles.slices[0].disc_area is None and result.muscles.slices[0].total_area() > 0
+    assert "no rCSA at L3-L4: disc: the ROI reaches beyond the image; move it back" in result.reasons
+    assert result.values["rcsa_discs"] == ["L4-L5"] and unread_edits("a") == [] and edited_names("a") == ["L3-L4 disc"]
+
+
+def test_a_muscle_with_a_speck_beside_it_can_be_edited():
+    grid = Grid((3, 128, 128), np.array([[-0.25, 0, 0, 1.0], [0, -0.25, 0, -31], [0, 0, 4, 16], [0, 0, 0, 1]]))
+    drawn = mask_of(PHANTOM, "left multifidus", grid)
+    drawn[:, 4, 4] = True
+    inputs = dict(
+        axial_mr=volume_node("T2", render(PHANTOM, grid), grid),
+        axial_mr_segmentation=segmentation_node("muscles", [Mask("left multifidus", drawn, grid)]),
+        parameters=Parameters(disc_slices="L3-L4=20", fat_threshold="400"),
+    )
+    placed = measure_case(CaseFacts("a"), **inputs)
+    assert len(placed.muscles.slices[0].compartments[0].roi.outlines) == 2
+    show_case(placed, inputs["axial_mr"])
+    move("L3-L4 left multifidus", [0.25, 0, 0])
+    (row, _) = measure_case(CaseFacts("a"), edits=edited_rois("a"), **inputs).muscle_rows
+    assert row["edited"] == "yes" and row["area_mm2"] == pytest.approx(PHANTOM.compartment("left multifidus").area, rel=0.01)
+    assert row["fat_infiltration_percent"] == pytest.approx(30, abs=1)
+
+
+@pytest.mark.parametrize("pair", [False, True])
+def test_slices_without_a_disc_show_every_pixel_that_was_read_in_few_segments(pair):
+    inputs = nodes(names=MUSCLES)
+    if pair:
+        inputs = dict(axial_mr_segmentation=inputs["axial_mr_segmentation"], fat=volume_node("fat", array("fat"), GRID),
+                      water=volume_node("water", array("water"), GRID))  # fmt: skip
+    result = measure_case(CaseFacts("a"), **inputs)
+    show_case(result, inputs.get("axial_mr"))
+    regions = {segment.name: segment.load() for segment in named_segments(node_of("a", "muscle regions"))}
+    assert list(regions) == list(MUSCLES)
+    for name, region in regions.items():
+        indices = np.round(GRID.ijk(region.points)).astype(int)
+        assert set(map(tuple, indices[:, ::-1])) == set(map(tuple, np.argwhere(masks()[name])))
+    fat = node_of("a", "fat")
+    assert (fat is None) == pair and (pair or fat.GetSegmentation().GetNumberOfSegments() == len(MUSCLES))
+    assert not [role for role in nodes_of("a") if "slice" in role or role.startswith("S ")]
+
+
+def test_at_discs_curves_show_the_muscles_and_no_regions_lie_over_them(shown):
+    roles = set(nodes_of("a"))
+    assert {f"{disc} {name}" for disc in DISCS for name in (*MUSCLES, "disc")} <= roles and "muscle regions" not in roles
+    show_case(measure_case(CaseFacts("a"), **nodes(names=MUSCLES)), shown["axial_mr"])
+    assert "muscle regions" in nodes_of("a") and "L3-L4 disc" not in nodes_of("a")
 
 
 def test_slices_along_the_discs_are_asked_for_with_the_plane_of_the_vertebra():

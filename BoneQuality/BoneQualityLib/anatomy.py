@@ -66,8 +66,11 @@ _KIND_CODES = {
     "64038003": Structure("psoas_major"),
     "68455001": Structure("iliopsoas"),
     "44947003": Structure("erector_spinae"),
+    "49975005": Structure("transversospinalis"),
     "244849004": Structure("autochthon"),
 }
+#: Codes that go with a name but say less than it does: multifidus has no code of its own, so that its group's is taken.
+_WIDER = (("sac", "csf"), ("multifidus", "transversospinalis"))
 _SIDE_CODES = {"7771000": "left", "24028007": "right"}
 
 # Words of names, each list with what the words mean. Several words are joined first.
@@ -152,10 +155,11 @@ def identify(segment: Segment) -> Structure | None:
     by_name = _by_name(segment.name, segment) or (_by_name(segment.identifier, segment) if segment.identifier else None)
     by_code = _by_terminology(segment.terminology)
     if by_name is None or by_code is None:
-        return by_name or (by_code if by_code and (by_code.level or by_code.kind not in ("vertebra", "disc")) else None)
+        says_one = by_code and (by_code.level or by_code.kind not in ("vertebra", "disc", "transversospinalis"))
+        return by_name or (by_code if says_one else None)
     if (by_name.kind, by_code.kind) == ("vertebra", "bodies"):
         return replace(by_name, covers=by_name.covers or "body")
-    one_kind = by_name.kind == by_code.kind or (by_name.kind, by_code.kind) == ("sac", "csf")
+    one_kind = by_name.kind == by_code.kind or (by_name.kind, by_code.kind) in _WIDER
     same = one_kind and all(not a or not b or a == b for a, b in ((by_name.level, by_code.level), (by_name.side, by_code.side)))
     if not same:
         raise BoneQualityError(
@@ -202,7 +206,7 @@ def check_unique(segments: list[Segment]) -> None:
         structure = segment.structure
         if structure.kind in ("exclude", "bodies"):
             continue
-        key = (structure.kind, structure.level, structure.side)
+        key = (structure.kind, "" if structure.side else structure.level, structure.side)
         if key in seen:
             raise BoneQualityError(
                 f"The {seen[key]} and the {segment} both show {replace(structure, covers='')}; rename or remove one."

@@ -157,7 +157,13 @@ def mask_flags(vertebrae: dict[str, Vertebra]) -> list[Flag]:
     for upper, lower in zip(levels, levels[1:]):
         if masks[upper].center[2] <= masks[lower].center[2]:
             found.append(Flag("level-order", number=f"{lower} above {upper}"))
-    for one, other in combinations(levels, 2):
+    return found + overlap_flags(masks)
+
+
+def overlap_flags(masks: dict[str, Mask]) -> list[Flag]:
+    """Masks, by name, that overlap by more than 1 % of the smaller one."""
+    found = []
+    for one, other in combinations(masks, 2):
         share = _overlap(masks[one], masks[other])
         if share > OVERLAP_SHARE:
             found.append(Flag("mask-overlap", number=f"{one} and {other}: {100 * share:.1f} %"))

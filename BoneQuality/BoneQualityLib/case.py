@@ -32,6 +32,8 @@ SLICES = ("upper", "middle", "lower")
 OUTSIDE_MEAN = "outside L1-L4"
 #: MR images hold no values below this one.
 LOWEST_MR = -200
+#: The darkest hundredth of a CT lies this share of the brightest one's HU below zero, that of an MRI does not.
+HU_SHARE = 0.2
 Progress = Callable[[float, str], None]
 #: ROIs that a person edited, by level or disc and kind ("upper", "middle", "lower", "marrow", "csf", "left multifidus", "disc").
 Edits = Mapping[tuple[str, str], PlanarRoi]
@@ -246,9 +248,7 @@ def _measure_t1(
 
 def _axial_images(axial_mr: Image | None, fat: Image | None, water: Image | None, parameters: Parameters) -> AxialImages:
     """The images that muscles are read from, each checked to be what it was given as."""
-    is_ct = axial_mr is not None and (
-        axial_mr.tags.modality == "CT" or (not axial_mr.tags.modality and _lowest(axial_mr) < LOWEST_MR)
-    )
+    is_ct = axial_mr is not None and (axial_mr.tags.modality == "CT" or (not axial_mr.tags.modality and _is_in_hu(axial_mr)))
     for image, wanted in ((axial_mr, "CT" if is_ct else "axial MRI"), (fat, "fat image"), (water, "water image")):
         if image is not None:
             check_modality(image, wanted)
@@ -264,7 +264,7 @@ def _measure_axial(
     own = read_vertebrae(segments, result.parameters.mask)[0]
     centers = [
         (role, {name: vertebra.middle for name, vertebra in vertebrae.items() if vertebra.mask.array.any()})
-        for role, vertebrae in (("axial MRI", own), *bodies)
+        for role, vertebrae in (("axial image", own), *bodies)
     ]
     result.muscles = muscles = measure_muscles(segments, images, result.parameters, centers, progress, edits)
     result.values.update(muscles.case_values(), slice_plane=result.parameters.slice_plane)
@@ -308,6 +308,18 @@ def check_modality(image: Image, wanted: str) -> None:
 
 def _lowest(image: Image) -> float:
     return float(np.nanmin(image.thinned)) if np.isfinite(image.thinned).any() else math.nan
+
+
+def _is_in_hu(image: Image) -> bool:
+    """Whether a volume of unknown modality is a CT, by its air; or, where that was cropped away, by its fat.
+
+    An interpolated MRI is negative too, but by little against its bright tissues.
+    """
+    lowest = _lowest(image)
+    if not LOWEST_MR <= lowest < 0:
+        return lowest < LOWEST_MR
+    low, high = np.nanpercentile(image.thinned, (1, 99))
+    return bool(low < -HU_SHARE * high)
 
 
 def _noise_free(array: np.ndarray) -> bool:

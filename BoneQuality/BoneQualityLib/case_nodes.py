@@ -7,6 +7,7 @@ visibility stay as a person set them; nodes that are no longer needed go.
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import asdict
 
 import numpy as np
@@ -44,7 +45,7 @@ def show_case(result, beside=None) -> None:
     nodes = _Nodes(result.facts.case_id, beside)
     _show_document(nodes, result.document())
     if result.muscles is not None:
-        _show_fat(nodes, result.muscles.slices)
+        _show_muscle_pixels(nodes, result.muscles.slices)
     _show_regions(nodes, [roi for roi in result.rois if isinstance(roi, RegionRoi)], beside)
     for roi in result.rois:
         if isinstance(roi, PlanarRoi):
@@ -142,7 +143,7 @@ def is_ours(node) -> bool:
 
 
 def node_of(case_id: str, role: str):
-    """One node of a case: "levels", "case" (tables), "document" (text), "regions" (segmentation), "chart", or a curve."""
+    """One node of a case: "levels", "case" (tables), "document" (text), "regions", "fat", "muscle regions" (segmentations), "chart", or a curve."""
     return nodes_of(case_id).get(role)
 
 
@@ -276,10 +277,8 @@ def _show_regions(nodes: _Nodes, rois: list[RegionRoi], volume) -> None:
     if not rois:
         return
     masks = [Mask(f"{roi.level} {roi.kind}", roi.weights >= 0.5, roi.grid) for roi in rois]
-    is_new, hidden = not nodes.has("regions"), _hidden_segments(nodes.known.get("regions"))
-    node = segmentation_node(
-        "", [mask for mask in masks if mask.array.any()], nodes.get("regions", "vtkMRMLSegmentationNode", "regions")
-    )
+    is_new = not nodes.has("regions")
+    node = _fill_segments(nodes, "regions", "regions", [mask for mask in masks if mask.array.any()])
     for roi in rois:
         segment = node.GetSegmentation().GetSegment(f"{roi.level}_{roi.kind}")
         if segment is not None:
@@ -287,39 +286,65 @@ def _show_regions(nodes: _Nodes, rois: list[RegionRoi], volume) -> None:
     if volume is not None:
         node.SetReferenceImageGeometryParameterFromVolumeNode(volume)
     node.CreateClosedSurfaceRepresentation()
-    for identifier in hidden:
-        node.GetDisplayNode().SetSegmentVisibility(identifier, False)
     if is_new and node.GetDisplayNode() is not None:
         node.GetDisplayNode().SetOpacity2DFill(0.25)
         node.GetDisplayNode().SetOpacity3D(0.5)
 
 
-def _hidden_segments(node) -> list[str]:
-    """The segments that a person has hidden, which are forgotten with the segments."""
-    display, segmentation = node and node.GetDisplayNode(), node and node.GetSegmentation()
-    if display is None:
-        return []
-    names = [segmentation.GetNthSegmentID(n) for n in range(segmentation.GetNumberOfSegments())]
-    return [name for name in names if not display.GetSegmentVisibility(name)]
+def _fill_segments(nodes: _Nodes, role: str, name: str, masks: list[Mask]):
+    """A segmentation node with these segments, of which those stay hidden that a person has hidden."""
+    node = nodes.get(role, "vtkMRMLSegmentationNode", name)
+    display, segmentation = node.GetDisplayNode(), node.GetSegmentation()
+    before = [segmentation.GetNthSegmentID(n) for n in range(segmentation.GetNumberOfSegments())]
+    hidden = [identifier for identifier in before if display is not None and not display.GetSegmentVisibility(identifier)]
+    segmentation_node("", masks, node)
+    for identifier in hidden:
+        display.SetSegmentVisibility(identifier, False)
+    return node
 
 
-def _show_fat(nodes: _Nodes, slices: list) -> None:
-    """The pixels that count as fat, as an overlay of the slices."""
-    masks = [
-        Mask(f"{there.plane.name} {c.fat_pixels.name}", c.fat_pixels.array, c.fat_pixels.grid)
-        for there in slices
-        for c in there.compartments
-        if c.fat_pixels is not None and c.fat_pixels.array.any()
-    ]
+def _show_muscle_pixels(nodes: _Nodes, slices: list) -> None:
+    """The pixels that count as fat, as an overlay of the slices; and where no disc is known, so that no curves are drawn, the muscles'.
+
+    A disc's fat has a segment for every muscle; slices without a disc share one, or a long stack would have hundreds.
+    """
+    fat, muscles = {}, {}
+    for there in slices:
+        for c in (c for c in there.compartments if c.pixels is not None):
+            if c.fat_pixels is not None and c.fat_pixels.array.any():
+                fat.setdefault(f"{there.disc} fat in {c.name}".strip(), []).append(c.fat_pixels)
+            if not there.disc:
+                muscles.setdefault(c.name, []).append(c.pixels)
+    _show_pixels(nodes, "fat", "fat pixels", fat, lambda name: "fat")
+    _show_pixels(nodes, "muscle regions", "muscle regions", muscles, lambda name: name)
+
+
+def _show_pixels(nodes: _Nodes, role: str, name: str, masks: dict[str, list[Mask]], kind: Callable[[str], str]) -> None:
+    """A segmentation with a segment for every name; it is shown in the slices alone, regions as outlines, fat as a filled overlay."""
     if not masks:
         return
-    is_new = not nodes.has("fat")
-    node = segmentation_node("", masks, nodes.get("fat", "vtkMRMLSegmentationNode", "fat pixels"))
-    for n in range(node.GetSegmentation().GetNumberOfSegments()):
-        node.GetSegmentation().GetNthSegment(n).SetColor(*_color("fat"))
+    is_new = not nodes.has(role)
+    node = _fill_segments(nodes, role, name, [_stacked(each, parts) for each, parts in masks.items()])
+    for n, each in enumerate(masks):
+        node.GetSegmentation().GetNthSegment(n).SetColor(*_color(kind(each)))
     if is_new and node.GetDisplayNode() is not None:
         node.GetDisplayNode().SetVisibility3D(False)
-        node.GetDisplayNode().SetVisibility2DOutline(False)
+        if role == "fat":
+            node.GetDisplayNode().SetVisibility2DOutline(False)
+        else:
+            node.GetDisplayNode().SetVisibility2DFill(False)
+
+
+def _stacked(name: str, masks: list[Mask]) -> Mask:
+    """Masks on parts of one lattice as one."""
+    base = masks[0].grid
+    starts = np.round([base.ijk(mask.grid.ijk_to_ras[:3, 3])[::-1] for mask in masks]).astype(int)
+    ends = starts + [mask.array.shape for mask in masks]
+    box = tuple(slice(int(first), int(last)) for first, last in zip(starts.min(axis=0), ends.max(axis=0)))
+    array = np.zeros([part.stop - part.start for part in box], bool)
+    for mask, start in zip(masks, starts - starts.min(axis=0)):
+        array[tuple(slice(first, first + n) for first, n in zip(start, mask.array.shape))] |= mask.array
+    return Mask(name, array, base.box(box))
 
 
 def _show_curves(nodes: _Nodes, roi: PlanarRoi) -> None:
@@ -327,7 +352,8 @@ def _show_curves(nodes: _Nodes, roi: PlanarRoi) -> None:
     if roi.semi_axes:
         outlines = roi.curves(ELLIPSE_POINTS)
     else:
-        outlines = [roi.center + simplified(outline) @ np.stack([roi.u, roi.v]) for outline in roi.outlines]
+        kept = [simplified(outline) for outline in roi.outlines]  # a speck that is smaller than the tolerance has no curve
+        outlines = [roi.center + outline @ np.stack([roi.u, roi.v]) for outline in kept if len(outline) > 2]
     for n, points in enumerate(outlines):
         role = f"{roi.level} {roi.kind}" + (f" {n + 1}" if n else "")
         if roi.edited and nodes.has(role):

@@ -174,8 +174,15 @@ def least_squares(design: np.ndarray, values: np.ndarray) -> np.ndarray:
 
 
 def sample(array: np.ndarray, grid: Grid, points_ras: np.ndarray, order: int = 1, outside: float = np.nan) -> np.ndarray:
-    """Values at RAS points (shape ``(..., 3)``): nearest voxel (order 0) or trilinear (order 1); ``outside`` beyond."""
+    """Values at RAS points (shape ``(..., 3)``): nearest voxel (order 0) or trilinear (order 1); ``outside`` beyond.
+
+    Points on the outermost voxel centers are inside, though rounding may put them a hair beyond.
+    """
     kji = np.moveaxis(grid.ijk(points_ras)[..., ::-1], -1, 0)
+    for axis, last in enumerate(np.array(array.shape) - 1.0):
+        coordinates = kji[axis, ...]
+        coordinates[(coordinates < 0) & (coordinates > -ALIGNED_VOXELS)] = 0
+        coordinates[(coordinates > last) & (coordinates < last + ALIGNED_VOXELS)] = last
     return ndimage.map_coordinates(array, kji, order=order, cval=outside, output=np.float64, prefilter=False)
 
 

@@ -14,13 +14,24 @@ from types import MappingProxyType
 import numpy as np
 
 from .anatomy import Segment
+from .bodies import overlap_flags
 from .errors import BoneQualityError, NotMeasured
 from .flags import BIAS_SHARE, Flag
 from .geometry import Image, Mask
 from .muscle_fat import CT_FAT_HU, FatThreshold, beside_muscles, find_threshold
-from .muscle_result import JOINED, MUSCLES, SIDES, Compartment, Muscles, MuscleSlice
-from .muscle_slices import CASE_DISCS, SlicePlane, axial_axis, is_cut, place_section, read_pixels, slice_planes
-from .parameters import Parameters
+from .muscle_result import JOINED, MUSCLES, SIDES, Compartment, Muscles, MuscleSlice, kind_of
+from .muscle_slices import (
+    CASE_DISCS,
+    NotThere,
+    SlicePlane,
+    axial_axis,
+    is_inside,
+    place_section,
+    read_pixels,
+    slice_planes,
+    why_cut,
+)
+from .parameters import LEVELS, Parameters
 from .roi import PlanarRoi
 
 #: The muscles behind the spine: subcutaneous fat lies behind and beside them.
@@ -83,12 +94,14 @@ def measure_muscles(
         raise BoneQualityError(
             f"The muscles' masks do not fit {images.main.name}: {reason}; give the image that they were drawn on."
         ) from None
+    found.reasons += [f"{kind_of(*key)}: the mask is empty; draw it" for key, mask in compartments.items() if not mask.array.any()]
     for n, plane in enumerate(planes):
         progress((n + 0.1) / len(planes), f"muscles {plane.name}")
         there = _place_slice(plane, compartments, discs.get(plane.disc), images.main, edits)
         _read_slice(there, images, parameters.fat_threshold)
         found.slices.append(there)
     found.flags = _merged([flag for there in found.slices for flag in there.flags])
+    found.flags += _order_flags(planes) + overlap_flags(_apart(compartments, discs))
     if not any(there.disc for there in found.slices):
         found.flags.append(Flag("disc-absent", number=f"{len(found.slices)} slices by their position"))
         found.reasons.append("no rCSA: no disc is known; give a mask of the discs, or the slices at discs (--disc-slices)")
@@ -128,14 +141,17 @@ def check_axial(image: Image) -> None:
 
 
 def check_sides(compartments: dict[tuple[str, str], Mask], discs: dict[str, Mask]) -> None:
-    """Raise BoneQualityError where a compartment's name and its place in the patient (RAS) are of different sides."""
+    """Raise BoneQualityError where a compartment's name and its place in the patient (RAS) are of different sides.
+
+    A muscle is compared with that of the other side, which a curved spine shifts alike; one side alone with the discs, or the others.
+    """
     right = {key: float(mask.center[0]) for key, mask in compartments.items() if mask.array.any()}
-    pairs = [np.mean([right[m, s] for s in SIDES]) for m in (*MUSCLES, *JOINED) if all((m, s) in right for s in SIDES)]
-    middles = [mask.center[0] for mask in discs.values()] or pairs
-    if not middles:
-        return
+    pairs = {m: np.mean([right[m, s] for s in SIDES]) for m in (*MUSCLES, *JOINED) if all((m, s) in right for s in SIDES)}
+    middles = [mask.center[0] for mask in discs.values()] or list(pairs.values())
     for (muscle, side), at in right.items():
-        if (at > np.mean(middles)) != (side == "right"):
+        if not middles:
+            return
+        if (at > pairs.get(muscle, np.mean(middles))) != (side == "right"):
             other = SIDES[1 - SIDES.index(side)]
             raise BoneQualityError(
                 f"{compartments[muscle, side].name} is named {side} but lies on the patient's {other}; rename the segments, or correct the image's orientation."
@@ -150,20 +166,21 @@ def _place_slice(plane: SlicePlane, compartments: dict, disc: Mask | None, image
         try:
             compartment.roi = edits.get((plane.name, compartment.name)) or place_section(plane, mask, compartment.name)
         except NotMeasured as reason:
-            if not plane.disc:  # a slice beyond the end of this muscle's mask
+            if not plane.disc and isinstance(reason, NotThere):  # beyond the end of this muscle's mask
                 continue
             compartment.reasons.append(str(reason))
         there.compartments.append(compartment)
-        if compartment.roi is not None and is_cut(compartment.roi, image):
+        cut = why_cut(compartment.roi, image, mask) if compartment.roi is not None else ""
+        if cut:
             compartment.is_whole = False
-            compartment.reasons.append("the mask reaches the edge of the image")
+            compartment.reasons.append(cut)
             there.flags.append(Flag("muscle-cut", plane.disc, compartment.name))
     if disc is not None:
         try:
             there.disc_roi = edits.get((plane.name, "disc")) or place_section(plane, disc, "disc")
-            if is_cut(there.disc_roi, image):
-                there.disc_roi = None
-                raise NotMeasured("the disc's mask reaches the edge of the image")
+            if cut := why_cut(there.disc_roi, image, None):
+                there.is_disc_whole = False
+                raise NotMeasured(cut)
         except NotMeasured as reason:
             there.reasons.append(f"disc: {reason}")
     return there
@@ -171,9 +188,11 @@ def _place_slice(plane: SlicePlane, compartments: dict, disc: Mask | None, image
 
 def _read_slice(there: MuscleSlice, images: AxialImages, asked: str) -> None:
     """Fat of every compartment on one slice, and whether the thresholds of the sides agree."""
-    placed = [c for c in there.compartments if c.roi is not None]
+    placed = [c for c in there.compartments if c.roi is not None and is_inside(c.roi, images.main)]
+    for compartment in placed:
+        compartment.pixels = read_pixels(compartment.roi, images.main)[0]
     if images.signal is not None:
-        there.thresholds, missing = slice_thresholds(there, images, asked)
+        there.thresholds, missing = slice_thresholds(there.plane, placed, images, asked)
         for compartment in placed:
             if compartment.side in missing:
                 compartment.reasons.append(f"fat infiltration: {missing[compartment.side]}")
@@ -195,9 +214,10 @@ def _read_slice(there: MuscleSlice, images: AxialImages, asked: str) -> None:
         there.flags.append(Flag("muscle-bias", there.disc, float(abs(lows[0] - lows[1]) / np.mean(lows))))
 
 
-def slice_thresholds(there: MuscleSlice, images: AxialImages, asked: str) -> tuple[dict[str, FatThreshold], dict[str, str]]:
+def slice_thresholds(
+    plane: SlicePlane, placed: list[Compartment], images: AxialImages, asked: str
+) -> tuple[dict[str, FatThreshold], dict[str, str]]:
     """The threshold of each side, or why there is none. Each side has its own, so that a coil's bias is seen."""
-    placed = [c for c in there.compartments if c.roi is not None]
     sides = [side for side in SIDES if any(c.side == side for c in placed)]
     if images.is_ct:
         return {side: FatThreshold("ct", *CT_FAT_HU) for side in sides}, {}
@@ -205,7 +225,7 @@ def slice_thresholds(there: MuscleSlice, images: AxialImages, asked: str) -> tup
     for side in sides:
         try:
             muscle = np.concatenate([read_pixels(c.roi, images.signal)[1] for c in placed if c.side == side])
-            found[side] = find_threshold(asked, muscle[np.isfinite(muscle)], *_beside(placed, images.signal, side))
+            found[side] = find_threshold(asked, muscle[np.isfinite(muscle)], *_beside(plane, placed, images.signal, side))
         except NotMeasured as reason:
             missing[side] = str(reason)
     return found, missing
@@ -224,26 +244,49 @@ def read_fat_fraction(roi: PlanarRoi, fat: Image, water: Image) -> float:
     fats = _pixels(roi, fat)[1]
     both = fats + _pixels(roi, water)[1]
     if not (both > 0).any():
-        raise NotMeasured("fat and water have no signal here")
+        raise NotMeasured("fat and water have no signal here; give the images that show the muscles")
     return 100 * float(np.mean(fats[both > 0] / both[both > 0]))
 
 
 def _pixels(roi: PlanarRoi, image: Image) -> tuple[Mask, np.ndarray]:
     inside, values = read_pixels(roi, image)
+    if not len(values):
+        raise NotMeasured("no pixel's middle lies in the region; make it larger")
     if not np.isfinite(values).all():
-        raise NotMeasured("the region reaches beyond the image or over pixels that hold no number")
+        raise NotMeasured(f"the region reaches beyond {image.name} or over pixels that hold no number; give a whole image")
     return inside, values
 
 
-def _beside(placed: list[Compartment], image: Image, side: str) -> tuple[np.ndarray, float]:
+def _beside(plane: SlicePlane, placed: list[Compartment], image: Image, side: str) -> tuple[np.ndarray, float]:
     """The pixels among which one side's subcutaneous fat lies, and the area of one of them, mm2."""
-    middles = [(c, np.concatenate(c.roi.outlines).mean(axis=0)) for c in placed]
+    outlines = [plane.flat(np.concatenate(c.roi.curves())) for c in placed]
+    middles = [(c, outline.mean(axis=0)) for c, outline in zip(placed, outlines)]
     behind = np.mean([m[1] for c, m in middles if c.muscle in BACK] or [m[1] for _, m in middles])
     centers = [np.mean([m[0] for c, m in middles if c.side == s]) for s in SIDES if any(c.side == s for c in placed)]
     low, high = -np.inf, np.inf
     if len(centers) == 2:
         low, high = (-np.inf, np.mean(centers)) if side == "left" else (np.mean(centers), np.inf)
-    return beside_muscles([c.roi for c in placed], image, behind, low, high)
+    return beside_muscles(plane, np.concatenate(outlines), image, behind, low, high)
+
+
+def _order_flags(planes: list[SlicePlane]) -> list[Flag]:
+    """Discs that do not lie in anatomical order from top to bottom."""
+    claimed = sorted((plane for plane in planes if plane.disc), key=lambda plane: LEVELS.index(plane.disc.split("-")[0]))
+    return [
+        Flag("level-order", number=f"{lower.disc} above {upper.disc}")
+        for upper, lower in zip(claimed, claimed[1:])
+        if upper.center[2] <= lower.center[2]
+    ]
+
+
+def _apart(compartments: dict[tuple[str, str], Mask], discs: dict[str, Mask]) -> dict[str, Mask]:
+    """Masks that show different things by name: without compartments that hold others which are there too."""
+    muscles = {
+        kind_of(muscle, side): mask
+        for (muscle, side), mask in compartments.items()
+        if mask.array.any() and not any((part, side) in compartments for part in JOINED.get(muscle, ()))
+    }
+    return muscles | discs
 
 
 def _merged(flags: list[Flag]) -> list[Flag]:

@@ -14,7 +14,7 @@ from scipy.spatial import ConvexHull
 
 from .errors import NotMeasured
 from .geometry import Image, signed_distance
-from .muscle_slices import read_pixels
+from .muscle_slices import SlicePlane, read_pixels
 from .roi import PlanarRoi
 
 CT_FAT_HU = (-190.0, -30.0)
@@ -67,19 +67,24 @@ def find_threshold(asked: str, muscle: np.ndarray, beside: np.ndarray, pixel_mm2
     fat = subcutaneous_mode(beside, pixel_mm2)
     darkest = float(np.percentile(muscle, 5))
     lean = mode(muscle[muscle <= max((darkest + fat) / 2, darkest)])
+    if lean < 0:
+        raise NotMeasured("the signal of muscle is negative, as on no MRI; give the image as it was acquired")
     if fat < LEAST_CONTRAST * lean:
-        raise NotMeasured("no subcutaneous fat, bright against muscle, lies beside it: it is not in view, or suppressed")
+        raise NotMeasured(
+            "no subcutaneous fat, bright against muscle, lies beside it: it is not in view, or suppressed; give a value (--fat-threshold)"
+        )
     return FatThreshold("reference", (lean + fat) / 2, lean_mode=lean, fat_mode=fat)
 
 
 def subcutaneous_mode(beside: np.ndarray, pixel_mm2: float) -> float:
     """The most frequent value of the brighter of two classes, air left out."""
     tissue = beside[beside > AIR_SHARE * np.percentile(beside, 99)] if len(beside) else beside
+    missing = NotMeasured("no subcutaneous fat is in view; give a value (--fat-threshold)")
     if len(tissue) * pixel_mm2 < LEAST_FAT_MM2:
-        raise NotMeasured("no subcutaneous fat is in view")
+        raise missing
     bright = tissue if np.ptp(tissue) == 0 else tissue[tissue > _otsu(tissue)]
     if len(bright) * pixel_mm2 < LEAST_FAT_MM2:
-        raise NotMeasured("no subcutaneous fat is in view")
+        raise missing
     return mode(bright)
 
 
@@ -96,7 +101,9 @@ def otsu(values: np.ndarray) -> float:
 
     On muscle without fat it would call half of the noise fat.
     """
-    refused = NotMeasured("Otsu's threshold needs two classes, and the histogram of the muscles does not show two")
+    refused = NotMeasured(
+        "Otsu's threshold needs two classes, and the histogram of the muscles does not show two; give reference or a value (--fat-threshold)"
+    )
     if len(values) < 2 or np.ptp(values) == 0:
         raise refused
     threshold = _otsu(values)
@@ -127,21 +134,24 @@ def _histogram(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return smooth, np.concatenate([[min(edges[0], values.min())], edges[1:-1], [max(edges[-1], values.max())]])
 
 
-def beside_muscles(rois: list[PlanarRoi], image: Image, behind: float, low: float, high: float) -> tuple[np.ndarray, float]:
+def beside_muscles(
+    plane: SlicePlane, outline: np.ndarray, image: Image, behind: float, low: float, high: float
+) -> tuple[np.ndarray, float]:
     """The pixels of a slice among which subcutaneous fat lies, and the area of one of them, mm2.
 
-    They lie near the compartments, outside of the convex hull of all of them (which holds the spine), behind the plane coordinate v =
-    ``behind``, and between u = ``low`` and ``high``, mm.
+    outline: points of all compartments' outlines in plane coordinates, mm, shape (n, 2). The pixels lie near the compartments, outside
+    of the convex hull of all of them (which holds the spine), behind the plane coordinate v = ``behind``, and between u = ``low`` and
+    ``high``, mm.
     """
-    first, outline = rois[0], np.concatenate([curve for roi in rois for curve in roi.outlines])
     reach = FAT_FARTHEST_MM + 1
     (left, back), (right, front) = outline.min(axis=0) - reach, outline.max(axis=0) + reach
     frame = np.array([[left, back], [right, back], [right, front], [left, front]])
-    sheet, values = read_pixels(replace(first, outlines=(frame,)), image)
-    start, step = sheet.grid.ras([0, 0, 0]) - first.center, sheet.grid.spacing
-    u, v = (start @ axis + s * np.arange(n) for axis, s, n in zip((first.u, first.v), step, sheet.array.shape[:0:-1]))
-    hull = replace(first, outlines=(outline[ConvexHull(outline).vertices],)).contains(u, v)
+    sheet = PlanarRoi(plane.name, "beside", plane.center, plane.u, plane.v, outlines=(frame,))
+    pixels, values = read_pixels(sheet, image)
+    start, step = plane.flat(pixels.grid.ras([0, 0, 0])), pixels.grid.spacing
+    u, v = (first + s * np.arange(n) for first, s, n in zip(start, step, pixels.array.shape[:0:-1]))
+    hull = replace(sheet, outlines=(outline[ConvexHull(outline).vertices],)).contains(u, v)
     distance = -signed_distance(hull, step[1::-1])
     near = (distance > FAT_NEAREST_MM) & (distance < FAT_FARTHEST_MM) & (v[:, None] < behind) & (u > low) & (u < high)
-    found = values[near[sheet.array[0]]]
+    found = values[near[pixels.array[0]]]
     return found[np.isfinite(found)], float(step[0] * step[1])

@@ -21,9 +21,10 @@ SIDES = ("left", "right")
 
 @dataclass(eq=False)
 class Compartment:
-    """One muscle of one side on one slice. fat_pixels: the pixels that count as fat, one slice thick, on the slice's own pixels.
+    """One muscle of one side on one slice.
 
-    is_whole: not cut by the edge of the field of view, so that its area counts.
+    is_whole: not cut by the edge of the field of view, so that its area counts. pixels: those that lie in it, fat_pixels: those of them
+    that count as fat, one slice thick, on the slice's own pixels.
     """
 
     muscle: str
@@ -32,6 +33,7 @@ class Compartment:
     is_whole: bool = True
     fat_infiltration: float | None = None
     fat_fraction: float | None = None
+    pixels: Mask | None = None
     fat_pixels: Mask | None = None
     reasons: list[str] = field(default_factory=list)
 
@@ -46,16 +48,22 @@ class Compartment:
         return self.roi.area if self.roi is not None and self.is_whole else None
 
     @property
+    def is_measured(self) -> bool:
+        """Whether anything was."""
+        return any(value is not None for value in (self.area, self.fat_infiltration, self.fat_fraction))
+
+    @property
     def flags(self) -> list[Flag]:
         return [] if self.is_whole else [Flag("muscle-cut")]
 
 
 @dataclass(eq=False)
 class MuscleSlice:
-    """What was read on one slice. thresholds: by side."""
+    """What was read on one slice. is_disc_whole: likewise. thresholds: by side."""
 
     plane: SlicePlane
     disc_roi: PlanarRoi | None = None
+    is_disc_whole: bool = True
     compartments: list[Compartment] = field(default_factory=list)
     thresholds: dict[str, FatThreshold] = field(default_factory=dict)
     flags: list[Flag] = field(default_factory=list)
@@ -68,7 +76,7 @@ class MuscleSlice:
     @property
     def disc_area(self) -> float | None:
         """mm2"""
-        return self.disc_roi.area if self.disc_roi is not None else None
+        return self.disc_roi.area if self.disc_roi is not None and self.is_disc_whole else None
 
     @property
     def rois(self) -> list[PlanarRoi]:
@@ -85,8 +93,9 @@ class MuscleSlice:
         joined = [(m, s) for m, s in there if any((part, s) not in there for part in JOINED.get(m, ()))]
         hidden = {(part, s) for m, s in joined for part in JOINED[m]}
         missing = [kind_of(m, s) for m in MUSCLES for s in SIDES if there.get((m, s)) is None and (m, s) not in hidden]
-        reasons = [f"no area of {', '.join(missing)}"] if missing else []
-        reasons += [f"{', '.join(kind_of(m, s) for m, s in joined)}: not the muscles one by one"] if joined else []
+        reasons = [f"no area of {', '.join(missing)}; draw what is missing"] if missing else []
+        names = ", ".join(kind_of(m, s) for m, s in joined)
+        reasons += [f"{names}: not the muscles one by one; draw each of them"] if joined else []
         if reasons:
             raise NotMeasured("; ".join(reasons))
         return float(sum(there[m, s] for m in MUSCLES for s in SIDES))
@@ -97,7 +106,7 @@ class MuscleSlice:
             raise NotMeasured("no disc is known at this slice")
         total = self.total_area()
         if self.disc_area is None:
-            raise NotMeasured(next(iter(self.reasons), "no mask of the disc"))
+            raise NotMeasured(next(iter(self.reasons), "no mask of the disc; draw it"))
         return total / self.disc_area
 
     def rows(self) -> list[dict]:
@@ -165,7 +174,7 @@ class Muscles:
     @property
     def is_measured(self) -> bool:
         """Whether anything was."""
-        return any(c.roi is not None for there in self.slices for c in there.compartments)
+        return any(c.is_measured for there in self.slices for c in there.compartments)
 
     def rows(self) -> list[dict]:
         """The rows of CASE_muscles.csv, without the case's id."""
@@ -183,7 +192,10 @@ class Muscles:
         if ratios:
             values.update(rcsa=float(np.mean(list(ratios.values()))), rcsa_discs=list(ratios))
         for name, title in (("fat_infiltration", "fat infiltration"), ("fat_fraction", "fat fraction")):
-            if not any(getattr(c, name) is not None for s in self.slices for c in s.compartments):
+            every = [c for s in self.slices for c in s.compartments]
+            if not any(getattr(c, name) is not None for c in every):
+                said = [reason for c in every for reason in c.reasons if reason.startswith(f"{title}: ")]
+                self.reasons += [f"no {reason}" for reason in dict.fromkeys(said)]
                 continue
             found = {m: [f for s in at_discs if (f := s.fat_of(m, name)) is not None] for m in MUSCLES}
             missing = [m.replace("_", " ") for m in MUSCLES if not found[m]]

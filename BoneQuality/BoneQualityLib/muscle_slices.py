@@ -20,7 +20,13 @@ SECTION_STEP_MM = 0.5
 MINIMUM_AREA_MM2 = 30.0
 #: Discs whose values make the case value (Zhan 2024).
 CASE_DISCS = ("L1-L2", "L2-L3", "L3-L4", "L4-L5")
+#: A disc's axis lies within 45 degrees of the normal of axial slices.
+LEAST_ALONG = float(np.cos(np.radians(45)))
 _ALIGNED = 1 - 1e-6
+
+
+class NotThere(NotMeasured):
+    """There is nothing of a mask on a slice."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,9 +52,13 @@ class SlicePlane:
     def normal(self) -> np.ndarray:
         return np.cross(self.u, self.v)
 
+    def flat(self, points: np.ndarray) -> np.ndarray:
+        """RAS points, shape (n, 3), as mm to the right and to the front of the center, shape (n, 2)."""
+        return (points - self.center) @ np.stack([self.u, self.v], axis=1)
+
     def lattice(self, points: np.ndarray, rim: float = 2.0) -> Grid:
         """Samples around the points, columns to the right and rows to the front; the center is one of them."""
-        uv = (points - self.center) @ np.stack([self.u, self.v], axis=1)
+        uv = self.flat(points)
         first = np.floor((uv.min(axis=0) - rim) / self.step).astype(int)
         columns, rows = np.ceil((uv.max(axis=0) + rim) / self.step).astype(int) - first + 1
         affine = np.eye(4)
@@ -89,7 +99,10 @@ def slice_planes(
 
 def _plane_at(disc, mask, middle, bodies, typed, image, slice_plane) -> SlicePlane | None:
     if typed is not None:
-        return image_plane(image, _at_height(image, middle, typed), disc, "position given")
+        point = _at_height(image, middle, typed)
+        if not _inside(image.grid, point):
+            raise NotMeasured(f"S {typed:g} mm lies outside the image; correct the slice given for the disc (--disc-slices)")
+        return image_plane(image, point, disc, "position given")
     if mask is not None:
         axis = disc_axis(mask)
         return _plane(image, mask.center, disc, "middle of the disc's mask", axis if slice_plane == "vertebra" else None)
@@ -107,9 +120,12 @@ def _plane_at(disc, mask, middle, bodies, typed, image, slice_plane) -> SlicePla
 def _plane(image: Image, point, disc: str, source: str, axis) -> SlicePlane:
     if axis is None:
         return image_plane(image, point, disc, source)
-    if not _inside(image.grid, point):
-        raise NotMeasured("the disc lies outside the image")
+    _check_inside(image.grid, point)
     normal = axis * np.sign(axis[2]) / np.linalg.norm(axis)
+    if abs(normal @ image.grid.directions[:, axial_axis(image.grid)]) < LEAST_ALONG:
+        raise NotMeasured(
+            "its axis lies across the image's slices, so the mask shows no whole disc; draw it, or measure on axial slices (--slice-plane)"
+        )
     u = RIGHT - (RIGHT @ normal) * normal
     u /= np.linalg.norm(u)
     step = min(SECTION_STEP_MM, float(np.sort(image.grid.spacing)[1]))
@@ -119,8 +135,7 @@ def _plane(image: Image, point, disc: str, source: str, axis) -> SlicePlane:
 def image_plane(image: Image, point: np.ndarray, disc: str = "", source: str = "slice of the masks") -> SlicePlane:
     """The image's own slice nearest to a point (RAS): that of its axes which runs most nearly along the patient's length."""
     grid = image.grid
-    if not _inside(grid, point):
-        raise NotMeasured("the disc lies outside the image")
+    _check_inside(grid, point)
     along = axial_axis(grid)
     center = grid.ras(np.round(grid.ijk(point)))
     across = [axis for axis in range(3) if axis != along]
@@ -148,19 +163,19 @@ def disc_axis(mask: Mask) -> np.ndarray:
 def place_section(plane: SlicePlane, mask: Mask, kind: str) -> PlanarRoi:
     """The outline of a mask on a plane: midway between samples inside and outside.
 
-    Raises NotMeasured where the plane does not meet the mask, or in less than 30 mm2.
+    Raises NotThere where the plane does not meet the mask, NotMeasured where in less than 30 mm2.
     """
     if not mask.array.any():
-        raise NotMeasured("the mask is empty")
+        raise NotThere("the mask is empty; draw it")
     lattice = plane.lattice(mask.grid.corners())
     share = mask.on(lattice)[0]
-    start = (lattice.ras([0, 0, 0]) - plane.center) @ np.stack([plane.u, plane.v], axis=1)
+    start = plane.flat(lattice.ras([0, 0, 0]))
     curves = [_corners(curve * plane.step + start) for curve in outlines(share - 0.5)] if share.max() > 0.5 else []
     roi = PlanarRoi(plane.name, kind, plane.center, plane.u, plane.v, outlines=tuple(curves))
     if not curves:
-        raise NotMeasured("the mask does not meet the slice")
+        raise NotThere("the mask does not meet the slice; draw it there, or choose another slice (--disc-slices)")
     if roi.area < MINIMUM_AREA_MM2:
-        raise NotMeasured(f"less than {MINIMUM_AREA_MM2:g} mm2 of it on the slice")
+        raise NotMeasured(f"less than {MINIMUM_AREA_MM2:g} mm2 of it on the slice; draw all of it")
     return roi
 
 
@@ -171,12 +186,36 @@ def _corners(curve: np.ndarray) -> np.ndarray:
     return curve[np.abs(before[:, 0] * after[:, 1] - before[:, 1] * after[:, 0]) > 1e-9]
 
 
-def is_cut(roi: PlanarRoi, image: Image) -> bool:
-    """Whether a region reaches the image's outermost pixels, or beyond."""
+def why_cut(roi: PlanarRoi, image: Image, mask: Mask | None) -> str:
+    """Why a region's area does not count; "" where the region is whole.
+
+    It reaches the image's outermost pixels or beyond, or the mask that it was placed on ends on a slice that is tilted against it.
+    """
+    what = "ROI" if roi.edited else "mask"
+    if not is_inside(roi, image):
+        return f"the {what} reaches beyond the image; {'move it back' if roi.edited else 'give the image that it was drawn on'}"
+    ijk, last = image.grid.ijk(np.concatenate(roi.curves())), np.array(image.grid.shape)[::-1] - 1
+    rim = np.where(np.arange(3) == axial_axis(image.grid), -0.25, 0.25)
+    if np.any((ijk < rim) | (ijk > last - rim)):
+        return f"the {what} reaches the edge of the image; give an image that shows all of it"
+    if mask is not None and not roi.edited and _ends_on(roi, mask, image):
+        return "the mask ends on the tilted slice; draw it on more slices, or measure on axial ones (--slice-plane)"
+    return ""
+
+
+def is_inside(roi: PlanarRoi, image: Image) -> bool:
+    """Whether no part of a region lies beyond the image."""
     ijk = image.grid.ijk(np.concatenate(roi.curves()))
-    last = np.array(image.grid.shape)[::-1] - 1
-    across = [axis for axis in range(3) if axis != axial_axis(image.grid)]
-    return bool(np.any((ijk < 0.25) | (ijk > last - 0.25), axis=0)[across].any())
+    return bool(np.all((ijk > -0.51) & (ijk < np.array(image.grid.shape)[::-1] - 0.49)))
+
+
+def _ends_on(roi: PlanarRoi, mask: Mask, image: Image) -> bool:
+    """Whether a plane that is none of the image's slices leaves a mask through its uppermost or lowest slice."""
+    if abs(roi.normal @ image.grid.directions[:, axial_axis(image.grid)]) > _ALIGNED:
+        return False
+    axis = axial_axis(mask.grid)
+    along = mask.grid.ijk(np.concatenate(roi.curves()))[:, axis]
+    return bool(np.any((along < -0.25) | (along > mask.array.shape[2 - axis] - 0.75)))
 
 
 def read_pixels(roi: PlanarRoi, image: Image) -> tuple[Mask, np.ndarray]:
@@ -219,6 +258,11 @@ def _every_slice(compartments: list[Mask], image: Image) -> list[SlicePlane]:
 
 def _inside(grid: Grid, point) -> bool:
     return bool(np.all((grid.ijk(point) > -0.5) & (grid.ijk(point) < np.array(grid.shape)[::-1] - 0.5)))
+
+
+def _check_inside(grid: Grid, point) -> None:
+    if not _inside(grid, point):
+        raise NotMeasured("the disc lies outside the image; draw it on this one, or give its slice (--disc-slices)")
 
 
 def _at_height(image: Image, point: np.ndarray, height: float) -> np.ndarray:
