@@ -12,6 +12,7 @@ import argparse
 import csv
 import os
 import random
+import re
 import resource
 import shutil
 import signal
@@ -110,13 +111,21 @@ class Crashes(threading.Thread):
                 wait_until(lambda: not self.readers())
 
     def readers(self) -> list[int]:
-        return [int(pid) for pid in os.listdir("/proc") if pid.isdigit() and int(pid) != os.getpid() and self.is_open_in(pid)]
+        return [int(pid) for pid in os.listdir("/proc") if pid.isdigit() and self.is_read_in(pid)]
 
-    def is_open_in(self, pid: str) -> bool:
+    def is_read_in(self, pid: str) -> bool:
+        """Whether a process has the FIFO open to read: a child that this one forks has its end to write for a moment."""
         try:
-            return any(os.readlink(f"/proc/{pid}/fd/{fd}") == str(self.fifo) for fd in os.listdir(f"/proc/{pid}/fd"))
+            open_here = [fd for fd in os.listdir(f"/proc/{pid}/fd") if os.readlink(f"/proc/{pid}/fd/{fd}") == str(self.fifo)]
+            return any(access_mode(f"/proc/{pid}/fdinfo/{fd}") == os.O_RDONLY for fd in open_here)
         except OSError:
             return False
+
+
+def access_mode(fdinfo: str) -> int:
+    """Whether a process has a file open to read, write or both."""
+    flags = re.search(r"(?m)^flags:\s*([0-7]+)", Path(fdinfo).read_text())
+    return int(flags[1], 8) & os.O_ACCMODE
 
 
 def wait_until(condition, seconds: float = 60) -> None:
