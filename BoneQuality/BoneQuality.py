@@ -485,6 +485,7 @@ class BoneQualityWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
                 view.setMRMLTableNode(nodes.get(role))
         for widget in (ui.resultsSection, ui.exportSection):
             widget.enabled = document is not None
+        ui.chartButton.enabled = "chart" in nodes
         self._observeCurves()
         self.updateEdited()
         self.updateExport()
@@ -572,9 +573,7 @@ class BoneQualityWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         lib.case_nodes.set_visible(self._parameterNode.caseId, checked)
 
     def onShowChart(self, checked=False):
-        chart = lib.case_nodes.nodes_of(self._parameterNode.caseId).get("chart")
-        if chart is not None:
-            slicer.modules.plots.logic().ShowChartInLayout(chart)
+        slicer.modules.plots.logic().ShowChartInLayout(lib.case_nodes.node_of(self._parameterNode.caseId, "chart"))
 
     def onCopy(self, checked=False):
         slicer.app.clipboard().setText(self.ui.reportEdit.text)

@@ -217,6 +217,9 @@ def test_fat_and_water_give_the_mean_fat_fraction_without_another_image():
     values = muscles.case_values()
     assert values["fat_fraction_percent"] == pytest.approx(np.mean([phantom.fat_fraction(name) for name in NAMES]), abs=0.5)
     assert "fat_infiltration_percent" not in values and values["rcsa"] == pytest.approx(phantom.rcsa("L3-L4"), rel=0.01)
+    exchanged = measure_muscles(segments(masks_of(phantom, grid)), AxialImages(fat=images.water, water=images.fat), Parameters())
+    assert "fat-water" not in {flag.code for flag in muscles.flags} and "fat-water" in {flag.code for flag in exchanged.flags}
+    assert all("fat-water" in row["flags"] for row in exchanged.rows() if row["side"])
 
 
 def test_fat_and_water_may_lie_on_another_lattice_than_the_t2_but_not_on_two():

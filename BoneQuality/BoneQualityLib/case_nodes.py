@@ -60,7 +60,8 @@ def _show_document(nodes: _Nodes, document: dict) -> None:
         if rows := rows_of(document):
             table_node("", columns, rows, nodes.get(role, "vtkMRMLTableNode", f"{nodes.case_id} {role}"))
     nodes.get("document", "vtkMRMLTextNode", f"{nodes.case_id} document").SetText(json_text(document))
-    _show_chart(nodes, document)
+    if document["levels"]:
+        _show_chart(nodes, document)
 
 
 def rename_case(case_id: str, new_id: str) -> None:

@@ -45,6 +45,7 @@ CATALOG = {
         "warning",
         "The fat thresholds of the two sides differ by more than 20 %: the coil's bias reaches the fat infiltration.",
     ),
+    "fat-water": ("warning", "The muscles hold more fat than water: see that the fat and the water image are not exchanged."),
     "muscle-cut": ("warning", "A compartment reaches the edge of the image, or of its mask: its area is not used."),
     "disc-absent": ("info", "There is no mask of this disc: no rCSA is given there."),
     "few-levels": ("warning", "Too few levels: one alone carries the value, or VBQ has none."),
@@ -61,6 +62,7 @@ T1_LONGEST_TR_MS, T1_LONGEST_TE_MS = 1000.0, 30.0
 SATURATED_SHARE = 0.001
 OVERLAP_SHARE = 0.01
 BIAS_SHARE = 0.20
+MOST_FAT_PERCENT = 50.0
 STRADDLE_HU, STRADDLE_VBQ_SHARE = 10.0, 0.05
 #: Bone and lung kernels by the vendors' own names: Siemens B60-B90, Br59 and up, Hr and Bl sharp; GE; Philips; Canon.
 SHARP_KERNEL = re.compile(

@@ -16,7 +16,7 @@ import numpy as np
 from .anatomy import Segment
 from .bodies import overlap_flags
 from .errors import BoneQualityError, NotMeasured
-from .flags import BIAS_SHARE, Flag
+from .flags import BIAS_SHARE, MOST_FAT_PERCENT, Flag
 from .geometry import Image, Mask
 from .muscle_fat import CT_FAT_HU, FatThreshold, beside_muscles, find_threshold
 from .muscle_result import JOINED, MUSCLES, SIDES, Compartment, Muscles, MuscleSlice, kind_of
@@ -209,6 +209,9 @@ def _read_slice(there: MuscleSlice, images: AxialImages, asked: str) -> None:
                 compartment.fat_fraction = read_fat_fraction(compartment.roi, images.fat, images.water)
             except NotMeasured as reason:
                 compartment.reasons.append(f"fat fraction: {reason}")
+        fractions = [compartment.fat_fraction for compartment in placed if compartment.fat_fraction is not None]
+        if fractions and np.mean(fractions) > MOST_FAT_PERCENT:
+            there.flags.append(Flag("fat-water", there.disc, float(np.mean(fractions))))
     lows = [threshold.low for threshold in there.thresholds.values() if threshold.method != "ct"]
     if len(lows) == 2 and abs(lows[0] - lows[1]) > BIAS_SHARE * np.mean(lows):
         there.flags.append(Flag("muscle-bias", there.disc, float(abs(lows[0] - lows[1]) / np.mean(lows))))

@@ -112,7 +112,7 @@ class MuscleSlice:
     def rows(self) -> list[dict]:
         """One table row for every compartment, and at a disc one for all six together; without the case's id."""
         common = dict(disc=self.disc, disc_area_mm2=self.disc_area, slice_s_mm=float(self.plane.center[2]))
-        bias = [flag for flag in self.flags if flag.code == "muscle-bias"]
+        of_all = [flag for flag in self.flags if flag.code in ("muscle-bias", "fat-water")]
         found = []
         for c in self.compartments:
             threshold = self.thresholds.get(c.side)
@@ -121,7 +121,7 @@ class MuscleSlice:
                 rcsa=c.area / self.disc_area if c.area and self.disc_area else None,
                 fat_infiltration_percent=c.fat_infiltration, fat_fraction_percent=c.fat_fraction,
                 fat_threshold=threshold.number if threshold is not None else None,
-                edited="yes" if c.roi is not None and c.roi.edited else "", reason="; ".join(c.reasons), flags=codes([*c.flags, *bias]),
+                edited="yes" if c.roi is not None and c.roi.edited else "", reason="; ".join(c.reasons), flags=codes([*c.flags, *of_all]),
             ))  # fmt: skip
         return found + ([dict(common, **self._all_six())] if self.disc else [])
 
