@@ -280,6 +280,18 @@ def test_files_are_never_written_over_unless_asked_and_those_of_an_earlier_quest
     assert not (tmp_path / "out" / "cox.csv").exists() and (tmp_path / "out" / "roc.csv").exists()
 
 
+@pytest.mark.parametrize("name", ["survival.csv", "kaplan_meier.png"])
+def test_a_file_of_the_users_own_is_neither_replaced_nor_removed(tmp_path, name):
+    """What the analysis could have written, but does not here, may be the user's data beside the cohort."""
+    result = analyze(cohort(), "fracture")
+    (tmp_path / name).write_text("mine")
+    with pytest.raises(BoneQualityError, match=f"{name} is there already"):
+        result.write_files(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+    result.write_files(tmp_path, overwrite=True)
+    assert (tmp_path / name).read_text() == "mine"
+
+
 def test_the_written_tables_hold_the_numbers_of_the_result(tmp_path):
     result = analyze(cohort(), "fracture")
     result.write_files(tmp_path)
