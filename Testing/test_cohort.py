@@ -222,6 +222,33 @@ def test_time_to_event_is_cut_at_the_published_and_at_the_cohorts_own_cut_off():
     assert any("4.275" in warning and "no curves" in warning for warning in result.warnings)
 
 
+@pytest.mark.parametrize("adjust", ["k", "l"])  # lifelines does not converge, and converges where the slope is small
+def test_hazard_ratios_that_do_not_exist_are_not_given(adjust):
+    """All events lie where k is yes: the likelihood grows without end, and a fit stops somewhere at HR of millions."""
+    frame = cohort(days=np.tile(np.arange(40) + 1.0, 2), k=["yes"] * 60 + ["no"] * 20, l=["yes"] * 40 + ["yes", "no"] * 20)
+    result = analyze(frame, "fracture", measures="vbq", adjust=adjust, time="days")
+    assert {r["model"] for r in result.rows["cox"]} >= {"vbq >= 3"} and f"vbq + {adjust}" not in {r["model"] for r in result.rows["cox"]}
+    assert any(f"vbq + {adjust} (Cox): no finite hazard ratios" in warning for warning in result.warnings)
+
+
+def test_no_curves_are_drawn_where_no_event_has_a_time():
+    frame = cohort(days=np.tile(np.arange(40) + 1.0, 2))
+    frame.loc[frame["fracture"] == "yes", "days"] = np.nan
+    result = analyze(frame, "fracture", measures="vbq", time="days")
+    assert not {"survival", "cox"} & set(result.rows) and "kaplan_meier" not in result.figures
+    assert "vbq: no events among the 40 cases that have it and a time; no curves." in result.warnings
+
+
+def test_the_order_of_rows_changes_no_number_of_the_time_to_event_where_times_are_tied():
+    frame = cohort(days=np.tile(np.arange(40) // 8 + 1.0, 2))
+    options = dict(measures="hu_3d,vbq", time="days")
+    found = [analyze(f, "fracture", **options).rows["cox"] for f in (frame, frame.iloc[::-1].reset_index(drop=True))]
+    for row, again in zip(*found):
+        assert [row[name] for name in ("coefficient", "p_proportional")] == pytest.approx(
+            [again[name] for name in ("coefficient", "p_proportional")]
+        )
+
+
 ALL = ("--by", "sex", "--adjust", "age", "--time", "days", "--pairs", "pair", "--measures", "hu_3d,vbq")
 
 

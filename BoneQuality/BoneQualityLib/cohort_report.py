@@ -40,7 +40,7 @@ METHODS = {
     "logistic": "Logistic regression by maximum likelihood, complete cases, Wald intervals; each measure with the adjusting variables, and all "
     f"measures together with them. Fewer than {EVENTS_PER_VARIABLE} events per variable (Peduzzi 1996) are warned of.",
     "survival": "Time to event: Kaplan-Meier and log-rank. The cohort's own cut-off is optimistic here too; published ones are not.",
-    "cox": "Proportional hazards: Cox with Efron's ties; proportionality by Schoenfeld residuals against ranked time, up to "
+    "cox": "Proportional hazards: Cox with Efron's ties; proportionality by Schoenfeld residuals against ranked time (ties: mean rank), up to "
     f"{MOST_FOR_PROPORTIONAL} cases.",
     "paired": "Matched pairs: paired t test, Wilcoxon where Shapiro-Wilk finds the differences not normal; two-valued variables: McNemar, exact.",
     "agreement": "Readers: all other results use the mean over readers of each one's first reading. ICC: two-way random effects, absolute agreement "
