@@ -62,6 +62,9 @@ GOOD = HEADER + "".join(f"c{n},{'yes' if n < 4 else 'no'},{50 + 3 * n},{70 + n %
         (HEADER, "holds no cases"),
         (GOOD.encode().replace(b"c1,", b"c\xe9,"), "not UTF-8"),
         (GOOD.replace(",", ";"), "separated by semicolons"),
+        (GOOD.replace("age", '"age, years"').replace(",", ";"), "separated by semicolons"),
+        (GOOD.replace("c1,yes,53,71", 'c1,yes,"53,5",71'), "'53,5' in 'hu_3d', .* write a number with a decimal point"),
+        (GOOD.replace("c1,yes,53,71", "c1,yes,1e200,71"), "'1e200' in 'hu_3d'"),
         (GOOD.replace("c1,yes,53,71", "c1,yes,53"), "Row 3 .* has 3 cells for 4 columns"),
         (GOOD.replace("c1,yes,53,71", "c1,yes,53 HU,71"), r"Row 3 of cohort.csv holds '53 HU' in 'hu_3d'"),
         (GOOD.replace("c1,yes,53,71", "c1,yes,inf,71"), "'inf' in 'hu_3d'"),
@@ -82,15 +85,76 @@ def test_a_file_that_cannot_be_used_is_refused_in_one_sentence_with_the_remedy(t
         (("--outcome", "fractured"), "no column 'fractured'; did you mean 'fracture'?"),
         (("--outcome", "fracture=old"), "no case with fracture=old"),
         (("--outcome", "fracture", "--measures", "hu"), "no column 'hu'"),
-        (("--outcome", "fracture", "--by", "case_id"), "2 to 12 subgroups"),
+        (("--outcome", "fracture", "--measures", "age", "--by", "hu_3d"), "holds 14 different values; 2 to 12 subgroups"),
+        (("--outcome", "fracture", "--by", "fracture"), "'fracture' is named as outcome and also as by"),
+        (("--outcome", "fracture", "--time", "fracture"), "'fracture' is named as outcome and also as time"),
+        (("--outcome", "fracture", "--measures", "case_id"), "'case_id' is named as the case's id and also as a measure"),
+        (("--outcome", "fracture", "--adjust", "age[70],age[71]"), "'age' is compared to two levels"),
         (("--outcome", "fracture", "--adjust", "age[80]"), "never '80'"),
         (("--outcome", "fracture", "--adjust", "age]x["), "no adjusting variable"),
         (("--outcome", "fracture", "--adjust", "fracture"), "'fracture' is named as outcome and also"),
         (("--outcome", "fracture", "--measures", "hu_3d", "--by", "hu_3d"), "'hu_3d' is named as by and also"),
+        (("--outcome", "fracture", "--adjust", "ag"), "no column 'ag'; did you mean 'age'?"),
     ],
 )
 def test_a_question_the_columns_cannot_answer_is_refused(tmp_path, options, said):
     assert said in refusal(tmp_path, GOOD, *options)
+
+
+def test_a_column_whose_name_cannot_be_said_is_to_be_renamed(tmp_path):
+    said = refusal(tmp_path, GOOD.replace("age", "age [years]"), "--outcome", "fracture", "--adjust", "age [years]")
+    assert "did you mean 'age [years]'? Rename it" in said
+
+
+def test_levels_that_differ_by_letter_case_alone_and_a_subgroup_called_all_are_refused():
+    """Else one sex would silently be two, and one subgroup's area stand for that of all cases."""
+    with pytest.raises(BoneQualityError, match="'sex' of the table holds 'F' and 'f'"):
+        analyze(cohort(sex=["F", "M", "f", "F"] * 20), "fracture", adjust="sex")
+    with pytest.raises(BoneQualityError, match="A subgroup of 'group' in the table is called 'all'"):
+        analyze(cohort(group=["all", "old"] * 40), "fracture", by="group")
+
+
+def test_columns_that_batch_wrote_and_nobody_filled_are_named_once():
+    filled = analyze(cohort(), "fracture")
+    empty = dict.fromkeys([column.name for column in CASE_COLUMNS if column.name not in cohort()], "")
+    result = analyze(cohort(**empty), "fracture")
+    said = [warning for warning in result.warnings if warning not in filled.warnings]
+    assert len(said) == 1 and said[0].startswith("Nothing was measured or filled in for ") and result.rows == filled.rows
+    assert {"rcsa", "bmi", "hyperlipidemia"} <= set(re.findall(r"\w+", said[0]))
+
+
+@pytest.mark.parametrize("role", ["measures", "adjust", "time", "by", "pairs"])
+def test_a_column_that_is_asked_for_and_empty_is_refused(role):
+    with pytest.raises(BoneQualityError, match="'score' is empty in every row of the table"):
+        analyze(cohort(score=""), "fracture", **{role: "score"})
+
+
+def test_what_counts_as_no_event_is_listed_where_the_event_is_one_of_several_values():
+    frame = cohort()
+    frame.loc[70:, "fracture"] = "lost"
+    page = analyze(frame, "fracture=yes").html()
+    assert "40 events among 80 cases (50.0 %); others: no (30), lost (10)" in page
+
+
+def test_a_measure_may_be_the_outcome_and_is_then_none():
+    result = analyze(cohort(vbq=["2", "3"] * 40), "vbq=3")
+    assert [row["measure"] for row in result.rows["roc"]] == ["hu_3d"]
+    assert "vbq" not in {row["variable"] for row in result.rows["groups"]}
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("name", ["HU in $", "$\\frac$", "_x", "Dichte ä", "骨密度", "<b>x</b>"])
+def test_a_column_may_have_any_name(tmp_path, name):
+    frame = cohort(days=np.tile(np.arange(40) + 1.0, 2)).rename(columns={"vbq": name}).assign(group=[f"{name}1", f"{name}2"] * 40)
+    result = analyze(frame, "fracture", measures=f"{name},hu_3d", by="group", time="days")
+    result.write_files(tmp_path)
+    assert f"{name} 0." in " ".join(text.get_text() for text in result.figures["roc"].axes[0].get_legend().texts)
+    assert "<b>x" not in (tmp_path / "cohort.html").read_text(encoding="utf-8")
+
+
+def test_columns_without_a_name_are_as_if_they_were_not_there(tmp_path):
+    found = [analyze(csv_file(tmp_path, text), "fracture").tables["roc"] for text in (GOOD, GOOD.replace("\n", ",,\n"))]
+    assert found[0].equals(found[1]) and len(found[0]) == 1
 
 
 def test_a_missing_file_and_a_negative_time_are_refused(tmp_path):
@@ -170,6 +234,24 @@ def test_few_events_constant_columns_and_perfect_separation_are_said():
     assert vbq["auc"] == 1 and np.isnan(vbq["auc_low"])
 
 
+def test_a_model_is_named_by_what_is_in_it_and_fitted_once():
+    result = analyze(cohort(one=5.0, two=7.0), "fracture", measures="hu_3d,two", adjust="age,one")
+    assert {row["model"] for row in result.rows["logistic"]} == {"hu_3d + age"}
+    assert [warning for warning in result.warnings if "one" in warning.split()[0]] == [
+        "one is the same in all 80 cases that have it; it is neither tested nor in a model."
+    ]
+
+
+def test_too_few_cases_and_no_case_for_a_model_are_told_from_variables_that_follow_from_each_other():
+    few = analyze(cohort().iloc[[0, 1, 40, 41]].reset_index(drop=True), "fracture", measures="hu_3d,vbq", adjust="age")
+    assert "Model hu_3d + vbq + age: 4 cases for 3 terms; it is not fitted." in few.warnings
+    frame = cohort()
+    frame.loc[:39, "age"] = None
+    frame.loc[40:, "vbq"] = None
+    none = analyze(frame, "fracture", measures="vbq", adjust="age")
+    assert "Model vbq + age: no case has all of vbq, age; it is not fitted." in none.warnings and "logistic" not in none.rows
+
+
 def test_variables_that_follow_from_each_other_are_not_fitted():
     frame = cohort()
     result = analyze(frame.assign(twice=2 * frame["age"]), "fracture", measures="hu_3d", adjust="age,twice")
@@ -195,6 +277,27 @@ def test_readers_are_compared_and_their_mean_is_analyzed():
     assert within["bias"] == pytest.approx(-1) and 0.98 < within["icc_single"] < 1
     assert result.cohort.values("hu_3d") == pytest.approx(cohort(20)["hu_3d"] + 1 + np.tile([-0.25, 0.25], 20))
     assert set(result.figures) == {"roc", "boxes", "bland_altman"}
+
+
+def test_case_values_that_are_means_of_fewer_readers_are_said_for_each_measure():
+    frame = readings().reset_index(drop=True)
+    frame.loc[40:44, "hu_3d"] = np.nan  # B's first five
+    result = analyze(frame.assign(vbq=3 + frame["hu_3d"].fillna(50) / 100), "fracture", readers="reader")
+    said = [warning for warning in result.warnings if "means of fewer" in warning]
+    assert said == ["hu_3d: 5 of 40 cases have no first reading by all 2 readers; their values are means of fewer."]
+    assert next(r for r in result.rows["agreement"] if r["measure"] == "hu_3d")["n"] == 35
+
+
+def test_one_reader_who_read_once_has_nothing_to_agree_with():
+    result = analyze(readings().iloc[:40], "fracture", readers="reader")
+    assert "agreement" not in result.rows and any("no agreement to show" in warning for warning in result.warnings)
+
+
+@pytest.mark.parametrize("name", ["reader", "reading"])
+def test_a_measure_of_readings_may_be_called_as_they_are(name):
+    frame = readings().rename(columns={"reader": "who", "hu_3d": name})
+    result = analyze(frame, "fracture", measures=name, readers="who")
+    assert result.rows["agreement"][0]["bias"] == pytest.approx(-2)
 
 
 def test_readings_of_a_case_that_differ_in_its_outcome_are_refused():
@@ -227,7 +330,9 @@ def test_hazard_ratios_that_do_not_exist_are_not_given(adjust):
     """All events lie where k is yes: the likelihood grows without end, and a fit stops somewhere at HR of millions."""
     frame = cohort(days=np.tile(np.arange(40) + 1.0, 2), k=["yes"] * 60 + ["no"] * 20, l=["yes"] * 40 + ["yes", "no"] * 20)
     result = analyze(frame, "fracture", measures="vbq", adjust=adjust, time="days")
-    assert {r["model"] for r in result.rows["cox"]} >= {"vbq >= 3"} and f"vbq + {adjust}" not in {r["model"] for r in result.rows["cox"]}
+    assert {r["model"] for r in result.rows["cox"]} >= {"vbq >= 3"} and f"vbq + {adjust}" not in {
+        r["model"] for r in result.rows["cox"]
+    }
     assert any(f"vbq + {adjust} (Cox): no finite hazard ratios" in warning for warning in result.warnings)
 
 

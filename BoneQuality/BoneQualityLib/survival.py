@@ -9,7 +9,7 @@ import numpy as np
 from .cohort_data import Cohort
 from .cohort_tables import p_text
 from .cutoffs import read_cutoffs
-from .regression import Design, design, models, ratios, warn_of_few
+from .regression import Design, designs, ratios, warn_of_few
 
 #: Below this the hazards of a term are not proportional.
 NOT_PROPORTIONAL_P = 0.05
@@ -71,10 +71,7 @@ def cox_rows(cohort: Cohort, groups: list[dict]) -> list[dict]:
     """Rows of the table ``cox``: every model of the logistic regression, and every cut-off alone."""
     if not cohort.question.time:
         return []
-    rows = []
-    for variables in models(cohort):
-        made = design(cohort, variables, cohort.question.time)
-        rows += _cox(cohort, made) if made else []
+    rows = [row for made in designs(cohort, cohort.question.time) for row in _cox(cohort, made)]
     for group in groups:
         name = f"{group['measure']} {group['comparison']} {group['cutoff']:.4g}"
         rows += _cox(
