@@ -201,8 +201,10 @@ def test_the_event_can_be_any_value_of_a_column():
 
 
 def test_names_titles_and_units_are_those_of_the_case_table():
-    page = analyze(cohort(), "fracture").html()
+    result = analyze(cohort(), "fracture")
+    page, (low, high) = result.html(), (row["cutoff"] for row in result.rows["roc"])
     title = next(column.title for column in CASE_COLUMNS if column.name == "hu_3d")
+    assert f"≤ {low:.1f} (" in page and f"≥ {high:.3f} (" in page  # of low and of high values, with their intervals
     assert f"<td>{title}</td>" in page and "Research use; not a medical device." in page
 
 
@@ -232,6 +234,20 @@ def test_few_events_constant_columns_and_perfect_separation_are_said():
     assert not any(r["model"].startswith("vbq") for r in result.rows["logistic"])
     vbq = next(r for r in result.rows["roc"] if r["measure"] == "vbq")
     assert vbq["auc"] == 1 and np.isnan(vbq["auc_low"])
+
+
+def test_events_per_variable_are_those_of_the_rarer_class():
+    frame = cohort().iloc[:59]  # 40 events, 19 others
+    result = analyze(frame, "fracture", measures="hu_3d", adjust="age")
+    assert {row["events_per_variable"] for row in result.rows["logistic"]} == {9.5}
+    assert "Model hu_3d + age: 9.5 events per variable, fewer than 10; its estimates are unstable." in result.warnings
+
+
+def test_variables_that_say_nearly_the_same_are_named():
+    frame = cohort()
+    again = frame["age"] + np.tile([0.5, -0.5], 40)
+    said = " ".join(analyze(frame.assign(again=again), "fracture", measures="hu_3d", adjust="age,again").warnings)
+    assert "age, again say nearly the same (variance inflation up to" in said
 
 
 def test_a_model_is_named_by_what_is_in_it_and_fitted_once():
@@ -315,6 +331,54 @@ def test_cases_without_a_partner_leave_the_paired_tests_only():
     assert rows["hu_3d"]["pairs"] == 39 and rows["hu_3d"]["difference"] == pytest.approx(-20)
     assert rows["sex"]["test"] == "McNemar" and rows["sex"]["p"] == 1
     assert result.rows["roc"][0]["n"] == 80 and any("2 cases are in no pair" in w for w in result.warnings)
+
+
+def test_pairs_of_two_events_and_groups_of_three_are_no_pairs():
+    frame = cohort(pair=[f"p{n}" for n in range(40)] * 2)
+    frame.loc[[0, 1], "pair"] = "two events"
+    frame.loc[2, "pair"] = "p3"
+    result = analyze(frame, "fracture", measures="hu_3d", pairs="pair")
+    assert result.rows["paired"][0]["pairs"] == 36 and any(
+        warning.startswith("8 cases are in no pair") for warning in result.warnings
+    )
+
+
+def test_a_case_at_a_published_cut_off_is_on_the_side_of_risk():
+    frame = cohort(days=np.tile(np.arange(40) + 1.0, 2), vbq=[3.0, 3.2] * 40, hu_multislice=[51.4, 60.0] * 40)
+    result = analyze(frame, "fracture", measures="vbq,hu_multislice", time="days")
+    counts = {(r["measure"], r["cutoff"], r["group"]): r["n"] for r in result.rows["survival"]}
+    assert counts["hu_multislice", 51.4, "<= 51.4"] == 40 and any("vbq >= 3 (Kadri 2025" in warning for warning in result.warnings)
+
+
+def test_figures_show_what_the_tables_say():
+    frame = cohort(days=np.tile(np.arange(40) + 1.0, 2))
+    result = analyze(frame, "fracture", measures="vbq", time="days")
+    curve = result.figures["roc"].axes[0].lines[1]
+    assert np.trapezoid(curve.get_ydata(), curve.get_xdata()) == pytest.approx(result.rows["roc"][0]["auc"])
+    boxes = result.figures["boxes"].axes[0]
+    assert [text.get_text() for text in boxes.get_xticklabels()] == ["events\nn = 40", "others\nn = 40"]
+    medians = [line.get_ydata()[0] for line in boxes.lines if line.get_color() == "black" and len(set(line.get_ydata())) == 1]
+    of_events, of_others = (frame["vbq"][frame["fracture"] == value].median() for value in ("yes", "no"))
+    assert {of_events, of_others} <= set(medians) and medians.index(of_events) < medians.index(of_others)
+    risk = result.figures["kaplan_meier"].axes[0].lines[0]
+    assert risk.get_ydata()[0] == 1 and np.all(np.diff(risk.get_ydata()) <= 0)
+
+
+def test_lines_of_bland_and_altman_are_those_of_the_table():
+    result = analyze(readings(), "fracture", readers="reader")
+    lines = result.figures["bland_altman"].axes[0].lines
+    assert [line.get_ydata()[0] for line in lines[1:]] == [
+        result.rows["agreement"][0][name] for name in ("bias", "lower_limit", "upper_limit")
+    ]
+    assert [line.get_linestyle() for line in lines[1:]] == ["-", "--", "--"]
+
+
+def test_a_third_reading_of_a_reader_changes_nothing():
+    third = readings().iloc[:40].assign(hu_3d=0.0)
+    assert (
+        analyze(pandas.concat([readings(), third]), "fracture", readers="reader").rows
+        == analyze(readings(), "fracture", readers="reader").rows
+    )
 
 
 def test_time_to_event_is_cut_at_the_published_and_at_the_cohorts_own_cut_off():

