@@ -191,6 +191,7 @@ def test_the_side_of_risk_is_found_and_said():
     assert (rows["vbq"]["direction"], rows["vbq"]["comparison"]) == ("high", ">=")
     assert rows["hu_3d"]["auc"] == pytest.approx(norm.cdf(20 / np.hypot(20, 20)), abs=0.01)
     assert 60 < rows["hu_3d"]["cutoff"] < 80
+    assert all(row["cutoff_low"] < row["cutoff"] < row["cutoff_high"] for row in rows.values())
 
 
 def test_the_event_can_be_any_value_of_a_column():
@@ -227,7 +228,7 @@ def test_few_events_constant_columns_and_perfect_separation_are_said():
         "hu_3d: only 8 events",
         "one is 5 in all 16 cases",
         "vbq tells events from others without error",
-        "perfect separation",
+        "Model vbq + age tells events from others without error in all or some cases (perfect separation)",
         "fewer than 10",
     ):
         assert part in said

@@ -147,6 +147,8 @@ def test_logistic_regression_gives_hosmers_coefficients_of_the_glow_study(shared
     assert [round(rows[term]["se"], 5) for term in ("age", "priorfrac[Yes]")] == [0.01244, 0.24116]
     assert round(rows["age"]["deviance"], 2) == 518.90 and (rows["age"]["n"], rows["age"]["events"]) == (500, 125)
     assert rows["raterisk[Same]"]["reference"] == "Less"
+    ends = [np.exp(0.04591 + side * 1.959964 * 0.01244) for side in (-1, 1)]
+    assert [rows["age"]["odds_ratio_low"], rows["age"]["odds_ratio_high"]] == pytest.approx(ends, rel=1e-4)
     assert rows["age"]["odds_ratio_sd"] == pytest.approx(rows["age"]["odds_ratio"] ** rows["age"]["sd"])
 
 
@@ -252,6 +254,11 @@ def test_correlations_of_two_groups_differ_as_xue_2025_prints():
     """p 0.022 for r of -0.51 and -0.68, within the rounding of the two."""
     ps = [correlation.fisher_z(-0.51 + a, 136, -0.68 + b, 205)[1] for a, b in ((0.005, -0.005), (-0.005, 0.005))]
     assert ps[0] < 0.022 < ps[1]
+
+
+def test_fishers_z_weighs_each_correlation_by_its_own_number_of_cases():
+    z, p = correlation.fisher_z(0.5, 28, 0.0, 103)
+    assert (z, p) == pytest.approx((np.arctanh(0.5) / np.sqrt(1 / 25 + 1 / 100), 2 * stats.norm.sf(2.4566)), abs=1e-4)
 
 
 def test_groups_that_are_not_normal_are_compared_by_ranks():
