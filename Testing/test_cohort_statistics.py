@@ -131,6 +131,8 @@ def test_limits_of_agreement_are_those_of_bland_and_altman():
     found = agreement.limits(WRIGHT, MINI)
     assert (round(found.bias, 1), round(found.sd, 1)) == (-2.1, 38.8)
     assert [round(end, 1) for end in found.bias_ci] == [-22.0, 17.8]
+    for end, interval in ((found.low, found.low_ci), (found.high, found.high_ci)):  # 95 % interval of the limits: 2.12 times 16.3
+        assert [x - end for x in interval] == pytest.approx([-34.6, 34.6], abs=0.1)
     assert [found.low, found.high] == pytest.approx([-2.1 - 1.96 * 38.8, -2.1 + 1.96 * 38.8], abs=0.1)
 
 
