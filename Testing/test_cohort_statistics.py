@@ -105,6 +105,18 @@ def test_the_bootstrap_finds_the_cut_off_of_two_normal_groups_between_them(size)
     assert found.sensitivity_ci[0] < stats.norm.cdf(1) < found.sensitivity_ci[1]
 
 
+def test_the_bootstrap_of_a_yes_or_no_score_gives_the_percentiles_of_the_binomial_distribution():
+    """The cut-off cannot move, so that sensitivity and specificity are shares of n draws."""
+    found = roc.youden(np.array([1.0] * 80 + [0] * 20 + [1.0] * 30 + [0] * 170), np.repeat([True, False], [100, 200]))
+    assert (found.sensitivity, found.specificity) == (0.8, 0.85)
+    for n, share, interval in ((100, 0.8, found.sensitivity_ci), (200, 0.85, found.specificity_ci)):
+        assert interval == pytest.approx(stats.binom.ppf((0.025, 0.975), n, share) / n, abs=0.011)
+
+
+def test_the_interval_of_an_area_ends_at_one():
+    assert roc.interval(0.95, 0.01) == pytest.approx((0.95 - 0.196, 1.0), abs=1e-4)
+
+
 def test_no_cut_off_is_given_where_none_beats_chance():
     assert roc.youden(np.array([4.0, 3, 2, 1]), np.array([0, 0, 1, 1], bool)) is None
 
@@ -119,6 +131,8 @@ def test_limits_of_agreement_are_those_of_bland_and_altman():
     found = agreement.limits(WRIGHT, MINI)
     assert (round(found.bias, 1), round(found.sd, 1)) == (-2.1, 38.8)
     assert [round(end, 1) for end in found.bias_ci] == [-22.0, 17.8]
+    for end, interval in ((found.low, found.low_ci), (found.high, found.high_ci)):  # 95 % interval of the limits: 2.12 times 16.3
+        assert [x - end for x in interval] == pytest.approx([-34.6, 34.6], abs=0.1)
     assert [found.low, found.high] == pytest.approx([-2.1 - 1.96 * 38.8, -2.1 + 1.96 * 38.8], abs=0.1)
 
 
@@ -135,6 +149,8 @@ def test_logistic_regression_gives_hosmers_coefficients_of_the_glow_study(shared
     assert [round(rows[term]["se"], 5) for term in ("age", "priorfrac[Yes]")] == [0.01244, 0.24116]
     assert round(rows["age"]["deviance"], 2) == 518.90 and (rows["age"]["n"], rows["age"]["events"]) == (500, 125)
     assert rows["raterisk[Same]"]["reference"] == "Less"
+    ends = [np.exp(0.04591 + side * 1.959964 * 0.01244) for side in (-1, 1)]
+    assert [rows["age"]["odds_ratio_low"], rows["age"]["odds_ratio_high"]] == pytest.approx(ends, rel=1e-4)
     assert rows["age"]["odds_ratio_sd"] == pytest.approx(rows["age"]["odds_ratio"] ** rows["age"]["sd"])
 
 
@@ -146,6 +162,7 @@ def test_cox_gives_foxs_coefficients_of_the_recidivism_study():
     published = dict(fin=(-0.3794, 0.1914), age=(-0.0574, 0.0220), race=(0.3139, 0.3080), wexp=(-0.1498, 0.2122), mar=(-0.4337, 0.3819),
                      paro=(-0.0849, 0.1958), prio=(0.0915, 0.0286))  # fmt: skip
     assert {term: (round(rows[term]["coefficient"], 4), round(rows[term]["se"], 4)) for term in published} == published
+    assert any("(Cox): the hazard ratio of age changes with time" in warning for warning in found.warnings)  # as Fox finds of age
 
 
 def test_kaplan_meier_and_log_rank_give_the_published_leukemia_trial():
@@ -164,6 +181,55 @@ def test_matched_pairs_give_fishers_t_of_darwins_maize():
     found = row(analyze(frame, "crossed", measures="height", pairs="pair"), "paired", variable="height")
     assert found["test"] == "paired t" and found["pairs"] == 15
     assert (round(found["statistic"], 3), round(found["p"], 4)) == (2.148, 0.0497)
+
+
+def paired(first, second) -> dict:
+    n = len(first)
+    frame = pandas.DataFrame(
+        {"x": [*first, *second], "event": [1] * n + [0] * n, "pair": [f"p{i}" for i in range(n)] * 2, "hu": range(2 * n)}
+    )
+    measures = "hu" if isinstance(first[0], str) else "x"
+    return row(analyze(frame, "event", measures=measures, adjust="x" * (measures == "hu"), pairs="pair"), "paired", variable="x")
+
+
+def test_differences_of_pairs_that_are_not_normal_are_ranked():
+    """Ten differences of one sign: 2 of the 2^10 ways to sign them are as extreme."""
+    found = paired([2.0**n for n in range(10)], [0.0] * 10)
+    assert (found["test"], found["p"]) == ("Wilcoxon", 2 / 2**10)
+
+
+def test_the_interval_of_a_difference_of_pairs_is_that_of_t():
+    """Darwin's maize again; Fisher 1935: 20.933 with a standard error of 9.746, t(14) = 2.145."""
+    found = paired(CROSSED, SELFED)
+    assert (found["difference_low"], found["difference_high"]) == pytest.approx(
+        (20.933 - 2.145 * 9.746, 20.933 + 2.145 * 9.746), abs=0.01
+    )
+
+
+def test_yes_and_no_in_pairs_are_compared_by_the_exact_mcnemar_test():
+    """9 pairs differ one way and 1 the other: 2 (1 + 10) / 2^10."""
+    found = paired(["yes"] * 9 + ["no"] + ["yes"] * 5, ["no"] * 9 + ["yes"] + ["yes"] * 5)
+    assert (found["test"], found["pairs"], found["p"]) == ("McNemar", 15, pytest.approx(22 / 2**10))
+
+
+def test_small_tables_are_tested_as_fisher_did_the_lady_tasting_tea():
+    frame = pandas.DataFrame(
+        {"milk_first": [1] * 4 + [0] * 4, "said": ["milk"] * 3 + ["tea"] + ["milk"] + ["tea"] * 3, "hu": range(8)}
+    )
+    found = row(analyze(frame, "milk_first", measures="hu", adjust="said"), "groups", variable="said")
+    assert (found["test"], found["p"]) == ("Fisher", pytest.approx(34 / 70))
+
+
+def test_correlations_have_fishers_interval_and_ranks_beside():
+    """What rises evenly in steps of other lengths: rho 1, r less, with tanh(artanh r +- 1.96 / sqrt(n - 3))."""
+    x = np.arange(1.0, 21)
+    frame = pandas.DataFrame({"x": x, "y": x**4, "event": [0, 1] * 10})
+    found = row(analyze(frame, "event", measures="x,y"), "correlations", subgroup="all")
+    r, half = np.corrcoef(x, x**4)[0, 1], 1.959964 / np.sqrt(17)
+    assert found["spearman"] == pytest.approx(1) and found["pearson"] == pytest.approx(r)
+    assert (found["pearson_low"], found["pearson_high"]) == pytest.approx(
+        (np.tanh(np.arctanh(r) - half), np.tanh(np.arctanh(r) + half))
+    )
 
 
 def test_two_groups_are_compared_by_welch_as_r_does_students_sleep_data():
@@ -190,6 +256,11 @@ def test_correlations_of_two_groups_differ_as_xue_2025_prints():
     """p 0.022 for r of -0.51 and -0.68, within the rounding of the two."""
     ps = [correlation.fisher_z(-0.51 + a, 136, -0.68 + b, 205)[1] for a, b in ((0.005, -0.005), (-0.005, 0.005))]
     assert ps[0] < 0.022 < ps[1]
+
+
+def test_fishers_z_weighs_each_correlation_by_its_own_number_of_cases():
+    z, p = correlation.fisher_z(0.5, 28, 0.0, 103)
+    assert (z, p) == pytest.approx((np.arctanh(0.5) / np.sqrt(1 / 25 + 1 / 100), 2 * stats.norm.sf(2.4566)), abs=1e-4)
 
 
 def test_groups_that_are_not_normal_are_compared_by_ranks():

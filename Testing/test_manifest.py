@@ -60,6 +60,7 @@ def test_every_fault_of_every_row_is_said_at_once(written):
         "\n"
         ",,,,,,,,,1\n"
         "short,ct.nii.gz\n"
+        "two,ct.nii.gz;ct.nii.gz,ct.seg.nrrd,,,,,,,\n"
     ))  # fmt: skip
     expected = {
         (2, "ct"): "none.nii.gz is not there",
@@ -79,6 +80,7 @@ def test_every_fault_of_every_row_is_said_at_once(written):
         (8, "case_id"): "is empty",
         (8, "ct"): "nothing to measure: give ct",
         (9, ""): "has 2 cells, the header 10",
+        (10, "ct"): "ct.nii.gz;ct.nii.gz is not there; check the path, and give one image alone",
     }
     assert found.keys() == expected.keys()
     assert all(words in found[place] for place, words in expected.items())
@@ -244,6 +246,28 @@ def test_files_side_by_side_are_told_apart_by_what_comes_before_their_kind(tmp_p
     _, rows = drafted(flat)
     assert rows["001"] == dict(case_id="001", t1="001_T1.nrrd", t1_segmentation="001_T1.seg.nrrd")
     assert "003_T2.nrrd is not used: its name does not say what it is" in rows["003_T2"]["remark"]
+
+
+def test_folders_that_are_links_are_cases_too_and_a_loop_of_links_has_an_end(tmp_path, study):
+    (tmp_path / "cases" / "a").mkdir(parents=True)
+    for name in ("ct.nii.gz", "ct.seg.nrrd"):
+        shutil.copy(study / name, tmp_path / "cases" / "a" / name)
+    (tmp_path / "cases" / "b").symlink_to(tmp_path / "cases" / "a")
+    (tmp_path / "cases" / "c").symlink_to(study)
+    (tmp_path / "cases" / "a" / "up").symlink_to(tmp_path / "cases")
+    (study / "round").symlink_to(tmp_path / "cases" / "a")
+    _, rows = drafted(tmp_path / "cases")
+    assert set(rows) == {"a", "b", "c"} and (rows["a"]["ct"], rows["b"]["ct"]) == ("a/ct.nii.gz", "b/ct.nii.gz")
+
+
+def test_masks_without_their_image_and_paths_that_a_cell_cannot_hold_have_a_remark(tmp_path, study):
+    for folder in ("a", "b;c"):
+        (tmp_path / "cases" / folder).mkdir(parents=True)
+        shutil.copy(study / "ct.seg.nrrd", tmp_path / "cases" / folder / "ct.seg.nrrd")
+    shutil.copy(study / "ct.nii.gz", tmp_path / "cases" / "b;c" / "ct.nii.gz")
+    _, rows = drafted(tmp_path / "cases")
+    assert rows["a"] == dict(case_id="a", ct_segmentation="a/ct.seg.nrrd", remark="no ct")
+    assert "ct.seg.nrrd is not used: its path holds a semicolon" in rows["b-c"]["remark"] and "ct_segmentation" not in rows["b-c"]
 
 
 def test_an_mr_series_without_telling_tags_is_not_guessed(tmp_path):

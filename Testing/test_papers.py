@@ -39,7 +39,9 @@ def test_chang_gives_areas_within_the_published_intervals_and_cut_offs_near_the_
 def test_xue_gives_both_areas_within_the_published_intervals(tmp_path):
     found = result_of("xue", tmp_path)
     assert 0.810 < found["HU of L1: AUC"]["ours"] < 0.894 and 0.810 < found["VBQ: AUC"]["ours"] < 0.889
-    assert found["VBQ, with hyperlipidemia: AUC".replace(",", ";")]["ours"] == pytest.approx(0.778, abs=0.01)
+    assert found["VBQ; with hyperlipidemia: AUC"]["ours"] == pytest.approx(0.778, abs=0.01)
+    sensitivities = [found[f"{name}; with hyperlipidemia: sensitivity"] for name in ("HU of L1", "VBQ")]
+    assert [row["paper"] for row in sensitivities] == [0.827, 0.5] and all(0.5 < row["ours"] < 1 for row in sensitivities)
 
 
 def test_the_counts_of_hyperlipidemia_in_xue_fit_the_published_means_only_when_exchanged():
@@ -53,6 +55,15 @@ def test_zhans_table_and_zhans_area_are_both_printed(tmp_path):
     assert found["VBQ: AUC"]["paper"] == 0.895 and found["VBQ: AUC"]["ours"] == pytest.approx(0.98, abs=0.005)
     assert found["VBQ and fracture: Spearman rho"]["ours"] == pytest.approx(0.84, abs=0.02)
     assert found["FI and fracture: Spearman rho"]["ours"] < 0 < found["FI exchanged and fracture: Spearman rho"]["ours"]
+    assert (found["vbq: odds ratio"]["paper"], found["vbq: odds ratio"]["inside"]) == (2.98, "no")
+    between = {
+        what: row["paper"] for what, row in found.items() if " and " in what and "fracture" not in what and "exchanged" not in what
+    }
+    assert between == {
+        "T-score and HU: Spearman rho": 0.926, "T-score and VBQ: Spearman rho": -0.82, "T-score and rCSA: Spearman rho": 0.679,
+        "HU and VBQ: Spearman rho": -0.823, "HU and rCSA: Spearman rho": 0.625, "VBQ and rCSA: Spearman rho": -0.634,
+        "VBQ and FI: Spearman rho": 0.919,
+    }  # fmt: skip
     assert pandas.read_csv(tmp_path / "paired.csv")["pairs"].eq(78).all()
 
 

@@ -12,7 +12,7 @@ from itertools import combinations
 import numpy as np
 from scipy import stats
 
-from .cohort_data import Cohort
+from .cohort_data import READER, READING, Cohort
 
 #: Fewer cases than this say little of agreement (Koo and Li 2016).
 FEW, FEWEST = 30, 3
@@ -119,14 +119,14 @@ def agreement_rows(cohort: Cohort) -> list[dict]:
 def compared(cohort: Cohort, measure: str):
     """(kind, readers, readings (cases, k)) of every comparison, cases with all k readings."""
     readings = cohort.readings.dropna(subset=[measure])
-    first = readings[readings["reading"] == 0].pivot(index="case_id", columns="reader", values=measure)
+    first = readings[readings[READING] == 0].pivot(index="case_id", columns=READER, values=measure)
     readers = sorted(first.columns)
     groups = [readers] if len(readers) > 2 else []
     for names in (*groups, *map(list, combinations(readers, 2))):
         yield "inter", names, first[names].dropna().to_numpy()
     for reader in readers:
-        own = readings[(readings["reader"] == reader) & (readings["reading"] < 2)]
-        twice = own.pivot(index="case_id", columns="reading", values=measure).dropna()
+        own = readings[(readings[READER] == reader) & (readings[READING] < 2)]
+        twice = own.pivot(index="case_id", columns=READING, values=measure).dropna()
         if twice.shape[1] == 2 and len(twice):
             yield "intra", [reader], twice.to_numpy()
 

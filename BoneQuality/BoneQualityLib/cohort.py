@@ -12,7 +12,7 @@ from .cohort_data import Cohort, Question, load
 from .cohort_figures import draw, image_bytes
 from .cohort_tables import COHORT_TABLES
 from .errors import BoneQualityError
-from .tables import csv_text, write_whole
+from .tables import check_free, csv_text, write_whole
 
 PACKAGES = ("pandas", "statsmodels", "lifelines", "matplotlib", "jinja2")
 PAGE = "cohort.html"
@@ -70,7 +70,8 @@ class CohortResult:
     def write_files(self, folder: str | Path, overwrite: bool = False, more: dict[str, str] | None = None) -> list[Path]:
         """Write the tables as CSV, the figures as PNG and SVG, and ``cohort.html`` last; returns their paths. All are written or none.
 
-        more: further text files by name. Raises BoneQualityError where a file is there already and is not to be replaced.
+        more: further text files by name. What an earlier question left there would be taken for this one's: it goes. Raises
+        BoneQualityError where a file of such a name is there already and is not to be replaced.
         """
         folder = Path(folder)
         contents: dict[str, str | bytes] = dict(more or {})
@@ -78,9 +79,12 @@ class CohortResult:
         for kind in ("png", "svg"):
             contents.update({f"{name}.{kind}": data for name, data in self.pictures(kind).items()})
         contents[PAGE] = self.html()
+        left_over = [folder / name for name in sorted(_possible_files() - set(contents))]
+        check_free(left_over, overwrite)
+        left_over = left_over if (folder / PAGE).exists() else []
         write_whole({folder / name: content for name, content in contents.items()}, overwrite)
-        for name in _possible_files() - set(contents):  # what an earlier question left here would be taken for this one's
-            (folder / name).unlink(missing_ok=True)
+        for path in left_over:
+            path.unlink(missing_ok=True)
         return [folder / name for name in contents]
 
 

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import csv
 import difflib
+import io
 import re
 from dataclasses import dataclass, field
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
 
 from .errors import BoneQualityError
-from .tables import CASE_COLUMNS, LEVEL_COLUMNS, Column
+from .tables import CASE_COLUMNS, LEVEL_COLUMNS, Column, separator
 
 #: Measures that are taken where none are named and the file has them, and the facts that the group table shows beside them.
 MEASURES = ("hu_3d", "hu_3d_wide", "hu_multislice", "hu_middle", "hu_middle_l1", "vbq", "rcsa", "fat_infiltration_percent",
@@ -22,6 +24,10 @@ MISSING = ("", "na", "nan", "n/a")
 YES_NO = (("yes", "no"), ("1", "0"), ("true", "false"), ("y", "n"))
 #: More subgroups than this are taken for a column of measurements.
 MOST_SUBGROUPS = 12
+#: A number above this is none of a measurement, and its squares overflow.
+LARGEST = 1e100
+#: Columns of ``Cohort.readings`` beside the case's id and the measures, whatever these are called.
+READER, READING = "(reader)", "(reading)"
 _KNOWN = {column.name: column for column in (*LEVEL_COLUMNS, *CASE_COLUMNS)}
 
 
@@ -53,23 +59,26 @@ class Question:
         names = measures.split(",") if isinstance(measures, str) else measures
         terms = re.findall(r"[^,\[]+(?:\[[^\]]*\])?|\S", adjust) if isinstance(adjust, str) else adjust
         chosen = tuple(dict.fromkeys(name.strip() for name in names if name.strip()))
-        adjusters = tuple(_adjuster(term.strip()) for term in terms if term.strip() not in ("", ","))
+        adjusters = tuple(dict.fromkeys(_adjuster(term.strip()) for term in terms if term.strip() not in ("", ",")))
         question = cls(column.strip(), value.strip() or None, chosen, by, adjusters, time, pairs, readers)
         question.check_roles()
         return question
 
     def check_roles(self) -> None:
-        """Raise BoneQualityError where a column of one meaning is named for another."""
+        """Raise BoneQualityError where a column is named for two things that it cannot be at once."""
+        roles = {"the case's id": ["case_id"], "outcome": [self.outcome], "time": [self.time], "pairs": [self.pairs],
+                 "readers": [self.readers]}  # fmt: skip
+        adjusters = [term.name for term in self.adjust]
         levels = [term.name for term in self.adjust if term.reference]
-        named = dict(
-            outcome=[self.outcome], time=[self.time], by=[self.by], pairs=[self.pairs], readers=[self.readers], adjust=levels
-        )
-        for role, names in named.items():
-            other = [*self.measures, *(term.name for term in self.adjust if role in ("outcome", "time"))]
-            for name in set(names) & set(other):
-                raise BoneQualityError(
-                    f"{name!r} is named as {role} and also as a measure or a number to adjust for; name it once."
-                )
+        clashes = [*combinations((roles | {"by": [self.by], "a measure": self.measures}).items(), 2),
+                   *((role, ("a variable to adjust for", adjusters)) for role in roles.items()),
+                   (("a measure", self.measures), ("levels to adjust for", levels))]  # fmt: skip
+        for (role, names), (other, others) in clashes:
+            for name in sorted(set(names) & set(others) - {None}):
+                raise BoneQualityError(f"{name!r} is named as {role} and also as {other}; name it once.")
+        for name in adjusters:
+            if adjusters.count(name) > 1:
+                raise BoneQualityError(f"{name!r} is compared to two levels; name it once in what is adjusted for.")
 
     def columns(self) -> list[str]:
         """Every column that is named."""
@@ -81,7 +90,7 @@ class Question:
 class Cohort:
     """Checked data: ``frame`` has a row a case, numbers as floats (nan: missing), categories as text (None: missing).
 
-    readings: with ``readers``, every reading: case_id, reader, reading (0 the first of this reader) and the measures.
+    readings: with ``readers``, every reading: case_id, READER, READING (0 the first of this reader) and the measures.
     """
 
     name: str
@@ -122,7 +131,11 @@ class Cohort:
         question = self.question
         facts = [name for name in FACTS if name in self.frame]
         named = [*(m.name for m in self.measures), *facts, *(term.name for term in question.adjust), question.by]
-        return [name for name in dict.fromkeys(named) if name is not None]
+        return [name for name in dict.fromkeys(named) if name not in (None, question.outcome)]
+
+
+def counted(number: int, word: str) -> str:
+    return f"{number} {word}" if number == 1 else f"{number} {word}s"
 
 
 def column_of(name: str) -> Column:
@@ -138,18 +151,21 @@ def load(source, question: Question) -> Cohort:
         raise BoneQualityError(f"{name} holds no cases; give a row for every case.")
     _check_columns(table, question, name)
     frame = _typed(_text_of(table[_used(table, question)]), question, name)
-    measures = _measures(frame, question, name)
-    readings, warnings = None, []
+    _check_spelling(frame, question, name)
+    measures, readings, warnings = _measures(frame, question), None, []
     if question.readers:
-        frame, readings = _by_case(frame, question, [m.name for m in measures], warnings, name)
+        frame, readings = _by_case(frame, question, measures, warnings, name)
     elif "case_id" in frame:
         _check_unique(frame["case_id"], name)
     event = _events(frame[question.outcome], question, name)
     known = event.notna().to_numpy()
     if not known.all():
         warnings.append(f"{(~known).sum()} of {len(frame)} cases have no {question.outcome}; they are left out.")
-    cohort = Cohort(name, question, frame[known].reset_index(drop=True), event[known].to_numpy(bool), measures, len(frame),
-                    readings, warnings)  # fmt: skip
+    rows, frame = len(frame), _without_empty(frame[known].reset_index(drop=True), question, warnings, name)
+    measures = tuple(column_of(measure) for measure in measures if measure in frame)
+    if not measures:
+        raise BoneQualityError(f"{name} holds none of the measures {', '.join(MEASURES)}; name columns with --measures.")
+    cohort = Cohort(name, question, frame, event[known].to_numpy(bool), measures, rows, readings, warnings)
     _check_subgroups(cohort)
     return cohort
 
@@ -160,26 +176,27 @@ def read_csv(path):
 
     path = Path(path)
     try:
-        with open(path, newline="", encoding="utf-8-sig") as file:
-            header, *rows = list(csv.reader(file, strict=True)) or [[]]
+        text = path.read_bytes().decode("utf-8-sig")
+        header, *rows = list(csv.reader(io.StringIO(text, newline=""), strict=True)) or [[]]
     except OSError as error:
         raise BoneQualityError(f"{path} cannot be read ({error.strerror}); check the path.") from None
     except (UnicodeDecodeError, csv.Error):
         raise BoneQualityError(f"{path} is not UTF-8 CSV text; save it as CSV UTF-8 (comma separated).") from None
+    if separator(text) != ",":
+        raise BoneQualityError(f"{path} is separated by semicolons or tabs; save it separated by commas, with decimal points.")
     header = [cell.strip() for cell in header]
     numbers = [number for number, row in enumerate(rows, 2) if any(row)]
     rows = [row for row in rows if any(row)]
-    if len(header) == 1 and re.search(r"[;\t]", header[0]):
-        raise BoneQualityError(f"{path} is separated by semicolons or tabs; save it separated by commas, with decimal points.")
     if not rows:
         raise BoneQualityError(f"{path} holds no cases; give a CSV file with a header and a row for every case.")
-    doubled = sorted({name for name in header if header.count(name) > 1})
-    if doubled:
-        raise BoneQualityError(f"{path} has two columns called {doubled[0]!r}; rename one.")
     for number, row in zip(numbers, rows):
         if len(row) != len(header):
             raise BoneQualityError(f"Row {number} of {path} has {len(row)} cells for {len(header)} columns; correct it.")
-    return pandas.DataFrame(rows, columns=header, index=numbers)
+    doubled = sorted({name for name in header if name and header.count(name) > 1})
+    if doubled:
+        raise BoneQualityError(f"{path} has two columns called {doubled[0]!r}; rename one.")
+    frame = pandas.DataFrame(rows, columns=header, index=numbers)
+    return frame.loc[:, [bool(name) for name in header]]  # a column without a name, as spreadsheets leave them, cannot be asked for
 
 
 def _text_of(frame):
@@ -199,7 +216,9 @@ def _check_columns(frame, question: Question, name: str) -> None:
     for column in [*question.columns(), *(["case_id"] if question.readers else [])]:
         if column not in frame.columns:
             near = difflib.get_close_matches(column, frame.columns, 1)
-            hint = f"did you mean {near[0]!r}?" if near else f"it has {', '.join(map(str, frame.columns[:20]))}."
+            near = near or [name for name in frame.columns if str(name).startswith(column)][:1]
+            unsayable = " Rename it: , [ ] and = have a meaning here." if near and set(",[]=") & set(near[0]) else ""
+            hint = f"did you mean {near[0]!r}?{unsayable}" if near else f"it has {', '.join(map(str, frame.columns[:20]))}."
             raise BoneQualityError(f"{name} has no column {column!r}; {hint}")
 
 
@@ -223,7 +242,7 @@ def _typed(text, question: Question, name: str):
     for column in text:
         cells = text[column]
         numbers = pandas.to_numeric(cells, errors="coerce")
-        numbers = numbers.where(np.isfinite(numbers.astype(float))).astype(float)
+        numbers = numbers.astype(float).where(numbers.astype(float).abs() <= LARGEST)
         wrong = cells.notna() & numbers.isna()
         known = _KNOWN.get(column)
         must = column in measured or (known is not None and known.is_number)
@@ -233,7 +252,7 @@ def _typed(text, question: Question, name: str):
             if wrong.any():
                 row = wrong.idxmax()
                 raise BoneQualityError(
-                    f"Row {row} of {name} holds {cells[row]!r} in {column!r}, a column of numbers; write a number or leave it empty."
+                    f"Row {row} of {name} holds {cells[row][:40]!r} in {column!r}, a column of numbers; write a number with a decimal point or leave it empty."
                 )
             typed[column] = numbers
         else:
@@ -244,15 +263,32 @@ def _typed(text, question: Question, name: str):
     return pandas.DataFrame(typed, index=text.index)
 
 
-def _measures(frame, question: Question, name: str) -> tuple[Column, ...]:
-    chosen = question.measures or [n for n in MEASURES if n in frame and frame[n].notna().any()]
-    chosen = [n for n in chosen if n not in {term.name for term in question.adjust}] if not question.measures else chosen
-    for measure in chosen:
-        if not frame[measure].notna().any():
-            raise BoneQualityError(f"{measure!r} is empty in every row of {name}; name another measure.")
-    if not chosen:
-        raise BoneQualityError(f"{name} holds none of the measures {', '.join(MEASURES)}; name columns with --measures.")
-    return tuple(column_of(n) for n in chosen)
+def _check_spelling(frame, question: Question, name: str) -> None:
+    """Raise BoneQualityError where levels differ by letter case alone, which would silently be groups of their own."""
+    for column in set(frame) - {"case_id", question.outcome, question.pairs}:
+        levels = frame[column].dropna().unique() if frame[column].dtype.kind == "O" else ()
+        spelled: dict[str, str] = {}
+        for level in sorted(levels):
+            if (other := spelled.setdefault(level.casefold(), level)) != level:
+                raise BoneQualityError(
+                    f"The column {column!r} of {name} holds {other!r} and {level!r}, which differ by letter case alone; write them the same."
+                )
+
+
+def _measures(frame, question: Question) -> list[str]:
+    """The measures that are asked for, else the known ones that are not asked for as something else."""
+    return list(question.measures) or [n for n in MEASURES if n in frame and n not in question.columns()]
+
+
+def _without_empty(frame, question: Question, warnings: list[str], name: str):
+    """The columns that hold anything; raises BoneQualityError for one that was named and holds nothing."""
+    empty = [column for column in frame if column != "case_id" and not frame[column].notna().any()]
+    for column in empty:
+        if column in question.columns():
+            raise BoneQualityError(f"{column!r} is empty in every row of {name} that has an outcome; name another column.")
+    if empty:
+        warnings.append(f"Nothing was measured or filled in for {', '.join(empty)}; these columns are left out.")
+    return frame.drop(columns=empty)
 
 
 def _check_unique(ids, name: str) -> None:
@@ -274,16 +310,18 @@ def _by_case(frame, question: Question, measures: list[str], warnings: list[str]
         differing = by_case[fact].nunique()
         if (differing > 1).any():
             raise BoneQualityError(f"The readings of case {differing.idxmax()!r} in {name} differ in {fact!r}; make them the same.")
-    readings = frame[["case_id", *measures]].assign(reader=frame[question.readers])
-    readings["reading"] = readings.groupby(["case_id", "reader"]).cumcount()
-    first = readings[readings["reading"] == 0]
-    count = first.groupby("case_id", sort=False)["reader"].count()
-    if (count < count.max()).any():
-        warnings.append(
-            f"{(count < count.max()).sum()} of {len(count)} cases were not read by all {count.max()} readers; their values are means of fewer."
-        )
-    means = first.groupby("case_id", sort=False)[measures].mean()
-    return by_case[facts].first().join(means).reset_index(), readings.reset_index(drop=True)
+    readings = frame[["case_id", *measures]].assign(**{READER: frame[question.readers]})
+    readings[READING] = readings.groupby(["case_id", READER]).cumcount()
+    first = readings[readings[READING] == 0].groupby("case_id", sort=False)
+    readers = readings[READER].nunique()
+    if readers == 1 and not readings[READING].any():
+        warnings.append(f"{question.readers} names one reader, who read no case twice: there is no agreement to show.")
+    for measure, count in first[measures].count().items():
+        if 0 < (fewer := count[count > 0] < readers).sum():
+            warnings.append(
+                f"{measure}: {fewer.sum()} of {len(fewer)} cases have no first reading by all {readers} readers; their values are means of fewer."
+            )
+    return by_case[facts].first().join(first[measures].mean()).reset_index(), readings.reset_index(drop=True)
 
 
 def _events(cells, question: Question, name: str):
@@ -320,8 +358,10 @@ def _check_subgroups(cohort: Cohort) -> None:
     by, found = cohort.question.by, cohort.subgroups()
     if by and not 2 <= len(found) <= MOST_SUBGROUPS:
         raise BoneQualityError(
-            f"The column {by!r} of {cohort.name} holds {len(found)} different values; 2 to {MOST_SUBGROUPS} subgroups can be compared."
+            f"The column {by!r} of {cohort.name} holds {counted(len(found), 'different value')}; 2 to {MOST_SUBGROUPS} subgroups can be compared."
         )
+    if "all" in found:
+        raise BoneQualityError(f"A subgroup of {by!r} in {cohort.name} is called 'all', as all cases together are; rename it.")
     for term in cohort.question.adjust:
         if term.reference and not (cohort.frame[term.name] == term.reference).any():
             levels = ", ".join(sorted(cohort.frame[term.name].dropna().unique())[:8])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import warnings
 from itertools import combinations
 
 import numpy as np
@@ -26,6 +27,7 @@ STYLE = {
     "font.size": 8,
     "axes.spines.top": False,
     "axes.spines.right": False,
+    "text.parse_math": False,  # a $ in the name of a column is a $
 }
 
 
@@ -49,7 +51,8 @@ def image_bytes(figure, kind: str) -> bytes:
     from matplotlib import rc_context
 
     out = io.BytesIO()
-    with rc_context(STYLE):
+    with rc_context(STYLE), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph")  # a letter that the font lacks is a box in the figure, itself on the page
         figure.savefig(out, format=kind, dpi=130, metadata={"Date": None} if kind == "svg" else {"Software": None})
     return out.getvalue()
 
@@ -75,6 +78,11 @@ def _label(name: str) -> str:
     return f"{column.title} ({column.unit})" if column.unit else column.title
 
 
+def _in_legend(text: str) -> str:
+    """A label that is shown: matplotlib leaves out those that begin with an underscore."""
+    return f" {text}" if text.startswith("_") else text
+
+
 def _roc(cohort: Cohort, signs: dict[str, int], rows: list[dict]):
     found = {(row["measure"], row["subgroup"]): row for row in rows if "auc" in row}
     subgroups = [s for s in (None, *cohort.subgroups()) if any((name, s or "all") in found for name in signs)]
@@ -90,7 +98,13 @@ def _roc(cohort: Cohort, signs: dict[str, int], rows: list[dict]):
             there = cohort.complete(name) & cohort.members(subgroup)
             false_rate, true_rate = curve(sign * cohort.values(name)[there], cohort.events[there])
             at = _thinned(len(false_rate))
-            axis.plot(false_rate[at], true_rate[at], color=color, linewidth=1.3, label=f"{column_of(name).title} {row['auc']:.3f}")
+            axis.plot(
+                false_rate[at],
+                true_rate[at],
+                color=color,
+                linewidth=1.3,
+                label=_in_legend(f"{column_of(name).title} {row['auc']:.3f}"),
+            )
             if "cutoff" in row:
                 axis.plot(1 - row["specificity"], row["sensitivity"], "o", color=color, markersize=4)
         axis.set(xlabel="1 - specificity", ylabel="sensitivity", xlim=(-0.01, 1.01), ylim=(-0.01, 1.01), aspect="equal")
@@ -150,7 +164,7 @@ def _kaplan_meier(cohort: Cohort, groups: list[dict]):
             at = _thinned(len(fit.survival_function_))
             steps, free = fit.survival_function_.index.to_numpy()[at], fit.survival_function_.to_numpy()[at, 0]
             band = fit.confidence_interval_.to_numpy()[at]
-            axis.step(steps, free, where="post", color=color, linewidth=1.3, label=f"{label} (n = {side.sum()})")
+            axis.step(steps, free, where="post", color=color, linewidth=1.3, label=_in_legend(f"{label} (n = {side.sum()})"))
             axis.fill_between(steps, band[:, 0], band[:, 1], step="post", color=color, alpha=0.15, linewidth=0)
         p = logrank_test(times[sides[0][0]], times[sides[1][0]], events[sides[0][0]], events[sides[1][0]]).p_value
         axis.set(xlabel=cohort.question.time, ylabel="free of the event", ylim=(0, 1.02))

@@ -40,11 +40,12 @@ METHODS = {
     "logistic": "Logistic regression by maximum likelihood, complete cases, Wald intervals; each measure with the adjusting variables, and all "
     f"measures together with them. Fewer than {EVENTS_PER_VARIABLE} events per variable (Peduzzi 1996) are warned of.",
     "survival": "Time to event: Kaplan-Meier and log-rank. The cohort's own cut-off is optimistic here too; published ones are not.",
-    "cox": "Proportional hazards: Cox with Efron's ties; proportionality by Schoenfeld residuals against ranked time, up to "
+    "cox": "Proportional hazards: Cox with Efron's ties; proportionality by Schoenfeld residuals against ranked time (ties: mean rank), up to "
     f"{MOST_FOR_PROPORTIONAL} cases.",
     "paired": "Matched pairs: paired t test, Wilcoxon where Shapiro-Wilk finds the differences not normal; two-valued variables: McNemar, exact.",
-    "agreement": "Readers: all other results use the mean over readers of each one's first reading. ICC: two-way random effects, absolute agreement "
-    "(Shrout and Fleiss 1979; intervals: McGraw and Wong 1996). Limits of agreement: Bland and Altman (1986).",
+    "agreement": "Readers: all other results use the mean over readers of each one's first reading; intra: the first two readings of a "
+    "reader. ICC: two-way random effects, absolute agreement (Shrout and Fleiss 1979; intervals: McGraw and Wong 1996). Limits of "
+    "agreement: Bland and Altman (1986).",
 }
 #: Columns that are the same in every row of a model: shown once.
 OF_MODEL = ("model", "n", "events", "deviance", "events_per_variable")
@@ -73,10 +74,16 @@ def asked(cohort: Cohort) -> list[tuple[str, str]]:
     """What was asked and of how many cases, as (title, text)."""
     question, events = cohort.question, int(cohort.events.sum())
     value = f" = {question.value}" if question.value else ""
+    others = cohort.frame[question.outcome][~cohort.events].value_counts()
+    others = (
+        "; others: " + ", ".join(f"{cell} ({n})" for cell, n in others.head(8).items()) + " ..." * (len(others) > 8)
+        if value
+        else ""
+    )
     found = [
         (
             "Outcome",
-            f"{question.outcome}{value}: {events} events among {len(cohort.events)} cases ({100 * events / len(cohort.events):.1f} %)",
+            f"{question.outcome}{value}: {events} events among {len(cohort.events)} cases ({100 * events / len(cohort.events):.1f} %){others}",
         ),
         ("Measures", "; ".join(f"{column_of(m.name).title} (n {int(cohort.complete(m.name).sum())})" for m in cohort.measures)),
         ("Adjusted for", ", ".join(t.name + (f" [compared to {t.reference}]" if t.reference else "") for t in question.adjust)),

@@ -67,13 +67,16 @@ def draft_manifest(folder: str | Path, output: str | Path | None = None, overwri
         remarks += bool(row["remark"])
         lines.append(csv_line([row.get(column, "") for column in columns]))
     write_whole({output: "".join(lines)}, overwrite)
-    return f"{len(cases)} cases, {remarks} with a remark: read the column remark, and correct the rows.\nWritten: {output}"
+    return f"{len(cases)} case{'s' * (len(cases) > 1)}, {remarks} with a remark: read the column remark, and correct the rows.\nWritten: {output}"
 
 
 def _walk(folder: Path):
     """Every image, DICOM folder and folder of masks, with its case."""
-    for here, folders, names in os.walk(folder):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
+    above = {str(folder): frozenset([os.path.realpath(folder)])}
+    for here, folders, names in os.walk(folder, followlinks=True):
+        real = {name: os.path.realpath(os.path.join(here, name)) for name in folders if not name.startswith(".")}
+        folders[:] = sorted(name for name in real if real[name] not in above[here])  # a link to a folder above it has no end
+        above.update({os.path.join(here, name): above[here] | {real[name]} for name in folders})
         here, names = Path(here), sorted(name for name in names if not name.startswith("."))
         images = [name for name in names if name.lower().endswith(EXTENSIONS)]
         if _holds_dicom(here, names):
@@ -138,10 +141,14 @@ def _row(name: str, found: list[_Found], base: Path, taken: set[str]) -> dict[st
             remarks.append(f"{each.path.name} is not used: its name does not say which image it shows")
             continue
         column = columns.pop()
+        if ";" in _cell(each.path, base):
+            remarks.append(f"{each.path.name} is not used: its path holds a semicolon, which separates files; rename it")
+            continue
         if not each.roles:
             remarks.append(f"{each.path.name} is taken for the {TITLES[column]}, as no other image is known; check that")
         row[column] = "; ".join(filter(None, [row.get(column), _with_scheme(each, _cell(each.path, base), remarks)]))
     missing = {MASKS_OF[role] for role in volumes} - set(row)
+    missing |= {item.of[0] for item in INPUTS if item.of and item.name in row and not set(item.of) & (set(row) | set(volumes))}
     row["remark"] = "; ".join([*remarks, *(f"no {column}" for column in sorted(missing))])
     return row
 

@@ -8,6 +8,7 @@ import numpy as np
 from scipy import stats
 
 from .cohort_data import Cohort
+from .regression import is_constant
 
 #: Shapiro-Wilk is defined for this many values; above, means are normal enough for t.
 SHAPIRO_RANGE = (3, 5000)
@@ -22,8 +23,8 @@ def group_rows(cohort: Cohort) -> list[dict]:
     for name in cohort.variables():
         known = cohort.complete(name)
         values, events = cohort.values(name)[known], cohort.events[known]
-        if len(set(values)) < 2:
-            cohort.warn(f"{name} is the same in all {len(values)} cases that have it; it is not tested.")
+        if is_constant(cohort, name) and name not in {measure.name for measure in cohort.measures}:  # of which the ROC curves warn
+            cohort.warn(f"{name} is the same in all {len(values)} cases that have it; it is neither tested nor in a model.")
         rows += _number_rows(name, values, events) if cohort.is_number(name) else _category_rows(cohort, name, values, events)
     return rows
 
@@ -89,6 +90,8 @@ def paired_rows(cohort: Cohort) -> list[dict]:
         return []
     first, second = _pairs(cohort)
     rows = []
+    if not len(first):
+        return rows
     for name in cohort.variables():
         there = cohort.complete(name)
         both = there[first] & there[second]

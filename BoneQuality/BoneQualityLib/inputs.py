@@ -238,7 +238,8 @@ def _in_folder(part: str, folder, may_name_labels: bool) -> str:
 def _faults_of_path(part: str, folder, may_name_labels: bool) -> list[str]:
     path, labels = path_and_labels(os.path.join(folder, part)) if may_name_labels else (os.path.join(folder, part), "")
     if not os.path.exists(path):
-        return [f"{part} is not there; check the path"]
+        alone = ", and give one image alone" if ";" in part and not may_name_labels else ""
+        return [f"{part} is not there; check the path{alone}"]
     if not path.lower().endswith(EXTENSIONS) and not os.path.isdir(path):
         return [f"{part} is of no supported type; give one of {', '.join(EXTENSIONS)}, or a folder"]
     return _faults_of_scheme(labels, folder) if labels else []

@@ -11,9 +11,8 @@ from pathlib import Path
 
 from .errors import BoneQualityError
 from .inputs import FILE_COLUMNS, KNOWN_COLUMNS, READING, SETTINGS, CaseInputs, checked_inputs, setting_of
-from .tables import CASE_COLUMNS
+from .tables import CASE_COLUMNS, separator
 
-SEPARATORS = ",;\t"
 #: How alike a column's name and a known one are where it counts as misspelled (difflib's ratio).
 MISSPELLED = 0.85
 FILLED_BY_US = {column.name for column in CASE_COLUMNS} - set(KNOWN_COLUMNS)
@@ -105,19 +104,13 @@ def _records(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
         line = error.object[: error.start].count(b"\n") + 1
         raise ManifestFaults(path, [(0, "", f"line {line} is not UTF-8; {SAVE_AS}")]) from None
     try:
-        records = list(csv.reader(io.StringIO(text, newline=""), delimiter=_separator(text), strict=True))
+        records = list(csv.reader(io.StringIO(text, newline=""), delimiter=separator(text), strict=True))
     except csv.Error as error:
         raise ManifestFaults(path, [(0, "", f"it is no CSV table ({error}); {SAVE_AS}")]) from None
     filled = [(number, cells) for number, cells in enumerate(records, 1) if any(cell.strip() for cell in cells)]
     if len(filled) < 2 or filled[0][0] != 1:
         raise ManifestFaults(path, [(0, "", "there is no row below a header; give a header with case_id and a row a case")])
     return [name.strip() for name in filled[0][1]], filled[1:]
-
-
-def _separator(text: str) -> str:
-    """The separator that the header's first line shows; a cell that holds it stands in quotes."""
-    header = re.sub(r'"[^"]*"', "", text.splitlines()[0]) if text else ""
-    return max(SEPARATORS, key=header.count)
 
 
 def _faults_of_columns(columns: list[str], records) -> list[tuple[int, str, str]]:

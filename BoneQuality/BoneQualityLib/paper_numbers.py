@@ -166,7 +166,11 @@ XUE = Paper(
         _area("vbq", "VBQ", 0.843, 0.810, 0.889), *_roc_point("vbq", "VBQ", cutoff=4.275),
         Published("HU against VBQ: DeLong p", 0.733, cell("auc_comparisons", "p", first="hu_middle_l1", second="vbq")),
         _area("hu_middle_l1", "HU of L1, with hyperlipidemia", 0.820, subgroup="yes"),
+        Published("HU of L1, with hyperlipidemia: sensitivity", 0.827, cell("roc", "sensitivity", measure="hu_middle_l1", subgroup="yes"),
+                  note="at the cut-off of this subgroup; the paper does not say at which"),
         _area("vbq", "VBQ, with hyperlipidemia", 0.778, subgroup="yes"),
+        Published("VBQ, with hyperlipidemia: sensitivity", 0.500, cell("roc", "sensitivity", measure="vbq", subgroup="yes"),
+                  note="at the cut-off of this subgroup; 0.500 goes with a higher one"),
         Published("HU against VBQ, with hyperlipidemia: DeLong p", 0.403,
                   cell("auc_comparisons", "p", first="hu_middle_l1: yes", second="vbq: yes")),
         _area("vbq", "VBQ, without hyperlipidemia", 0.90, subgroup="no", note="does not fit the table"),
@@ -199,6 +203,20 @@ _ZHAN_RHO = {
     "rcsa": -0.297,
     "fat_infiltration_percent": 0.568,
     _EXCHANGED: 0.568,
+}
+_ZHAN_ODDS = {
+    "t_score": (0.533, 0.37, 1.13), "hu_middle": (0.39, 0.29, 0.77), "vbq": (2.98, 1.78, 8.25), "rcsa": (0.69, 0.52, 1.05),
+    "fat_infiltration_percent": (1.47, 0.85, 2.3),
+}  # fmt: skip
+#: Between measures, as the table of correlations prints them (its -818 read as -0.818).
+_ZHAN_BETWEEN = {
+    ("t_score", "hu_middle"): 0.926, ("t_score", "vbq"): -0.82, ("t_score", "rcsa"): 0.679, ("t_score", _EXCHANGED): -0.759,
+    ("hu_middle", "vbq"): -0.823, ("hu_middle", "rcsa"): 0.625, ("hu_middle", _EXCHANGED): -0.818, ("vbq", "rcsa"): -0.634,
+    ("vbq", "fat_infiltration_percent"): 0.919, ("vbq", _EXCHANGED): 0.919, ("rcsa", _EXCHANGED): -0.74,
+}  # fmt: skip
+_ZHAN_NOTES = {
+    "fat_infiltration_percent": "the table's row contradicts the text",
+    _EXCHANGED: "the row exchanged, as the text says",
 }
 _ZHAN_TABLE = {
     "t_score": ((-2.47, 0.83), (-1.34, 1.44)), "hu_middle": ((66.96, 10.3), (88.74, 16.32)), "vbq": ((4.13, 0.34), (3.06, 0.39)),
@@ -251,14 +269,12 @@ ZHAN = Paper(
     ),
     (
         _area("vbq", "VBQ", 0.895, note="the table with normal draws gives 0.98"),
-        *(Published(f"{_ZHAN_NAMES[n]} and fracture: Spearman rho", rho, _rho(n, "ovcf"),
-                    note={"fat_infiltration_percent": "the table's row contradicts the text", _EXCHANGED: "the row exchanged, as the text says"}.get(n, ""))
+        *(Published(f"{_ZHAN_NAMES[n]} and fracture: Spearman rho", rho, _rho(n, "ovcf"), note=_ZHAN_NOTES.get(n, ""))
           for n, rho in _ZHAN_RHO.items()),
-        _correlation("t_score", "hu_middle", "T-score and HU: Spearman rho", 0.926, "spearman"),
-        _correlation("t_score", "vbq", "T-score and VBQ: Spearman rho", -0.82, "spearman"),
-        _correlation("hu_middle", "vbq", "HU and VBQ: Spearman rho", -0.823, "spearman"),
-        _correlation("vbq", "fat_infiltration_percent", "VBQ and FI: Spearman rho", 0.919, "spearman", note="the table's row contradicts the text"),
-        Published("VBQ and FI exchanged: Spearman rho", 0.919, _rho("vbq", _EXCHANGED), note="the row exchanged, as the text says"),
+        *(Published(f"{_ZHAN_NAMES[a]} and {_ZHAN_NAMES[b]}: Spearman rho", rho, _rho(a, b), note=_ZHAN_NOTES.get(b, ""))
+          for (a, b), rho in _ZHAN_BETWEEN.items()),
+        *(_odds(f"{n} + age + sex + bmi", n, *odds, note="ours per unit, one measure at a time; the paper says neither")
+          for n, odds in _ZHAN_ODDS.items()),
         Published("age: paired p", 0.666, cell("paired", "p", variable="age"), note="by t in the paper"),
         Published("rCSA: paired p", 0.001, cell("paired", "p", variable="rcsa"), note="by t in the paper"),
         *(number for n in _ZHAN_LOADINGS if n != _EXCHANGED for number in _groups(n, _ZHAN_NAMES[n], *_ZHAN_TABLE[n])),

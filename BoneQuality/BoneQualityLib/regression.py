@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.optimize import linprog
 
-from .cohort_data import Cohort
+from .cohort_data import Cohort, counted
 from .roc import QUANTILE
 
 #: Fewer events than this for each variable make estimates unstable (Peduzzi, J Clin Epidemiol 1996;49:1373).
@@ -32,35 +32,51 @@ class Design:
     there: np.ndarray
 
 
-def models(cohort: Cohort) -> list[list[str]]:
-    """The variables of every model: each measure with the adjusting variables, and all measures together with them."""
+def designs(cohort: Cohort, *also: str) -> list[Design]:
+    """Every model that can be fitted, once: each measure with the adjusting variables, and all measures together with them.
+
+    also: columns that its cases have too.
+    """
     adjusters, measures = [term.name for term in cohort.question.adjust], [m.name for m in cohort.measures]
-    together = [measures] if len(measures) > 1 else []
-    return [list(dict.fromkeys([*names, *adjusters])) for names in ([[name] for name in measures] + together)]
+    made = [
+        design(cohort, list(dict.fromkeys([*names, *adjusters])), *also) for names in (*([name] for name in measures), measures)
+    ]
+    return list({one.model: one for one in made if one}.values())
 
 
 def design(cohort: Cohort, variables: list[str], *also: str) -> Design | None:
-    """The columns of a model over the cases complete in ``variables`` and ``also``; None where none is left or they are dependent."""
+    """The columns of a model over the cases complete in ``variables`` and ``also``; None where it cannot be fitted.
+
+    A variable that is the same in all of these cases is left out, with a warning; without any measure there is no model.
+    """
     there = cohort.complete(*variables, *also)
-    model = " + ".join(variables)
-    terms, columns = [], []
-    for variable in variables:
-        values = cohort.values(variable)[there]
-        if len(set(values)) < 2:
-            cohort.warn(f"{variable} is the same in all {there.sum()} complete cases of the model {model}; it is left out of it.")
-        elif cohort.is_number(variable) and not _reference(cohort, variable):
-            terms.append((variable, "", float(values.std(ddof=1))))
-            columns.append(values)
-        else:
-            levels = sorted(set(map(str, values)))
-            reference = _reference(cohort, variable) or levels[0]
-            for level in levels:
-                if level != reference:
-                    terms.append((f"{variable}[{level}]", reference, np.nan))
-                    columns.append((values == level).astype(float))
-    if not columns:
+    if not there.any():
+        cohort.warn(f"Model {' + '.join(variables)}: no case has all of {', '.join([*variables, *also])}; it is not fitted.")
         return None
-    return _independent(cohort, Design(model, tuple(terms), np.stack(columns, axis=1).astype(float), there))
+    kept = [variable for variable in variables if len(set(cohort.values(variable)[there])) > 1]
+    for variable in (v for v in variables if v not in kept and not is_constant(cohort, v)):
+        cohort.warn(
+            f"{variable} is the same in all {there.sum()} complete cases of the model {' + '.join(variables)}; it is left out of it."
+        )
+    if not any(measure.name in kept for measure in cohort.measures):
+        return None
+    columns = [column for variable in kept for column in _columns(cohort, variable, cohort.values(variable)[there])]
+    terms, values = zip(*columns)
+    return _independent(cohort, Design(" + ".join(kept), terms, np.stack(values, axis=1).astype(float), there))
+
+
+def is_constant(cohort: Cohort, variable: str) -> bool:
+    """Whether all cases that have a variable have the same; the group table says so."""
+    return len(set(cohort.values(variable)[cohort.complete(variable)])) < 2
+
+
+def _columns(cohort: Cohort, variable: str, values: np.ndarray) -> list[tuple]:
+    """((name, reference, SD), numbers) of a variable: one of a number, one of each level but the one compared to."""
+    if cohort.is_number(variable) and not _reference(cohort, variable):
+        return [((variable, "", float(values.std(ddof=1))), values)]
+    levels = sorted(set(map(str, values)))
+    reference = _reference(cohort, variable) or levels[0]
+    return [((f"{variable}[{level}]", reference, np.nan), values == level) for level in levels if level != reference]
 
 
 def _reference(cohort: Cohort, variable: str) -> str | None:
@@ -70,7 +86,10 @@ def _reference(cohort: Cohort, variable: str) -> str | None:
 def _independent(cohort: Cohort, made: Design) -> Design | None:
     centered = made.matrix - made.matrix.mean(axis=0)
     scaled = centered / np.linalg.norm(centered, axis=0)
-    if np.linalg.matrix_rank(scaled) < scaled.shape[1] or len(scaled) <= scaled.shape[1] + 1:
+    if len(scaled) <= scaled.shape[1] + 1:
+        cohort.warn(f"Model {made.model}: {counted(len(scaled), 'case')} for {counted(scaled.shape[1], 'term')}; it is not fitted.")
+        return None
+    if np.linalg.matrix_rank(scaled) < scaled.shape[1]:
         cohort.warn(
             f"Model {made.model}: its variables follow from each other over its {len(scaled)} cases; it is not fitted. Leave one out."
         )
@@ -87,11 +106,8 @@ def _independent(cohort: Cohort, made: Design) -> Design | None:
 def logistic_rows(cohort: Cohort) -> list[dict]:
     """Rows of the table ``logistic``: odds ratios of every term of every model, per unit and per SD."""
     rows = []
-    for variables in models(cohort):
-        made = design(cohort, variables)
-        events = cohort.events[made.there] if made else None
-        if made is None:
-            continue
+    for made in designs(cohort):
+        events = cohort.events[made.there]
         if not 0 < events.sum() < len(events):
             cohort.warn(f"Model {made.model}: its {len(events)} complete cases are all events or all others; it is not fitted.")
             continue

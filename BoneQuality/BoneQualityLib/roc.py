@@ -12,7 +12,7 @@ from itertools import combinations
 import numpy as np
 from scipy.stats import norm, rankdata
 
-from .cohort_data import Cohort
+from .cohort_data import Cohort, counted
 
 #: Of the bootstrap; fixed, so that the same cohort gives the same intervals.
 SEED, RESAMPLES = 20250101, 2000
@@ -182,10 +182,12 @@ def directions(cohort: Cohort) -> dict[str, int]:
         values, events = cohort.values(measure.name)[there], cohort.events[there]
         if not _enough(events):
             cohort.warn(
-                f"{measure.name}: {events.sum()} events and {(~events).sum()} others have it; at least two of both are needed."
+                f"{measure.name}: {counted(events.sum(), 'event')} and {counted((~events).sum(), 'other')} have it; at least two of both are needed."
             )
         elif np.ptp(values) == 0:
-            cohort.warn(f"{measure.name} is {values[0]:g} in all {len(values)} cases; it cannot tell events from others.")
+            cohort.warn(
+                f"{measure.name} is {values[0]:g} in all {len(values)} cases; it cannot tell events from others, and is in no model."
+            )
         else:
             found[measure.name] = 1 if areas(values, events).auc[0] >= 0.5 else -1
     return found
@@ -211,7 +213,7 @@ def _roc_row(cohort: Cohort, name: str, sign: int, subgroup: str | None) -> dict
     row.update(direction="high" if sign > 0 else "low", comparison=">=" if sign > 0 else "<=")
     among = f" in the subgroup {subgroup}" if subgroup else ""
     if not _enough(events):
-        cohort.warn(f"{name}{among}: {events.sum()} events and {(~events).sum()} others; no ROC curve.")
+        cohort.warn(f"{name}{among}: {counted(events.sum(), 'event')} and {counted((~events).sum(), 'other')}; no ROC curve.")
         return row
     fewest, kind = min((int(events.sum()), "events"), (int((~events).sum()), "others"))
     if fewest < FEW:

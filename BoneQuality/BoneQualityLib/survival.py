@@ -9,7 +9,7 @@ import numpy as np
 from .cohort_data import Cohort
 from .cohort_tables import p_text
 from .cutoffs import read_cutoffs
-from .regression import Design, design, models, ratios, warn_of_few
+from .regression import Design, designs, ratios, warn_of_few
 
 #: Below this the hazards of a term are not proportional.
 NOT_PROPORTIONAL_P = 0.05
@@ -31,6 +31,9 @@ def cut_groups(cohort: Cohort, roc: list[dict]) -> list[dict]:
         cuts = [(own["cutoff"], own["comparison"], "Youden over this cohort")] if own else []
         cuts += [(c.cutoff, c.comparison, f"{c.source}: {c.purpose}") for c in read_cutoffs() if c.measure == measure.name]
         there = cohort.complete(measure.name, cohort.question.time)
+        if not cohort.events[there].any():
+            cohort.warn(f"{measure.name}: no events among the {there.sum()} cases that have it and a time; no curves.")
+            continue
         for cutoff, comparison, source in cuts:
             values = cohort.values(measure.name)
             risk = (values <= cutoff if comparison == "<=" else values >= cutoff) & there
@@ -68,10 +71,7 @@ def cox_rows(cohort: Cohort, groups: list[dict]) -> list[dict]:
     """Rows of the table ``cox``: every model of the logistic regression, and every cut-off alone."""
     if not cohort.question.time:
         return []
-    rows = []
-    for variables in models(cohort):
-        made = design(cohort, variables, cohort.question.time)
-        rows += _cox(cohort, made) if made else []
+    rows = [row for made in designs(cohort, cohort.question.time) for row in _cox(cohort, made)]
     for group in groups:
         name = f"{group['measure']} {group['comparison']} {group['cutoff']:.4g}"
         rows += _cox(
@@ -82,8 +82,6 @@ def cox_rows(cohort: Cohort, groups: list[dict]) -> list[dict]:
 
 def _cox(cohort: Cohort, made: Design) -> list[dict]:
     import pandas
-    from lifelines import CoxPHFitter
-    from lifelines.exceptions import ConvergenceError
 
     names = [f"x{n}" for n in range(len(made.terms))]
     data = pandas.DataFrame(made.matrix, columns=names)
@@ -93,17 +91,13 @@ def _cox(cohort: Cohort, made: Design) -> list[dict]:
         cohort.warn(f"Model {made.model}: no events among its {len(data)} complete cases; hazards are not fitted.")
         return []
     warn_of_few(cohort, f"{made.model} (Cox)", per_variable)
-    by_time = len(data) >= CASES_PER_TIME * data["time"].nunique()
-    with warnings.catch_warnings(), np.errstate(all="ignore"):
-        warnings.simplefilter("ignore")
-        try:
-            fit = CoxPHFitter().fit(data, "time", "event", batch_mode=by_time)
-        except (ConvergenceError, np.linalg.LinAlgError):
-            cohort.warn(
-                f"Model {made.model} (Cox) did not converge, as where a variable tells events without error; it is left out."
-            )
-            return []
-        proportional = _proportional_p(fit, data)
+    fit = _fit(data)
+    if fit is None:
+        cohort.warn(
+            f"Model {made.model} (Cox): no finite hazard ratios were found, as where all events lie on one side of a variable; it is left out."
+        )
+        return []
+    proportional = _proportional_p(fit, data)
     rows = []
     for n, (term, reference, sd) in enumerate(made.terms):
         coefficient, error, p = (float(fit.summary.loc[names[n], column]) for column in ("coef", "se(coef)", "p"))
@@ -115,9 +109,28 @@ def _cox(cohort: Cohort, made: Design) -> list[dict]:
     return rows
 
 
+def _fit(data):
+    """The fitted model of the columns beside time and event, or None where the likelihood has no maximum or lifelines finds none."""
+    from lifelines import CoxPHFitter
+    from lifelines.exceptions import ConvergenceError
+
+    by_time = len(data) >= CASES_PER_TIME * data["time"].nunique()
+    with warnings.catch_warnings(record=True) as said, np.errstate(all="ignore"):
+        warnings.simplefilter("always")
+        try:
+            fit = CoxPHFitter().fit(data, "time", "event", batch_mode=by_time)
+        except (ConvergenceError, np.linalg.LinAlgError):
+            return None
+    # where it does not converge, or its steps stay long, lifelines gives numbers all the same, with a warning
+    return None if any(str(warning.message).startswith("Newton-Raphson") for warning in said) else fit
+
+
 def _proportional_p(fit, data) -> list[float]:
+    """p of each term; ties share their mean rank, as in R's cox.zph, where lifelines' own ranks follow the order of the rows."""
     from lifelines.statistics import proportional_hazard_test
 
     if len(data) > MOST_FOR_PROPORTIONAL:
         return [np.nan] * len(fit.params_)
-    return list(np.atleast_1d(proportional_hazard_test(fit, data, time_transform="rank").p_value))
+    with np.errstate(all="ignore"):  # of events that all have one time
+        test = proportional_hazard_test(fit, data, time_transform=lambda times, events, _: times.where(events.astype(bool)).rank())
+    return list(np.atleast_1d(test.p_value))

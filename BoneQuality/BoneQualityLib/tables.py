@@ -8,6 +8,7 @@ import io
 import json
 import math
 import os
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,7 @@ from .errors import BoneQualityError
 
 #: What a cell begins with that a spreadsheet would run.
 FORMULA_BEGINS = ("=", "+", "-", "@")
+SEPARATORS = ",;\t"
 
 
 @dataclass(frozen=True)
@@ -193,6 +195,12 @@ def csv_text(columns: tuple[Column, ...], rows: list[dict]) -> str:
     for row in rows:
         writer.writerow([column.cell(row.get(column.name)) for column in columns])
     return out.getvalue()
+
+
+def separator(text: str) -> str:
+    """What separates the cells of a CSV text, as its header's first line shows; a cell that holds it stands in quotes."""
+    header = re.sub(r'"[^"]*"', "", text.splitlines()[0]) if text else ""
+    return max(SEPARATORS, key=header.count)
 
 
 def csv_line(cells: list[str]) -> str:
