@@ -21,6 +21,7 @@ RIGHT = np.array([1.0, 0.0, 0.0])
 FINEST_NEEDED_MM = 0.75
 #: Lattices whose axes deviate by less than this over their whole length count as parallel, voxels.
 ALIGNED_VOXELS = 1e-6
+_CORNERS = np.array(np.meshgrid([0, 1], [0, 1], [0, 1])).reshape(3, -1).T
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,8 +88,7 @@ class Grid:
     def corners(self) -> np.ndarray:
         """RAS of the eight corners of the lattice's outer voxel faces, shape (8, 3)."""
         extent = np.array(self.shape)[::-1]
-        ends = np.array(np.meshgrid([0, 1], [0, 1], [0, 1])).reshape(3, -1).T
-        return self.ras(ends * extent - 0.5)
+        return self.ras(_CORNERS * extent - 0.5)
 
     def slices_around(self, points_ras, pad: int = 0):
         """Slices (of k, j, i) of this array that hold the points and ``pad`` voxels more; None where none is inside."""
@@ -163,7 +163,7 @@ def _resampled(array: np.ndarray, to_source: np.ndarray, shape: tuple[int, ...],
     reslice.SetOutputExtent(0, shape[2] - 1, 0, shape[1] - 1, 0, shape[0] - 1)
     reslice.SetNumberOfThreads(1)
     reslice.Update()
-    return vtk_to_numpy(reslice.GetOutput().GetPointData().GetScalars()).reshape(shape).copy()
+    return vtk_to_numpy(reslice.GetOutput().GetPointData().GetScalars()).reshape(shape)
 
 
 def least_squares(design: np.ndarray, values: np.ndarray) -> np.ndarray:
@@ -201,10 +201,11 @@ def signed_distance(mask: np.ndarray, spacing_kji) -> np.ndarray:
 
 def _nearest_across(mask: np.ndarray, spacing_kji) -> np.ndarray:
     """Indices, one array an axis, of the sample beyond the border that is nearest to each sample."""
-    sides = [
+    inside, nearest = (
         ndimage.distance_transform_edt(side, spacing_kji, return_distances=False, return_indices=True) for side in (mask, ~mask)
-    ]
-    return np.where(mask, *sides)
+    )
+    np.copyto(nearest, inside, where=mask)
+    return nearest
 
 
 def outlines(field: np.ndarray) -> list[np.ndarray]:

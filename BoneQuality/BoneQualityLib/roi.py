@@ -57,7 +57,7 @@ class PlanarRoi:
     thickness: float = 0.0
     edited: bool = False
 
-    @property
+    @cached_property
     def normal(self) -> np.ndarray:
         return np.cross(self.u, self.v)
 
