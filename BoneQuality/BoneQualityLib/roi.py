@@ -168,7 +168,7 @@ class RegionRoi:
 
     def place(self) -> dict:
         """What the JSON says of it, RAS mm."""
-        inside = self.grid.ras(np.argwhere(self.weights > 0)[:, ::-1])
+        inside = self.grid.points(self.weights > 0)
         weights = self.weights[self.weights > 0].astype(np.float64)
         return dict(
             level=self.level,
