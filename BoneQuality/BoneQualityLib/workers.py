@@ -26,8 +26,8 @@ ONE_THREAD = dict.fromkeys(
      "ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS", "VTK_SMP_MAX_THREADS"),
     "1",
 )  # fmt: skip
-#: Memory that a case frees is kept for the next one (glibc): the system's clearing of the same pages again and again, a tenth of a
-#: case's time, is also what processes get in each other's way with.
+#: Memory that a case frees is kept for the next one (glibc): to get the same pages from the system again, cleared, takes a tenth of
+#: a case's time.
 KEEP_MEMORY = dict(MALLOC_MMAP_MAX_="0", MALLOC_TRIM_THRESHOLD_=str(1 << 40))
 
 
