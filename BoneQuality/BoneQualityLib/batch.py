@@ -99,7 +99,8 @@ def measure_job(job: Job) -> Failure | None:
             stage = "measure"
             result = job.inputs.measure(nodes)
         stage = "write"
-        write_whole({job.record: fingerprint}, overwrite=True)
+        job.record.parent.mkdir(parents=True, exist_ok=True)
+        job.record.write_text(fingerprint)  # not forced to disk: one that a power cut takes has its case measured again
         result.write_files(job.folder)
         return None
     except Exception as error:

@@ -105,9 +105,10 @@ def _crossings(padded, lines: int) -> np.ndarray:
     """
     points = []
     for values, uv in ((padded, [0, 1]), (padded.T, [1, 0])):
-        corners = np.stack([values[:-1, :-1], values[:-1, 1:], values[1:, :-1], values[1:, 1:]], axis=-1)
-        row, column = np.nonzero((corners > 0).any(axis=-1) & (corners <= 0).any(axis=-1))
-        near_left, near_right, far_left, far_right = corners[row, column].T[..., None]
+        corners = values[:-1, :-1], values[:-1, 1:], values[1:, :-1], values[1:, 1:]
+        inside = [corner > 0 for corner in corners]
+        row, column = np.nonzero(np.logical_or.reduce(inside) & ~np.logical_and.reduce(inside))
+        near_left, near_right, far_left, far_right = (corner[row, column, None] for corner in corners)
         across = np.arange(lines) / lines
         near, far = near_left + (near_right - near_left) * across, far_left + (far_right - far_left) * across
         cell, line = crossed = np.nonzero((near > 0) != (far > 0))
@@ -136,8 +137,8 @@ class _Boundary:
         form = np.stack([uu, 2 * uv, vv, -2 * linear_u, -2 * linear_v], axis=-1)
         # Row by row: for the whole product at once BLAS would start threads, which cost more than the product.
         squared = (form[:, None] @ self.terms).min(axis=(1, 2)) + linear_u * u + linear_v * v
-        room = np.minimum(centers - self.low, self.high - centers) / np.linalg.norm(shapes, axis=2)
-        return np.minimum(np.sqrt(np.maximum(squared, 0)), np.maximum(room.min(axis=1), 0))
+        room = np.minimum(centers - self.low, self.high - centers).T / np.sqrt([vv, uu])
+        return np.minimum(np.sqrt(np.maximum(squared, 0)), np.maximum(room.min(axis=0), 0))
 
 
 def _starts(padded) -> tuple[np.ndarray, np.ndarray]:
@@ -163,8 +164,9 @@ def _refined(centers, shapes, padded, boundary: _Boundary) -> tuple[np.ndarray, 
         formed = shapes[:, None] @ stretches
         trials = boundary.radii(moved.reshape(-1, 2), formed.reshape(-1, 2, 2)).reshape(len(order), -1)
         pick = np.arange(len(order)), trials.argmax(axis=1)
-        better = (trials[pick] > radii) & _is_inside(padded, moved[pick])
-        centers[better], shapes[better], radii[better] = moved[pick][better], formed[pick][better], trials[pick][better]
+        best, reached = moved[pick], trials[pick]
+        better = (reached > radii) & _is_inside(padded, best)
+        centers[better], shapes[better], radii[better] = best[better], formed[pick][better], reached[better]
     return centers, shapes
 
 

@@ -21,6 +21,7 @@ RIGHT = np.array([1.0, 0.0, 0.0])
 FINEST_NEEDED_MM = 0.75
 #: Lattices whose axes deviate by less than this over their whole length count as parallel, voxels.
 ALIGNED_VOXELS = 1e-6
+_CORNERS = np.array(np.meshgrid([0, 1], [0, 1], [0, 1])).reshape(3, -1).T
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,8 +88,7 @@ class Grid:
     def corners(self) -> np.ndarray:
         """RAS of the eight corners of the lattice's outer voxel faces, shape (8, 3)."""
         extent = np.array(self.shape)[::-1]
-        ends = np.array(np.meshgrid([0, 1], [0, 1], [0, 1])).reshape(3, -1).T
-        return self.ras(ends * extent - 0.5)
+        return self.ras(_CORNERS * extent - 0.5)
 
     def slices_around(self, points_ras, pad: int = 0):
         """Slices (of k, j, i) of this array that hold the points and ``pad`` voxels more; None where none is inside."""
@@ -96,6 +96,11 @@ class Grid:
         low = np.maximum(np.floor(ijk.min(0)).astype(int) - pad, 0)
         high = np.minimum(np.ceil(ijk.max(0)).astype(int) + pad + 1, np.array(self.shape)[::-1])
         return None if np.any(low >= high) else tuple(slice(int(a), int(b)) for a, b in zip(low[::-1], high[::-1]))
+
+    def points(self, inside: np.ndarray) -> np.ndarray:
+        """RAS of the voxel centers where a boolean array ``[k, j, i]`` is true, shape (n, 3); quick where much of it is."""
+        k, j, i = np.ogrid[tuple(slice(n) for n in self.shape)]
+        return np.array([(a * i + b * j + c * k + d)[inside] for a, b, c, d in self.ijk_to_ras[:3]]).T
 
     def centers(self) -> np.ndarray:
         """RAS of every voxel center, shape ``(k, j, i, 3)``."""
@@ -163,7 +168,7 @@ def _resampled(array: np.ndarray, to_source: np.ndarray, shape: tuple[int, ...],
     reslice.SetOutputExtent(0, shape[2] - 1, 0, shape[1] - 1, 0, shape[0] - 1)
     reslice.SetNumberOfThreads(1)
     reslice.Update()
-    return vtk_to_numpy(reslice.GetOutput().GetPointData().GetScalars()).reshape(shape).copy()
+    return vtk_to_numpy(reslice.GetOutput().GetPointData().GetScalars()).reshape(shape)
 
 
 def least_squares(design: np.ndarray, values: np.ndarray) -> np.ndarray:
@@ -208,10 +213,11 @@ def signed_distance(mask: np.ndarray, spacing_kji) -> np.ndarray:
 
 def _nearest_across(mask: np.ndarray, spacing_kji) -> np.ndarray:
     """Indices, one array an axis, of the sample beyond the border that is nearest to each sample."""
-    sides = [
+    inside, nearest = (
         ndimage.distance_transform_edt(side, spacing_kji, return_distances=False, return_indices=True) for side in (mask, ~mask)
-    ]
-    return np.where(mask, *sides)
+    )
+    np.copyto(nearest, inside, where=mask)
+    return nearest
 
 
 def outlines(field: np.ndarray) -> list[np.ndarray]:

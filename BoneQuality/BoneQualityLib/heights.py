@@ -189,7 +189,7 @@ def _smooth(plate: np.ndarray, section: _Section, back: float, front: float) -> 
 
     A mask gives a nearly level endplate in steps of a voxel; the surface finds its place from the steps' edges.
     """
-    y, x = np.meshgrid((section.y - back) / (front - back) * 2 - 1, section.x / FIT_HALF_WIDTH_MM, indexing="ij")
+    y, x = ((section.y - back) / (front - back) * 2 - 1)[:, None], section.x / FIT_HALF_WIDTH_MM
     terms = np.stack([x**i * y**j for i, j in FIT_POWERS], axis=-1)
     used = np.isfinite(plate) & (np.abs(y) <= FIT_SHARE)
     if np.count_nonzero(used) < 10 * len(FIT_POWERS):

@@ -57,7 +57,7 @@ class PlanarRoi:
     thickness: float = 0.0
     edited: bool = False
 
-    @property
+    @cached_property
     def normal(self) -> np.ndarray:
         return np.cross(self.u, self.v)
 
@@ -168,7 +168,7 @@ class RegionRoi:
 
     def place(self) -> dict:
         """What the JSON says of it, RAS mm."""
-        inside = self.grid.ras(np.argwhere(self.weights > 0)[:, ::-1])
+        inside = self.grid.points(self.weights > 0)
         weights = self.weights[self.weights > 0].astype(np.float64)
         return dict(
             level=self.level,

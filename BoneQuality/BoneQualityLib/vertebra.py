@@ -52,8 +52,7 @@ class Body:
 
     def endplate_centers(self, superior: np.ndarray = SUPERIOR) -> tuple[float, float]:
         """Positions of the lower and the upper endplate's center along ``superior``, see the function of that name."""
-        points = self.grid.ras(np.argwhere(self.depth > 0)[:, ::-1])
-        return endplate_centers(points, self.center, superior, self.grid)
+        return endplate_centers(self.grid.points(self.depth > 0), self.center, superior, self.grid)
 
 
 def endplate_centers(points: np.ndarray, center: np.ndarray, superior: np.ndarray, grid: Grid) -> tuple[float, float]:
