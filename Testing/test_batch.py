@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import errno
 import os
 import shutil
 import signal
@@ -269,6 +270,21 @@ def test_an_exception_from_progress_stops_between_cases_and_what_is_done_is_kept
     assert [share for share, _ in said] == [0, 1 / 6, 2 / 6, 3 / 6]
     assert said[3][1].startswith("3 of 6 cases, 0 failed, ") and said[3][1].endswith(" left")
     assert run_batch(study, tmp_path / "out", workers=0, resume=True).kept == 3
+
+
+@needs_proc
+def test_a_disk_that_is_full_when_the_tables_are_written_keeps_the_cases(study, tmp_path, monkeypatch):
+    force = os.fsync
+
+    def full(file):
+        if os.readlink(f"/proc/self/fd/{file}").endswith(".cohort.csv.part"):
+            raise OSError(errno.ENOSPC, "No space left on device")
+        force(file)
+
+    with monkeypatch.context() as disk, pytest.raises(BoneQualityError, match="No space left.* are kept: then go on with --resume"):
+        disk.setattr(os, "fsync", full)
+        run_batch(study, tmp_path / "out", workers=0)
+    assert run_batch(study, tmp_path / "out", workers=0, resume=True).kept == 6
 
 
 # Killed

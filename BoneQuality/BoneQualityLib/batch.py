@@ -150,7 +150,10 @@ def run_batch(
     with contextlib.closing(results):
         _collect(results, len(todo), batch, progress)
     batch.failures = {job.case_id: batch.failures[job.case_id] for job in jobs if job.case_id in batch.failures}
-    _write_tables(cases, folder, batch)
+    try:
+        _write_tables(cases, folder, batch)
+    except BoneQualityError as error:
+        raise BoneQualityError(f"{error} The cases that are done are kept: then go on with --resume.") from None
     return batch
 
 
