@@ -72,7 +72,14 @@ def command(study, folder, *options, **more):
     code = "import sys; from BoneQualityLib.cli import main; sys.exit(main())"
     arguments = [sys.executable, "-c", code, "batch", str(study), "--output", str(folder), *map(str, options)]
     environment = os.environ | {"PYTHONPATH": str(LIBRARY)}
-    return subprocess.Popen(arguments, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **more)
+    return subprocess.Popen(
+        arguments, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, preexec_fn=heed_control_c, **more
+    )  # fmt: skip
+
+
+def heed_control_c():
+    """As a shell starts a command in front: what it starts in the background ignores ctrl-C, and so do all who come from there."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def test_every_case_gets_the_files_of_measure_and_the_tables_their_rows_in_the_manifests_order(study, tmp_path, capfd):
