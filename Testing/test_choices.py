@@ -129,6 +129,13 @@ def test_a_segmentation_on_a_lattice_of_its_own_is_chosen_where_it_is_the_only_o
     assert first_segmentation(ct_node(), [mine, segments("L2", grid=T1_GRID)]) is None
 
 
+def test_volumes_that_cannot_be_read_do_not_hinder_the_choice_of_a_segmentation():
+    empty, scan = volume_node("empty", np.zeros((1, 1, 1), np.int16), CT_GRID), ct_node()
+    empty.SetAndObserveImageData(None)
+    mine = segments("L1", grid=T1_GRID)
+    assert first_segmentation(scan, [mine], [empty]) is mine and first_segmentation(empty, [mine], [scan]) is mine
+
+
 def test_for_muscles_a_segmentation_with_muscles_is_chosen():
     axial = volume_node("Ax T2", t1(), Grid(t1().shape, np.diag([0.8, 0.8, 5.0, 1.0])))
     vertebrae, muscles = segments("L1"), segments("left psoas major", "right multifidus")

@@ -230,12 +230,19 @@ def first_segmentation(volume, segmentations: Iterable, others: Iterable = (), s
     if volume is None:
         return None
     fitting = [node for node in segmentations if getattr(find_structures(node, {}), shows)]
-    for belongs in (lambda node, image: reference_volume(node) is image, same_lattice):
+    for belongs in (lambda node, image: reference_volume(node) is image, _lies_on):
         mine = [node for node in fitting if belongs(node, volume)]
         if mine:
             return _only(mine)
         fitting = [node for node in fitting if not any(belongs(node, other) for other in others)]
     return _only(fitting)
+
+
+def _lies_on(segmentation, volume) -> bool:
+    try:
+        return same_lattice(segmentation, volume)
+    except BoneQualityError:  # one of them cannot be read: that is said where it is measured
+        return False
 
 
 def facts_of(texts: dict[str, object]) -> CaseFacts:
