@@ -164,6 +164,16 @@ def test_shown_twice_the_same_nodes_hold_the_case_and_no_other_changed(shown):
     assert stranger.GetNumberOfControlPoints() == 0
 
 
+def test_a_copy_that_a_person_made_is_left_alone(shown):
+    original = node_of("case", "regions")
+    copy = mrml_scene().AddNewNodeByClass("vtkMRMLSegmentationNode")
+    copy.Copy(original)
+    copy.GetSegmentation().GetSegment("L2_cancellous").SetName("drawn by hand")
+    show_case(result(), shown["ct"])
+    assert node_of("case", "regions") is original
+    assert copy.GetSegmentation().GetSegment("L2_cancellous").GetName() == "drawn by hand"
+
+
 def test_what_is_not_measured_any_more_leaves_the_scene(shown):
     show_case(measure_case(FACTS, **nodes(["ct"], ["L2"])), shown["ct"])
     assert not [role for role in nodes_of("case") if role.startswith(("L1", "L3")) or "marrow" in role or "csf" in role]

@@ -127,12 +127,12 @@ def _documents() -> list:
 
 
 def nodes_of(case_id: str) -> dict[str, object]:
-    """The nodes of a case by their role."""
+    """The nodes of a case by their role; a copy that a person made of one has the same role, and is left alone."""
     found = {}
     for n in range(mrml_scene().GetNumberOfNodes()):
         node = mrml_scene().GetNthNode(n)
         if node.GetAttribute(CASE_ATTRIBUTE) == case_id and node.GetAttribute(ROLE_ATTRIBUTE):
-            found[node.GetAttribute(ROLE_ATTRIBUTE)] = node
+            found.setdefault(node.GetAttribute(ROLE_ATTRIBUTE), node)
     return found
 
 
