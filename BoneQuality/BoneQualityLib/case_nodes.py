@@ -186,14 +186,15 @@ def _curves(case_id: str) -> dict[tuple[str, str], list]:
 
 
 def unread_edits(case_id: str) -> list[str]:
-    """The ROIs that were edited since the values of a case were read, as "L3 upper"; a curve that is not flat counts too."""
+    """The ROIs that were edited since the values of a case were read, as "L3 upper"; one that is not flat, or gone, counts too."""
     document, edited = shown_document(case_id), []
     if document is None:
         return []
     places = {(roi["level"], roi["kind"]): roi for level in document["levels"] for roi in level["rois"]}
     places |= {(level, "csf"): csf["roi"] for level, csf in document["csf"].items() if csf["roi"]}
     places |= {(roi["level"], roi["kind"]): roi for slice in document["muscle_slices"] for roi in slice["rois"]}
-    for key, curves in _curves(case_id).items():
+    there = _curves(case_id)
+    for key, curves in there.items():
         if any(_is_moved(*curve) for curve in curves) or places.get(key, {}).get("edited"):
             try:
                 now = plain(_edited_roi(curves).place())
@@ -201,7 +202,7 @@ def unread_edits(case_id: str) -> list[str]:
                 now = None
             if now != places.get(key):
                 edited.append(" ".join(key))
-    return edited
+    return edited + [" ".join(key) for key, place in places.items() if place.get("edited") and key not in there]
 
 
 class _Nodes:
