@@ -298,14 +298,17 @@ def test_what_is_missing_is_said_one_after_the_other():
     assert missing(ct=(scan, None, Found())) == "Choose the segmentation of the CT, scan."
     assert missing(ct=(None, vertebrae, find_structures(vertebrae, {}))) == "Choose the CT volume on which masks was drawn."
     assert missing(ct=(scan, organs, find_structures(organs, {}))) == (
-        "Choose in the table of segments which of masks show which vertebrae."
+        "Choose in the table of levels which segments of masks show which."
     )
     twice = segments("L1", "L1 body")
     assert "both show L1" in missing(ct=(scan, twice, find_structures(twice, {})))
+    assert missing(ct=(scan, labels(), find_structures(labels(), {}))) == (
+        "Choose the label scheme of labels, or in the table of levels which labels show which."
+    )
     given = (scan, vertebrae, find_structures(vertebrae, {}))
     assert missing(ct=given) == ""
     assert missing(axial=(t1_node("Ax"), vertebrae, find_structures(vertebrae, {}))) == (
-        "Choose in the table of segments which of masks show which muscles."
+        "Choose in the table of muscles which segments of masks show which."
     )
     assert missing(ct=given, t1=(t1_node(), None, Found())) == "Choose the segmentation of the T1 MRI, MR."
 

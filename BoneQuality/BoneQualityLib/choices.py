@@ -279,8 +279,10 @@ def what_is_missing(texts: dict[str, object], picked: Sequence[Picked], found: d
         if holds.faults:
             return holds.faults[0]
         if not getattr(holds, each.role.shows):
-            what = "vertebrae" if each.role.shows == "levels" else "muscles"
-            return f"Choose in the table of segments which of {each.segmentation.GetName()} show which {what}."
+            what, name = each.role.shows, each.segmentation.GetName()
+            if each.segmentation.IsA("vtkMRMLLabelMapVolumeNode") and not each.scheme:
+                return f"Choose the label scheme of {name}, or in the table of {what} which labels show which."
+            return f"Choose in the table of {what} which segments of {name} show which."
     try:
         facts_of(texts)
     except BoneQualityError as fault:

@@ -16,7 +16,7 @@ ui.ctSelector.setCurrentNode(ct)
 ui.ctSegmentationSelector.setCurrentNode(ct_masks)
 ui.t1Selector.setCurrentNode(None)
 assert not ui.measureButton.enabled
-assert ui.measureButton.toolTip == "Choose in the table of segments which of Spine show which vertebrae."
+assert ui.measureButton.toolTip == "Choose in the table of levels which segments of Spine show which."
 
 makers.pick(ui, "L2", "ct", "Segment_1")
 assert makers.box(ui, "L2", "ct").currentText == "Segment_1" and ui.measureButton.enabled
