@@ -23,6 +23,7 @@ from BoneQualityLib.case_nodes import (
 from BoneQualityLib.errors import BoneQualityError
 from BoneQualityLib.headless import mrml_scene
 from BoneQualityLib.roi import PlanarRoi
+from BoneQualityLib.scene import checksums
 from BoneQualityLib.tables import CASE_COLUMNS, LEVEL_COLUMNS
 from conftest import rotation
 from scene_cases import FACTS, RISE, nodes, result
@@ -394,7 +395,9 @@ def test_a_saved_scene_holds_tables_document_curves_and_edits(shown, reload):
 
 
 def test_a_loaded_case_is_measured_into_the_same_nodes(shown, reload):
+    told = [checksums(shown[name]) for name in INPUTS]
     inputs = reload()
+    assert [checksums(inputs[name]) for name in INPUTS] == told
     before = set(scene_nodes())
     measured = measure_case(FACTS, **inputs)
     show_case(measured, inputs["ct"])

@@ -8,6 +8,7 @@ from dataclasses import asdict
 import numpy as np
 import pytest
 import slicer
+import vtk
 
 from BoneQualityLib import CaseFacts, measure_case
 from BoneQualityLib.choices import (
@@ -28,7 +29,8 @@ from BoneQualityLib.choices import (
 from BoneQualityLib.dicom import ImageTags
 from BoneQualityLib.errors import BoneQualityError
 from BoneQualityLib.geometry import Grid, Mask
-from BoneQualityLib.scene import TAGS_ATTRIBUTE, image_of, segmentation_node, volume_node
+from BoneQualityLib.headless import mrml_scene
+from BoneQualityLib.scene import TAGS_ATTRIBUTE, checksums, image_of, segmentation_node, volume_node
 from scene_cases import nodes
 from spine_files import CT_GRID, T1_GRID, VALUES, bodies, ct, label_map, t1
 
@@ -261,6 +263,41 @@ def test_what_was_chosen_is_what_is_measured():
     assert [level.name for level in result.levels] == ["L1", "L4"]
     (level,) = measure_case(CaseFacts("a"), ct=inputs["ct"], ct_segmentation=segmentation_input(labels(), {"30": "L2"})).levels
     assert level.name == "L2"
+
+
+def test_contents_change_with_what_is_measured_alone():
+    from vtk.util.numpy_support import vtk_to_numpy
+
+    scan, node = ct_node(), segments("L1", "L2", "liver")
+
+    def contents():
+        return Picked(ROLES[0], scan, node).contents(find_structures(node, {}), checksums)
+
+    def invert(segment):
+        scalars = node.GetSegmentation().GetSegment(segment).GetRepresentation("Binary labelmap").GetPointData().GetScalars()
+        vtk_to_numpy(scalars)[:] ^= 1
+
+    before = contents()
+    invert("liver")
+    assert contents() == before, "what shows no structure is not measured"
+    invert("L2")
+    assert contents() != before
+    invert("L2")
+    node.GetSegmentation().GetSegment("L2").SetName("L3")
+    assert contents() != before
+    node.GetSegmentation().GetSegment("L2").SetName("L2")
+    vtk_to_numpy(scan.GetImageData().GetPointData().GetScalars())[7] += 1
+    assert contents() != before
+    vtk_to_numpy(scan.GetImageData().GetPointData().GetScalars())[7] -= 1
+    assert contents() == before
+    moving, matrix = mrml_scene().AddNewNodeByClass("vtkMRMLLinearTransformNode"), vtk.vtkMatrix4x4()
+    matrix.SetElement(0, 3, 2.0)
+    moving.SetMatrixTransformToParent(matrix)
+    for moved in (scan, node):
+        moved.SetAndObserveTransformNodeID(moving.GetID())
+        assert contents() != before
+        moved.SetAndObserveTransformNodeID(None)
+    assert contents() == before
 
 
 # What is missing

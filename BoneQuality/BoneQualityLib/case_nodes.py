@@ -105,12 +105,12 @@ def id_measured_for(owner) -> str | None:
     return mine[0].GetAttribute(CASE_ATTRIBUTE) if mine else None
 
 
-def is_stale(facts, parameters, inputs: str) -> bool:
+def is_stale(case_id: str, facts, parameters, inputs: str) -> bool:
     """Whether a measured case would be measured from other images, segments, facts or parameters now.
 
     inputs: see `remember_inputs`; where nothing is remembered, as for a case measured in the console, they do not count.
     """
-    document, measured = shown_document(facts.case_id), node_of(facts.case_id, "document").GetAttribute(INPUTS_ATTRIBUTE)
+    document, measured = shown_document(case_id), node_of(case_id, "document").GetAttribute(INPUTS_ATTRIBUTE)
     now = plain(dict(parameters=asdict(parameters), facts=asdict(facts)))
     return measured not in (None, inputs) or now != {name: document[name] for name in now}
 

@@ -5,7 +5,7 @@ The first choice is made here, so that nothing is picked by hand that the scene 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, fields
 
 from .anatomy import Segment, Structure, assign, check_unique
@@ -17,7 +17,7 @@ from .inputs import value_of
 from .muscle_result import JOINED, MUSCLES, SIDES, kind_of
 from .muscle_slices import CASE_DISCS
 from .parameters import DISCS, LEVELS, CaseFacts
-from .scene import Segmentation, image_of, named_segments, reference_volume, same_lattice, scheme_of
+from .scene import Segmentation, image_of, named_segments, placed_by, reference_volume, same_lattice, scheme_of
 
 ALWAYS_SHOWN = ("L1", "L2", "L3", "L4", "L5")
 ALL_MUSCLES = tuple(kind_of(muscle, side) for muscle in MUSCLES for side in SIDES)
@@ -79,6 +79,16 @@ class Picked:
         """Which nodes and segments these are, to know them again."""
         nodes = (self.volume, self.segmentation, *self.others.values())
         return [[node and node.GetID() for node in nodes], self.segments, self.scheme]
+
+    def contents(self, found: Found, checksums: Callable) -> list:
+        """What the images and the segments that show a structure hold, as numbers that are others where anything was changed.
+
+        found: what the segmentation holds. checksums: those of a node, see `scene.checksums`.
+        """
+        images = [node and [checksums(node), placed_by(node)] for node in (self.volume, *self.others.values())]
+        masks = checksums(self.segmentation) if found.shows else {}
+        shown = {structure: masks[identifier] for structure, identifier in found.shows.items()}
+        return [images, shown, placed_by(self.segmentation) if shown else None]
 
 
 @dataclass(frozen=True)
