@@ -5,6 +5,7 @@ import sys
 import tempfile
 from contextlib import contextmanager
 from dataclasses import fields
+from subprocess import CalledProcessError
 from typing import Annotated
 
 import ctk
@@ -188,6 +189,7 @@ class BoneQualityWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             timer.setSingleShot(True)
             timer.setInterval(pause)
         self._connect()
+        self.updateMany()
         self.initializeParameterNode()
 
     def _connect(self):
@@ -215,6 +217,9 @@ class BoneQualityWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         ui.chartButton.connect("clicked(bool)", self.onShowChart)
         ui.copyButton.connect("clicked(bool)", self.onCopy)
         ui.exportFolderEdit.connect("currentPathChanged(QString)", self.updateExport)
+        for path in (ui.manifestEdit, ui.batchFolderEdit, ui.cohortEdit):
+            path.connect("currentPathChanged(QString)", self.updateMany)
+        ui.outcomeEdit.connect("textChanged(QString)", self.updateMany)
         ui.exportButton.connect("clicked(bool)", self.onExport)
         ui.batchButton.connect("clicked(bool)", self.onBatch)
         ui.cohortButton.connect("clicked(bool)", self.onCohort)
@@ -617,6 +622,17 @@ class BoneQualityWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     # Many cases
 
+    def updateMany(self, text=""):
+        """What has to be given before many cases can be measured or analyzed, on the buttons."""
+        ui, folder = self.ui, _("Choose a folder for the results")
+        manifest, cohort, outcome = _("Choose a manifest"), _("Choose a cohort"), _("Give the column of the outcome")
+        for button, needed in (
+            (ui.batchButton, {manifest: ui.manifestEdit.currentPath, folder: ui.batchFolderEdit.currentPath}),
+            (ui.cohortButton, {cohort: ui.cohortEdit.currentPath, outcome: ui.outcomeEdit.text}),
+        ):
+            button.toolTip = next((sentence for sentence, given in needed.items() if not given.strip()), "")
+            button.enabled = not button.toolTip
+
     def onBatch(self, checked=False):
         ui, batch = self.ui, None
         with self.progress(_("Measuring many cases")) as progress:
@@ -670,7 +686,12 @@ def installedOnClick(*packages):
     question = _("Python packages are needed for this that Slicer does not have: {names}. Install them now?")
     if not slicer.util.confirmOkCancelDisplay(question.format(names=", ".join(missing))):
         return False
-    slicer.util.pip_install(" ".join(missing))
+    try:
+        slicer.util.pip_install(" ".join(missing))
+    except (RuntimeError, CalledProcessError) as fault:
+        said = _("{names} could not be installed ({fault}). Check the network connection, and try again.")
+        slicer.util.errorDisplay(said.format(names=", ".join(missing), fault=fault))
+        return False
     importlib.invalidate_caches()
     return all(importlib.util.find_spec(package) is not None for package in missing)
 
