@@ -68,6 +68,11 @@ def value(column, level="L2"):
     return next(row for row in shown_document("case")["levels"] if row["level"] == level)[column]
 
 
+def cells(role):
+    node = node_of("case", role)
+    return [[node.GetCellText(row, column) for column in range(node.GetNumberOfColumns())] for row in range(node.GetNumberOfRows())]
+
+
 # What is there
 
 
@@ -379,8 +384,10 @@ def test_a_saved_scene_holds_tables_document_curves_and_edits(shown, reload):
     put("L3 csf", points("L3 csf") + [0, 0, 1])
     _, measured = update(shown)
     put("L1 lower", points("L1 lower") + [1, 0, 0])
-    roles, curve = set(nodes_of("case")), points("L2 upper")
+    roles, curve, summary = set(nodes_of("case")), points("L2 upper"), cells("summary")
+    assert any(row[1] == "" for row in summary), "a second cut-off stands below the first"
     inputs = reload()
+    assert cells("summary") == summary
     assert set(nodes_of("case")) == roles and shown_document("case") == measured.document()
     assert points("L2 upper") == pytest.approx(curve, abs=1e-3)
     assert (edited_names("case"), unread_edits("case")) == (["L1 lower", "L2 upper", "L3 csf"], ["L1 lower"])
