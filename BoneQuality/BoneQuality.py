@@ -663,7 +663,7 @@ class BoneQualityWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
 def isEmpty(parameters):
     """Whether nobody put anything into a case yet."""
-    return not hasInputs(parameters) and lib.case_nodes.shown_document(parameters.caseId) is None
+    return not hasInputs(parameters) and lib.case_nodes.id_measured_for(parameters.parameterNode) is None
 
 
 def hasInputs(parameters):

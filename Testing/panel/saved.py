@@ -81,6 +81,19 @@ with tempfile.TemporaryDirectory() as folder:
     assert makers.document(widget)["case"]["edited"] == ""
     assert not np.allclose(makers.points(makers.curve(widget, "L3 upper")), lying, atol=1)
 
+    # under the id that an empty case begins with
+    panel.exit()
+    panel.enter()
+    ui.caseIdEdit.text = "case-1"
+    ui.measureButton.click()
+    slicer.util.saveScene(str(Path(folder) / "first.mrb"))
+    slicer.mrmlScene.Clear(0)
+    makers.process_events()
+    assert makers.case(widget) == "case-1" and makers.document(widget) is None
+    slicer.util.loadScene(str(Path(folder) / "first.mrb"))
+    makers.process_events()
+    assert ui.caseSelector.nodeCount() == 1 and not ui.staleLabel.visible and ui.measureButton.enabled, ui.measureButton.toolTip
+
     # loaded while another module is shown
     panel.exit()
     slicer.mrmlScene.Clear(0)
