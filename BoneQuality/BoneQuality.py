@@ -165,7 +165,7 @@ class BoneQualityWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self._guiTag = None
         self._picked, self._found = {}, {}
         self._tableSignature = None
-        self._viewsBefore = None
+        self._viewsBefore, self._beforeImport = None, set()
         self._updating = False
         self._ofCase = VTKObservationMixin()  # it holds on to what it observes, so all of a case go at once
 
@@ -196,6 +196,7 @@ class BoneQualityWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         scene = slicer.mrmlScene
         self.addObserver(scene, scene.StartCloseEvent, self.onSceneStartClose)
         self.addObserver(scene, scene.EndCloseEvent, self.onSceneEndClose)
+        self.addObserver(scene, scene.StartImportEvent, self.onSceneStartImport)
         self.addObserver(scene, scene.EndImportEvent, self.onSceneEndImport)
         self.addObserver(scene, scene.EndUndoEvent, self.update)
         self.addObserver(scene, scene.NodeAddedEvent, self.onNodeAdded)
@@ -258,6 +259,10 @@ class BoneQualityWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         if self.parent.isEntered:
             self.initializeParameterNode()
 
+    def onSceneStartImport(self, caller=None, event=None):
+        scene = slicer.mrmlScene
+        self._beforeImport = {scene.GetNthNode(n).GetID() for n in range(scene.GetNumberOfNodes())}
+
     def onSceneEndImport(self, caller=None, event=None):
         """Cases that came with a scene take the place of the empty one that the panel began with."""
         for node in self.logic.getAllParameterNodes():
@@ -265,6 +270,7 @@ class BoneQualityWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
                 if self._parameterNode and self._parameterNode.parameterNode is node:
                     self.setParameterNode(None)
                 slicer.mrmlScene.RemoveNode(node)
+        self.logic.keepApart(self._beforeImport)
         if self.parent.isEntered:
             self.initializeParameterNode()
             self.update()
@@ -814,6 +820,15 @@ class BoneQualityLogic(ScriptedLoadableModuleLogic):
         measuredId, isTaken = lib.case_nodes.id_measured_for(parameters.parameterNode), self._idIsTaken(parameters)
         if measuredId and is_id(parameters.caseId) and not isTaken and parameters.caseId not in lib.case_nodes.case_ids():
             lib.case_nodes.rename_case(measuredId, parameters.caseId)
+
+    def keepApart(self, older):
+        """Give cases that came with a scene other ids where cases that were there have theirs; older: IDs of the nodes before."""
+        for caseId in lib.case_nodes.ids_given_twice(older):
+            lib.case_nodes.rename_case(caseId, self.unusedCaseId(caseId, caseId), older)
+        for parameters in self.cases():
+            if parameters.parameterNode.GetID() not in older and self._idIsTaken(parameters):
+                measuredId = lib.case_nodes.id_measured_for(parameters.parameterNode)
+                parameters.caseId = measuredId or self.unusedCaseId(parameters.caseId, parameters.caseId)
 
     # Measuring and results
 

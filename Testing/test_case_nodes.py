@@ -12,6 +12,7 @@ from BoneQualityLib import CaseFacts, case_nodes, measure_case
 from BoneQualityLib.case_nodes import (
     edited_names,
     edited_rois,
+    ids_given_twice,
     node_of,
     nodes_of,
     rename_case,
@@ -430,6 +431,20 @@ def test_a_renamed_case_is_the_case_measured_under_that_id_with_its_edits(shown)
     show_case(again, shown["ct"])
     assert {role: node.GetID() for role, node in nodes_of("other").items()} == before
     assert not node_of("other", "regions").GetDisplayNode().GetSegmentVisibility("L2_cancellous"), "hidden segments stay hidden"
+
+
+def test_of_two_cases_with_one_id_the_later_one_can_be_renamed(shown):
+    older = {node.GetID() for node in nodes_of("case").values()}
+    rename_case("case", "first")
+    show_case(measure_case(FACTS, **nodes(["ct"], ["L2"])), shown["ct"])
+    assert ids_given_twice(older) == []
+    for node in nodes_of("first").values():
+        node.SetAttribute(case_nodes.CASE_ATTRIBUTE, "case")
+    assert ids_given_twice(older) == ["case"]
+    rename_case("case", "second", older)
+    assert {node.GetID() for node in nodes_of("case").values()} == older and ids_given_twice(older) == []
+    assert [len(shown_document(name)["levels"]) for name in ("case", "second")] == [3, 1]
+    assert shown_document("second")["case"]["case_id"] == "second"
 
 
 def folders():

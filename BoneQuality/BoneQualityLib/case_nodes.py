@@ -7,6 +7,7 @@ visibility stay as a person set them; nodes that are no longer needed go.
 from __future__ import annotations
 
 import json
+from collections.abc import Container
 from dataclasses import asdict
 
 import numpy as np
@@ -62,17 +63,22 @@ def _show_document(nodes: _Nodes, document: dict) -> None:
     _show_chart(nodes, document)
 
 
-def rename_case(case_id: str, new_id: str) -> None:
-    """Give a measured case another id, with its nodes and its folder; edits and what a person set of the nodes stay."""
-    document = _with_id(shown_document(case_id), new_id)
-    for node in nodes_of(case_id).values():
+def rename_case(case_id: str, new_id: str, older: Container[str] = ()) -> None:
+    """Give a measured case another id, with its nodes and its folder; edits and what a person set of the nodes stay.
+
+    older: IDs of nodes that are left alone; they are of another case with the same id.
+    """
+    nodes, hierarchy = nodes_of(case_id, older), _hierarchy()
+    document = _with_id(_document_in(nodes), new_id)
+    items = [hierarchy.GetItemByDataNode(node) for node in nodes.values()] if hierarchy is not None else []
+    parents = {hierarchy.GetItemParent(item) for item in items}
+    for folder in (folder for folder in _folders(hierarchy, case_id) if folder in parents):
+        hierarchy.SetItemAttribute(folder, CASE_ATTRIBUTE, new_id)
+        hierarchy.SetItemName(folder, _folder_name(new_id))
+    for node in nodes.values():
         node.SetAttribute(CASE_ATTRIBUTE, new_id)
         if node.GetName().startswith(f"{case_id} "):
             node.SetName(new_id + node.GetName()[len(case_id) :])
-    hierarchy = _hierarchy()
-    for folder in _folders(hierarchy, case_id):
-        hierarchy.SetItemAttribute(folder, CASE_ATTRIBUTE, new_id)
-        hierarchy.SetItemName(folder, _folder_name(new_id))
     _show_document(_Nodes(new_id, None), document)
 
 
@@ -85,7 +91,11 @@ def _with_id(part, case_id: str):
 
 def shown_document(case_id: str) -> dict | None:
     """The document of a case that is in the scene; None where it was not measured."""
-    node = node_of(case_id, "document")
+    return _document_in(nodes_of(case_id))
+
+
+def _document_in(nodes: dict[str, object]) -> dict | None:
+    node = nodes.get("document")
     return json.loads(node.GetText()) if node is not None and node.GetText() else None
 
 
@@ -120,18 +130,30 @@ def case_ids() -> list[str]:
     return sorted({document.GetAttribute(CASE_ATTRIBUTE) for document in _documents()})
 
 
+def ids_given_twice(older: Container[str]) -> list[str]:
+    """The ids that a case has whose nodes are older, by their IDs, and one whose nodes are not."""
+    before, after = (
+        {document.GetAttribute(CASE_ATTRIBUTE) for document in _documents() if (document.GetID() in older) == is_older}
+        for is_older in (True, False)
+    )
+    return sorted(before & after)
+
+
 def _documents() -> list:
     scene = mrml_scene()
     nodes = (scene.GetNthNode(n) for n in range(scene.GetNumberOfNodes()))
     return [node for node in nodes if node.GetAttribute(ROLE_ATTRIBUTE) == "document"]
 
 
-def nodes_of(case_id: str) -> dict[str, object]:
-    """The nodes of a case by their role; a copy that a person made of one has the same role, and is left alone."""
+def nodes_of(case_id: str, older: Container[str] = ()) -> dict[str, object]:
+    """The nodes of a case by their role; a copy that a person made of one has the same role, and is left alone.
+
+    older: IDs of nodes that do not count.
+    """
     found = {}
     for n in range(mrml_scene().GetNumberOfNodes()):
         node = mrml_scene().GetNthNode(n)
-        if node.GetAttribute(CASE_ATTRIBUTE) == case_id and node.GetAttribute(ROLE_ATTRIBUTE):
+        if node.GetAttribute(CASE_ATTRIBUTE) == case_id and node.GetAttribute(ROLE_ATTRIBUTE) and node.GetID() not in older:
             found.setdefault(node.GetAttribute(ROLE_ATTRIBUTE), node)
     return found
 

@@ -101,4 +101,18 @@ with tempfile.TemporaryDirectory() as folder:
     makers.process_events()
     panel.enter()
     assert makers.case(widget) == "saved-1" and ui.caseSelector.nodeCount() == 1 and makers.document(widget) == document
+
+    # beside a case that has its id: it gets another one, and both keep what is theirs
+    own = makers.scene_state()
+    document = makers.document(widget)
+    ui.ageEdit.text = "50"
+    slicer.util.loadScene(scene)
+    makers.process_events()
+    assert case_nodes.case_ids() == ["saved-1", "saved-1-2"] and ui.caseSelector.nodeCount() == 2
+    state = makers.scene_state()
+    assert {node: state[node] for node in own} == own and case_nodes.shown_document("saved-1") == document
+    for node in widget.logic.getAllParameterNodes():
+        ui.caseSelector.setCurrentNode(node)
+        assert ui.reportEdit.text.startswith(f"{makers.case(widget)}: ") and ui.measureButton.enabled, ui.measureButton.toolTip
+        assert (ui.ageEdit.text, ui.staleLabel.visible) == (("50", True) if makers.case(widget) == "saved-1" else ("64", False))
 assert not messages.texts("error"), messages
