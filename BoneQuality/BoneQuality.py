@@ -5,6 +5,7 @@ import sys
 import tempfile
 from contextlib import contextmanager
 from dataclasses import fields
+from subprocess import CalledProcessError
 from typing import Annotated
 
 import ctk
@@ -47,7 +48,7 @@ class BoneQuality(ScriptedLoadableModule):
 
 
 STATES = ("used", "fractured", "cemented", "excluded")
-SCROLL_BAR_PIXELS, MOST_ROWS = 24, 14
+SCROLL_BAR_PIXELS, MOST_ROWS, WIDEST_PIXELS = 24, 14, 110
 #: Cells of a column that is not worth its place on the panel.
 NOTHING_SAID = {"", "nan", "no CT", "no T1 MRI"}
 
@@ -148,10 +149,6 @@ class BoneQualityParameterNode:
         """The Parameters of the case; raises BoneQualityError where one is none."""
         return Parameters(**{field.name: getattr(self, camelCase(field.name)) for field in fields(Parameters)})
 
-    def identity(self):
-        """Which nodes and segments the case is measured from, as text."""
-        return json.dumps([picked.identity() for picked in self.picked()], sort_keys=True)
-
 
 class Canceled(Exception):
     """A person pressed Cancel."""
@@ -168,7 +165,7 @@ class BoneQualityWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self._guiTag = None
         self._picked, self._found = {}, {}
         self._tableSignature = None
-        self._viewsBefore = None
+        self._viewsBefore, self._beforeImport = None, set()
         self._updating = False
         self._ofCase = VTKObservationMixin()  # it holds on to what it observes, so all of a case go at once
 
@@ -187,22 +184,26 @@ class BoneQualityWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             folder.filters = ctk.ctkPathLineEdit.Dirs
         panel.setMRMLScene(slicer.mrmlScene)
         self._explain()
-        self._edits, self._additions = qt.QTimer(), qt.QTimer()
-        for timer, pause in ((self._edits, 200), (self._additions, 0)):
+        self._edits, self._additions, self._removals = qt.QTimer(), qt.QTimer(), qt.QTimer()
+        for timer, pause in ((self._edits, 200), (self._additions, 0), (self._removals, 0)):
             timer.setSingleShot(True)
             timer.setInterval(pause)
         self._connect()
+        self.updateMany()
         self.initializeParameterNode()
 
     def _connect(self):
         scene = slicer.mrmlScene
         self.addObserver(scene, scene.StartCloseEvent, self.onSceneStartClose)
         self.addObserver(scene, scene.EndCloseEvent, self.onSceneEndClose)
+        self.addObserver(scene, scene.StartImportEvent, self.onSceneStartImport)
         self.addObserver(scene, scene.EndImportEvent, self.onSceneEndImport)
         self.addObserver(scene, scene.EndUndoEvent, self.update)
         self.addObserver(scene, scene.NodeAddedEvent, self.onNodeAdded)
+        self.addObserver(scene, scene.NodeRemovedEvent, self.onNodeRemoved)
         self._edits.connect("timeout()", self.updateEdited)
         self._additions.connect("timeout()", self.chooseFirst)
+        self._removals.connect("timeout()", self.update)
         ui = self.ui
         ui.caseSelector.connect("currentNodeChanged(vtkMRMLNode*)", self.onCaseSelected)
         ui.loadDemoButton.connect("clicked(bool)", self.onLoadDemo)
@@ -217,6 +218,9 @@ class BoneQualityWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         ui.chartButton.connect("clicked(bool)", self.onShowChart)
         ui.copyButton.connect("clicked(bool)", self.onCopy)
         ui.exportFolderEdit.connect("currentPathChanged(QString)", self.updateExport)
+        for path in (ui.manifestEdit, ui.batchFolderEdit, ui.cohortEdit):
+            path.connect("currentPathChanged(QString)", self.updateMany)
+        ui.outcomeEdit.connect("textChanged(QString)", self.updateMany)
         ui.exportButton.connect("clicked(bool)", self.onExport)
         ui.batchButton.connect("clicked(bool)", self.onBatch)
         ui.cohortButton.connect("clicked(bool)", self.onCohort)
@@ -230,8 +234,8 @@ class BoneQualityWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
                     widget.toolTip = field.metadata["help"] + (f" ({unit})" if unit else "")
 
     def cleanup(self):
-        self._edits.stop()
-        self._additions.stop()
+        for timer in (self._edits, self._additions, self._removals):
+            timer.stop()
         self.setParameterNode(None)
         self.removeObservers()
 
@@ -255,6 +259,10 @@ class BoneQualityWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         if self.parent.isEntered:
             self.initializeParameterNode()
 
+    def onSceneStartImport(self, caller=None, event=None):
+        scene = slicer.mrmlScene
+        self._beforeImport = {scene.GetNthNode(n).GetID() for n in range(scene.GetNumberOfNodes())}
+
     def onSceneEndImport(self, caller=None, event=None):
         """Cases that came with a scene take the place of the empty one that the panel began with."""
         for node in self.logic.getAllParameterNodes():
@@ -262,6 +270,7 @@ class BoneQualityWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
                 if self._parameterNode and self._parameterNode.parameterNode is node:
                     self.setParameterNode(None)
                 slicer.mrmlScene.RemoveNode(node)
+        self.logic.keepApart(self._beforeImport)
         if self.parent.isEntered:
             self.initializeParameterNode()
             self.update()
@@ -270,6 +279,11 @@ class BoneQualityWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def onNodeAdded(self, caller, event, node):
         if self._parameterNode and isinstance(node, (vtkMRMLScalarVolumeNode, vtkMRMLSegmentationNode)):
             self._additions.start()
+
+    @vtk.calldata_type(vtk.VTK_OBJECT)
+    def onNodeRemoved(self, caller, event, node):
+        if self._parameterNode and lib.case_nodes.is_ours(node):
+            self._removals.start()
 
     # The case and its inputs
 
@@ -471,10 +485,14 @@ class BoneQualityWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     # Results
 
+    @property
+    def _resultsId(self):
+        return self.logic.resultsId(self._parameterNode)
+
     def showResults(self):
         """The results of the case, as they lie in the scene."""
-        document = lib.case_nodes.shown_document(self._parameterNode.caseId)
-        ui, nodes = self.ui, lib.case_nodes.nodes_of(self._parameterNode.caseId)
+        document = lib.case_nodes.shown_document(self._resultsId)
+        ui, nodes = self.ui, lib.case_nodes.nodes_of(self._resultsId)
         for view, role in (
             (ui.summaryTable, "summary"),
             (ui.levelTable, "levels"),
@@ -501,7 +519,8 @@ class BoneQualityWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             self._fit(view)
         ui.flagsText.setHtml(flagsAsHtml(document))
         ui.reportEdit.text = lib.document.report_line(document)
-        ui.showRoisButton.checked = lib.case_nodes.are_visible(self._parameterNode.caseId)
+        ui.reportEdit.cursorPosition = 0  # a line that is too long shows its beginning
+        ui.showRoisButton.checked = lib.case_nodes.are_visible(self._resultsId)
 
     def _fit(self, view):
         """Show a result table at its height, without columns that say nothing here."""
@@ -510,16 +529,23 @@ class BoneQualityWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         if not view.visible:
             return
         view.resizeColumnsToContents()
+        shown = []
         for column in range(table.GetNumberOfColumns()):
             texts = {table.GetCellText(row, column) for row in range(table.GetNumberOfRows())}
-            view.setColumnHidden(column, texts <= NOTHING_SAID or table.GetColumnName(column) in ("case_id", "column"))
+            isHidden = texts <= NOTHING_SAID or table.GetColumnName(column) in ("case_id", "column")
+            view.setColumnHidden(column, isHidden)
+            shown += [] if isHidden else [column]
+        for column in shown[:-1]:  # sentences must not push the numbers out of sight
+            view.setColumnWidth(column, min(view.columnWidth(column), WIDEST_PIXELS))
         rows = view.verticalHeader().defaultSectionSize * min(table.GetNumberOfRows(), MOST_ROWS)
         view.setFixedHeight(view.horizontalHeader().height + rows + SCROLL_BAR_PIXELS)
 
     def _observeCurves(self):
-        for curve in lib.case_nodes.curve_nodes(self._parameterNode.caseId):
-            if not self._ofCase.hasObserver(curve, slicer.vtkMRMLMarkupsNode.PointModifiedEvent, self.onCurveModified):
-                self._ofCase.addObserver(curve, slicer.vtkMRMLMarkupsNode.PointModifiedEvent, self.onCurveModified)
+        events = slicer.vtkMRMLMarkupsNode
+        for curve in lib.case_nodes.curve_nodes(self._resultsId):
+            for event in (events.PointModifiedEvent, events.PointAddedEvent, events.PointRemovedEvent):
+                if not self._ofCase.hasObserver(curve, event, self.onCurveModified):
+                    self._ofCase.addObserver(curve, event, self.onCurveModified)
 
     def onCurveModified(self, caller=None, event=None):
         self._edits.start()
@@ -528,7 +554,7 @@ class BoneQualityWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         """Say which ROIs were edited since their values were read."""
         if self._parameterNode is None:
             return
-        edited = lib.case_nodes.unread_edits(self._parameterNode.caseId)
+        edited = lib.case_nodes.unread_edits(self._resultsId)
         self.ui.updateButton.enabled = bool(edited)
         self.ui.updateButton.toolTip = (
             _("Read these ROIs again: {names}").format(names=", ".join(edited))
@@ -545,18 +571,16 @@ class BoneQualityWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def onLevelClicked(self, index):
         column, row = self._clickedCell(self.ui.levelTable, index)
-        self._lookAt(*lib.document.place_behind(lib.case_nodes.shown_document(self._parameterNode.caseId), row["level"], column))
+        self._lookAt(*lib.document.place_behind(lib.case_nodes.shown_document(self._resultsId), row["level"], column))
 
     def onSummaryClicked(self, index):
         _column, row = self._clickedCell(self.ui.summaryTable, index)
         if row["column"].startswith("vbq"):
-            self._lookAt(lib.document.csf_place(lib.case_nodes.shown_document(self._parameterNode.caseId)), "t1")
+            self._lookAt(lib.document.csf_place(lib.case_nodes.shown_document(self._resultsId)), "t1")
 
     def onMuscleClicked(self, index):
         _column, row = self._clickedCell(self.ui.muscleTable, index)
-        self._lookAt(
-            lib.document.muscle_place(lib.case_nodes.shown_document(self._parameterNode.caseId), row), lib.choices.MUSCLE_ROLE.name
-        )
+        self._lookAt(lib.document.muscle_place(lib.case_nodes.shown_document(self._resultsId), row), lib.choices.MUSCLE_ROLE.name)
 
     def _lookAt(self, place, name):
         if place is not None:
@@ -570,10 +594,12 @@ class BoneQualityWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             self._viewsBefore = None
 
     def onShowRois(self, checked):
-        lib.case_nodes.set_visible(self._parameterNode.caseId, checked)
+        lib.case_nodes.set_visible(self._resultsId, checked)
 
     def onShowChart(self, checked=False):
-        slicer.modules.plots.logic().ShowChartInLayout(lib.case_nodes.node_of(self._parameterNode.caseId, "chart"))
+        chart = lib.case_nodes.nodes_of(self._resultsId).get("chart")
+        if chart is not None:
+            slicer.modules.plots.logic().ShowChartInLayout(chart)
 
     def onCopy(self, checked=False):
         slicer.app.clipboard().setText(self.ui.reportEdit.text)
@@ -583,9 +609,9 @@ class BoneQualityWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def updateExport(self, path=""):
         if self._parameterNode is None:
             return
-        folder, document = self.ui.exportFolderEdit.currentPath, lib.case_nodes.shown_document(self._parameterNode.caseId)
+        folder, document = self.ui.exportFolderEdit.currentPath, lib.case_nodes.shown_document(self._resultsId)
         muscles = bool(document and lib.document.muscle_rows(document))
-        names = [path.name for path in lib.document.output_paths(folder, self._parameterNode.caseId, muscles)]
+        names = [path.name for path in lib.document.output_paths(folder, self._resultsId, muscles)]
         self.ui.exportFilesLabel.text = _("Files: {names}").format(names=", ".join(names))
         self.ui.exportButton.enabled = bool(folder) and document is not None
         self.ui.exportButton.toolTip = "" if folder else _("Choose a folder")
@@ -602,6 +628,17 @@ class BoneQualityWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             ui.exportFilesLabel.text = _("Written: {names}").format(names=", ".join(path.name for path in paths))
 
     # Many cases
+
+    def updateMany(self, text=""):
+        """What has to be given before many cases can be measured or analyzed, on the buttons."""
+        ui, folder = self.ui, _("Choose a folder for the results")
+        manifest, cohort, outcome = _("Choose a manifest"), _("Choose a cohort"), _("Give the column of the outcome")
+        for button, needed in (
+            (ui.batchButton, {manifest: ui.manifestEdit.currentPath, folder: ui.batchFolderEdit.currentPath}),
+            (ui.cohortButton, {cohort: ui.cohortEdit.currentPath, outcome: ui.outcomeEdit.text}),
+        ):
+            button.toolTip = next((sentence for sentence, given in needed.items() if not given.strip()), "")
+            button.enabled = not button.toolTip
 
     def onBatch(self, checked=False):
         ui, batch = self.ui, None
@@ -633,7 +670,7 @@ class BoneQualityWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
 def isEmpty(parameters):
     """Whether nobody put anything into a case yet."""
-    return not hasInputs(parameters) and lib.case_nodes.shown_document(parameters.caseId) is None
+    return not hasInputs(parameters) and lib.case_nodes.id_measured_for(parameters.parameterNode) is None
 
 
 def hasInputs(parameters):
@@ -656,7 +693,12 @@ def installedOnClick(*packages):
     question = _("Python packages are needed for this that Slicer does not have: {names}. Install them now?")
     if not slicer.util.confirmOkCancelDisplay(question.format(names=", ".join(missing))):
         return False
-    slicer.util.pip_install(" ".join(missing))
+    try:
+        slicer.util.pip_install(" ".join(missing))
+    except (RuntimeError, CalledProcessError) as fault:
+        said = _("{names} could not be installed ({fault}). Check the network connection, and try again.")
+        slicer.util.errorDisplay(said.format(names=", ".join(missing), fault=fault))
+        return False
     importlib.invalidate_caches()
     return all(importlib.util.find_spec(package) is not None for package in missing)
 
@@ -676,7 +718,8 @@ class BoneQualityLogic(ScriptedLoadableModuleLogic):
     def __init__(self):
         ScriptedLoadableModuleLogic.__init__(self)
         self.isSingletonParameterNode = False
-        self._foundInLabelMap = {}  # looking through a large label map takes too long for every letter that is typed
+        # looking through large images takes too long for every letter that is typed
+        self._foundInLabelMap, self._checksums = {}, {}
 
     def getParameterNode(self):
         return BoneQualityParameterNode(super().getParameterNode())
@@ -762,12 +805,31 @@ class BoneQualityLogic(ScriptedLoadableModuleLogic):
         slicer.util.setSliceViewerLayers(background=nodes["ct"], fit=True)
         return parameters.parameterNode
 
+    def resultsId(self, parameters):
+        """The id under which the results of a case lie in the scene: its own, whatever is typed, and never another case's."""
+        measuredId = lib.case_nodes.id_measured_for(parameters.parameterNode)
+        return measuredId or ("" if self._idIsTaken(parameters) else parameters.caseId)
+
+    def _idIsTaken(self, parameters):
+        """Whether another case has the id, or its results lie under it still."""
+        others = self.cases(butNot=parameters)
+        measured = [lib.case_nodes.id_measured_for(other.parameterNode) for other in others]
+        return parameters.caseId in [other.caseId for other in others] + measured
+
     def followId(self, parameters):
         """Take the results of a case along when its id is changed, once the new id can be used and is no other case's."""
-        taken = [*lib.case_nodes.case_ids(), *(other.caseId for other in self.cases(butNot=parameters))]
-        measuredId = lib.case_nodes.id_measured_for(parameters.parameterNode)
-        if measuredId and is_id(parameters.caseId) and parameters.caseId not in taken:
+        measuredId, isTaken = lib.case_nodes.id_measured_for(parameters.parameterNode), self._idIsTaken(parameters)
+        if measuredId and is_id(parameters.caseId) and not isTaken and parameters.caseId not in lib.case_nodes.case_ids():
             lib.case_nodes.rename_case(measuredId, parameters.caseId)
+
+    def keepApart(self, older):
+        """Give cases that came with a scene other ids where cases that were there have theirs; older: IDs of the nodes before."""
+        for caseId in lib.case_nodes.ids_given_twice(older):
+            lib.case_nodes.rename_case(caseId, self.unusedCaseId(caseId, caseId), older)
+        for parameters in self.cases():
+            if parameters.parameterNode.GetID() not in older and self._idIsTaken(parameters):
+                measuredId = lib.case_nodes.id_measured_for(parameters.parameterNode)
+                parameters.caseId = measuredId or self.unusedCaseId(parameters.caseId, parameters.caseId)
 
     # Measuring and results
 
@@ -782,9 +844,19 @@ class BoneQualityLogic(ScriptedLoadableModuleLogic):
             self._foundInLabelMap[picked.role] = state, found
         return found
 
+    def inputsAsText(self, parameters):
+        """What the images and the segments in use hold, in short; another text where anything of it was changed."""
+        return json.dumps([picked.contents(self.find(picked), self._checksumsOf) for picked in parameters.picked()], sort_keys=True)
+
+    def _checksumsOf(self, node):
+        changed = lib.scene.changed_at(node)
+        if self._checksums.get(node.GetID(), (None,))[0] != changed:
+            self._checksums[node.GetID()] = changed, lib.scene.checksums(node)
+        return self._checksums[node.GetID()][1]
+
     def whatIsMissing(self, parameters, found):
         """What has to be given before the case can be measured, in one sentence."""
-        if parameters.caseId in [other.caseId for other in self.cases(butNot=parameters)]:
+        if self._idIsTaken(parameters):
             return _("Another case of this scene has the id {name}: give this one another.").format(name=parameters.caseId)
         try:
             parameters.method()
@@ -795,28 +867,33 @@ class BoneQualityLogic(ScriptedLoadableModuleLogic):
     def measureAndShow(self, parameters, progress, keepEdits=False):
         """Measure the case and put it into the scene; with ``keepEdits`` the ROIs that a person edited are read as they lie now."""
         picked = parameters.picked()
+        missing = self.whatIsMissing(parameters, {each.role.name: self.find(each) for each in picked})
+        if missing:
+            raise lib.BoneQualityError(missing)
         inputs = {name: node for each in picked for name, node in each.inputs().items()}
-        edits = lib.case_nodes.edited_rois(parameters.caseId) if keepEdits else {}
+        edits = lib.case_nodes.edited_rois(self.resultsId(parameters)) if keepEdits else {}
         facts = lib.choices.facts_of(parameters.factTexts())
         result = self.measureCase(facts, parameters=parameters.method(), progress=progress, edits=edits, **inputs)
         self.showCase(result, beside=next(each.image for each in picked if each.image is not None))
-        lib.case_nodes.remember_inputs(parameters.caseId, parameters.identity(), parameters.parameterNode)
+        lib.case_nodes.remember_inputs(parameters.caseId, self.inputsAsText(parameters), parameters.parameterNode)
         return result
 
     def isStale(self, parameters):
         """Whether images, segments, facts or method are others now than when the case was measured."""
         try:
             facts, method = lib.choices.facts_of(parameters.factTexts()), parameters.method()
+            inputs = self.inputsAsText(parameters)
         except lib.BoneQualityError:
             return True
-        return lib.case_nodes.is_stale(facts, method, parameters.identity())
+        return lib.case_nodes.is_stale(self.resultsId(parameters), facts, method, inputs)
 
     def export(self, parameters, folder, overwrite, withPicture, progress):
         """Write the case's files as it lies in the scene, and a picture of its ROIs; returns the paths."""
-        document, picture = lib.case_nodes.shown_document(parameters.caseId), []
+        document, picture = lib.case_nodes.shown_document(self.resultsId(parameters)), []
         if withPicture:
-            picture = [lib.document.output_paths(folder, parameters.caseId)[-1].with_suffix(".png")]
-            lib.tables.check_free(lib.document.output_paths(folder, parameters.caseId) + picture, overwrite)
+            paths = lib.document.output_paths(folder, parameters.caseId)
+            picture = [paths[-1].with_suffix(".png")]
+            lib.tables.check_free(paths + picture, overwrite)
             result = self.measureAndShow(parameters, progress, keepEdits=True)
             document = result.document()
         paths = lib.document.write_case(document, folder, overwrite)

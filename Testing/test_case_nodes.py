@@ -12,6 +12,7 @@ from BoneQualityLib import CaseFacts, case_nodes, measure_case
 from BoneQualityLib.case_nodes import (
     edited_names,
     edited_rois,
+    ids_given_twice,
     node_of,
     nodes_of,
     rename_case,
@@ -23,6 +24,7 @@ from BoneQualityLib.case_nodes import (
 from BoneQualityLib.errors import BoneQualityError
 from BoneQualityLib.headless import mrml_scene
 from BoneQualityLib.roi import PlanarRoi
+from BoneQualityLib.scene import checksums
 from BoneQualityLib.tables import CASE_COLUMNS, LEVEL_COLUMNS
 from conftest import rotation
 from scene_cases import FACTS, RISE, nodes, result
@@ -65,6 +67,11 @@ def update(inputs):
 
 def value(column, level="L2"):
     return next(row for row in shown_document("case")["levels"] if row["level"] == level)[column]
+
+
+def cells(role):
+    node = node_of("case", role)
+    return [[node.GetCellText(row, column) for column in range(node.GetNumberOfColumns())] for row in range(node.GetNumberOfRows())]
 
 
 # What is there
@@ -162,6 +169,16 @@ def test_shown_twice_the_same_nodes_hold_the_case_and_no_other_changed(shown):
     hierarchy = {node.GetID() for node in before.values() if node.IsA("vtkMRMLSubjectHierarchyNode")}
     assert {ID for ID, time in changed.items() if before[ID].GetMTime() != time} <= hierarchy
     assert stranger.GetNumberOfControlPoints() == 0
+
+
+def test_a_copy_that_a_person_made_is_left_alone(shown):
+    original = node_of("case", "regions")
+    copy = mrml_scene().AddNewNodeByClass("vtkMRMLSegmentationNode")
+    copy.Copy(original)
+    copy.GetSegmentation().GetSegment("L2_cancellous").SetName("drawn by hand")
+    show_case(result(), shown["ct"])
+    assert node_of("case", "regions") is original
+    assert copy.GetSegmentation().GetSegment("L2_cancellous").GetName() == "drawn by hand"
 
 
 def test_what_is_not_measured_any_more_leaves_the_scene(shown):
@@ -287,6 +304,17 @@ def test_moved_back_is_not_edited(shown):
     assert measured.document() == result().document() and unread_edits("case") == []
 
 
+def test_the_value_of_an_edited_curve_that_was_deleted_is_to_be_read_again(shown):
+    put("L2 upper", points("L2 upper") + [2, 1, 0])
+    update(shown)
+    mrml_scene().RemoveNode(node_of("case", "L1 upper"))
+    assert unread_edits("case") == [], "nothing was edited there"
+    mrml_scene().RemoveNode(node_of("case", "L2 upper"))
+    assert unread_edits("case") == ["L2 upper"]
+    _, measured = update(shown)
+    assert measured.document() == result().document() and unread_edits("case") == []
+
+
 def test_measured_anew_every_curve_lies_where_it_was_placed(shown):
     placed = points("L2 upper")
     put("L2 upper", placed + [2, 1, 0])
@@ -357,8 +385,10 @@ def test_a_saved_scene_holds_tables_document_curves_and_edits(shown, reload):
     put("L3 csf", points("L3 csf") + [0, 0, 1])
     _, measured = update(shown)
     put("L1 lower", points("L1 lower") + [1, 0, 0])
-    roles, curve = set(nodes_of("case")), points("L2 upper")
+    roles, curve, summary = set(nodes_of("case")), points("L2 upper"), cells("summary")
+    assert any(row[1] == "" for row in summary), "a second cut-off stands below the first"
     inputs = reload()
+    assert cells("summary") == summary
     assert set(nodes_of("case")) == roles and shown_document("case") == measured.document()
     assert points("L2 upper") == pytest.approx(curve, abs=1e-3)
     assert (edited_names("case"), unread_edits("case")) == (["L1 lower", "L2 upper", "L3 csf"], ["L1 lower"])
@@ -373,7 +403,9 @@ def test_a_saved_scene_holds_tables_document_curves_and_edits(shown, reload):
 
 
 def test_a_loaded_case_is_measured_into_the_same_nodes(shown, reload):
+    told = [checksums(shown[name]) for name in INPUTS]
     inputs = reload()
+    assert [checksums(inputs[name]) for name in INPUTS] == told
     before = set(scene_nodes())
     measured = measure_case(FACTS, **inputs)
     show_case(measured, inputs["ct"])
@@ -399,6 +431,20 @@ def test_a_renamed_case_is_the_case_measured_under_that_id_with_its_edits(shown)
     show_case(again, shown["ct"])
     assert {role: node.GetID() for role, node in nodes_of("other").items()} == before
     assert not node_of("other", "regions").GetDisplayNode().GetSegmentVisibility("L2_cancellous"), "hidden segments stay hidden"
+
+
+def test_of_two_cases_with_one_id_the_later_one_can_be_renamed(shown):
+    older = {node.GetID() for node in nodes_of("case").values()}
+    rename_case("case", "first")
+    show_case(measure_case(FACTS, **nodes(["ct"], ["L2"])), shown["ct"])
+    assert ids_given_twice(older) == []
+    for node in nodes_of("first").values():
+        node.SetAttribute(case_nodes.CASE_ATTRIBUTE, "case")
+    assert ids_given_twice(older) == ["case"]
+    rename_case("case", "second", older)
+    assert {node.GetID() for node in nodes_of("case").values()} == older and ids_given_twice(older) == []
+    assert [len(shown_document(name)["levels"]) for name in ("case", "second")] == [3, 1]
+    assert shown_document("second")["case"]["case_id"] == "second"
 
 
 def folders():

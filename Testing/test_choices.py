@@ -8,6 +8,7 @@ from dataclasses import asdict
 import numpy as np
 import pytest
 import slicer
+import vtk
 
 from BoneQualityLib import CaseFacts, measure_case
 from BoneQualityLib.choices import (
@@ -28,7 +29,8 @@ from BoneQualityLib.choices import (
 from BoneQualityLib.dicom import ImageTags
 from BoneQualityLib.errors import BoneQualityError
 from BoneQualityLib.geometry import Grid, Mask
-from BoneQualityLib.scene import TAGS_ATTRIBUTE, image_of, segmentation_node, volume_node
+from BoneQualityLib.headless import mrml_scene
+from BoneQualityLib.scene import TAGS_ATTRIBUTE, checksums, image_of, segmentation_node, volume_node
 from scene_cases import nodes
 from spine_files import CT_GRID, T1_GRID, VALUES, bodies, ct, label_map, t1
 
@@ -127,6 +129,13 @@ def test_a_segmentation_on_a_lattice_of_its_own_is_chosen_where_it_is_the_only_o
     mine = segmentation_node("fine", [Mask("L1", np.repeat(bodies(CT_GRID)["L1"], 2, axis=0), away)])
     assert first_segmentation(ct_node(), [mine]) is mine
     assert first_segmentation(ct_node(), [mine, segments("L2", grid=T1_GRID)]) is None
+
+
+def test_volumes_that_cannot_be_read_do_not_hinder_the_choice_of_a_segmentation():
+    empty, scan = volume_node("empty", np.zeros((1, 1, 1), np.int16), CT_GRID), ct_node()
+    empty.SetAndObserveImageData(None)
+    mine = segments("L1", grid=T1_GRID)
+    assert first_segmentation(scan, [mine], [empty]) is mine and first_segmentation(empty, [mine], [scan]) is mine
 
 
 def test_for_muscles_a_segmentation_with_muscles_is_chosen():
@@ -256,6 +265,41 @@ def test_what_was_chosen_is_what_is_measured():
     assert level.name == "L2"
 
 
+def test_contents_change_with_what_is_measured_alone():
+    from vtk.util.numpy_support import vtk_to_numpy
+
+    scan, node = ct_node(), segments("L1", "L2", "liver")
+
+    def contents():
+        return Picked(ROLES[0], scan, node).contents(find_structures(node, {}), checksums)
+
+    def invert(segment):
+        scalars = node.GetSegmentation().GetSegment(segment).GetRepresentation("Binary labelmap").GetPointData().GetScalars()
+        vtk_to_numpy(scalars)[:] ^= 1
+
+    before = contents()
+    invert("liver")
+    assert contents() == before, "what shows no structure is not measured"
+    invert("L2")
+    assert contents() != before
+    invert("L2")
+    node.GetSegmentation().GetSegment("L2").SetName("L3")
+    assert contents() != before
+    node.GetSegmentation().GetSegment("L2").SetName("L2")
+    vtk_to_numpy(scan.GetImageData().GetPointData().GetScalars())[7] += 1
+    assert contents() != before
+    vtk_to_numpy(scan.GetImageData().GetPointData().GetScalars())[7] -= 1
+    assert contents() == before
+    moving, matrix = mrml_scene().AddNewNodeByClass("vtkMRMLLinearTransformNode"), vtk.vtkMatrix4x4()
+    matrix.SetElement(0, 3, 2.0)
+    moving.SetMatrixTransformToParent(matrix)
+    for moved in (scan, node):
+        moved.SetAndObserveTransformNodeID(moving.GetID())
+        assert contents() != before
+        moved.SetAndObserveTransformNodeID(None)
+    assert contents() == before
+
+
 # What is missing
 
 
@@ -291,14 +335,17 @@ def test_what_is_missing_is_said_one_after_the_other():
     assert missing(ct=(scan, None, Found())) == "Choose the segmentation of the CT, scan."
     assert missing(ct=(None, vertebrae, find_structures(vertebrae, {}))) == "Choose the CT volume on which masks was drawn."
     assert missing(ct=(scan, organs, find_structures(organs, {}))) == (
-        "Choose in the table of segments which of masks show which vertebrae."
+        "Choose in the table of levels which segments of masks show which."
     )
     twice = segments("L1", "L1 body")
     assert "both show L1" in missing(ct=(scan, twice, find_structures(twice, {})))
+    assert missing(ct=(scan, labels(), find_structures(labels(), {}))) == (
+        "Choose the label scheme of labels, or in the table of levels which labels show which."
+    )
     given = (scan, vertebrae, find_structures(vertebrae, {}))
     assert missing(ct=given) == ""
     assert missing(axial=(t1_node("Ax"), vertebrae, find_structures(vertebrae, {}))) == (
-        "Choose in the table of segments which of masks show which muscles."
+        "Choose in the table of muscles which segments of masks show which."
     )
     assert missing(ct=given, t1=(t1_node(), None, Found())) == "Choose the segmentation of the T1 MRI, MR."
 

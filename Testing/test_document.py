@@ -36,6 +36,7 @@ def test_every_measured_value_has_a_summary_row_and_every_cutoff_one_beside_it(d
         assert f"{cutoff['comparison']} {cutoff['cutoff']:g}" in said
     for same in by_column.values():
         assert same[0]["value"] and not any(row["value"] or row["measure"] for row in same[1:])
+    assert by_column["hu_middle"][0]["measure"] == "Mid-slice HU", "the case value's title, not that of the level table"
     vbq = by_column["vbq"][0]
     assert vbq["value"] == f"{document['case']['vbq']:.4f}" and "to" in vbq["range"]
     assert any("Kadri 2025" in row["source"] for row in by_column["vbq"])

@@ -7,7 +7,7 @@ visibility stay as a person set them; nodes that are no longer needed go.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from dataclasses import asdict
 
 import numpy as np
@@ -64,17 +64,22 @@ def _show_document(nodes: _Nodes, document: dict) -> None:
         _show_chart(nodes, document)
 
 
-def rename_case(case_id: str, new_id: str) -> None:
-    """Give a measured case another id, with its nodes and its folder; edits and what a person set of the nodes stay."""
-    document = _with_id(shown_document(case_id), new_id)
-    for node in nodes_of(case_id).values():
+def rename_case(case_id: str, new_id: str, older: Container[str] = ()) -> None:
+    """Give a measured case another id, with its nodes and its folder; edits and what a person set of the nodes stay.
+
+    older: IDs of nodes that are left alone; they are of another case with the same id.
+    """
+    nodes, hierarchy = nodes_of(case_id, older), _hierarchy()
+    document = _with_id(_document_in(nodes), new_id)
+    items = [hierarchy.GetItemByDataNode(node) for node in nodes.values()] if hierarchy is not None else []
+    parents = {hierarchy.GetItemParent(item) for item in items}
+    for folder in (folder for folder in _folders(hierarchy, case_id) if folder in parents):
+        hierarchy.SetItemAttribute(folder, CASE_ATTRIBUTE, new_id)
+        hierarchy.SetItemName(folder, _folder_name(new_id))
+    for node in nodes.values():
         node.SetAttribute(CASE_ATTRIBUTE, new_id)
         if node.GetName().startswith(f"{case_id} "):
             node.SetName(new_id + node.GetName()[len(case_id) :])
-    hierarchy = _hierarchy()
-    for folder in _folders(hierarchy, case_id):
-        hierarchy.SetItemAttribute(folder, CASE_ATTRIBUTE, new_id)
-        hierarchy.SetItemName(folder, _folder_name(new_id))
     _show_document(_Nodes(new_id, None), document)
 
 
@@ -87,7 +92,11 @@ def _with_id(part, case_id: str):
 
 def shown_document(case_id: str) -> dict | None:
     """The document of a case that is in the scene; None where it was not measured."""
-    node = node_of(case_id, "document")
+    return _document_in(nodes_of(case_id))
+
+
+def _document_in(nodes: dict[str, object]) -> dict | None:
+    node = nodes.get("document")
     return json.loads(node.GetText()) if node is not None and node.GetText() else None
 
 
@@ -107,12 +116,12 @@ def id_measured_for(owner) -> str | None:
     return mine[0].GetAttribute(CASE_ATTRIBUTE) if mine else None
 
 
-def is_stale(facts, parameters, inputs: str) -> bool:
+def is_stale(case_id: str, facts, parameters, inputs: str) -> bool:
     """Whether a measured case would be measured from other images, segments, facts or parameters now.
 
     inputs: see `remember_inputs`; where nothing is remembered, as for a case measured in the console, they do not count.
     """
-    document, measured = shown_document(facts.case_id), node_of(facts.case_id, "document").GetAttribute(INPUTS_ATTRIBUTE)
+    document, measured = shown_document(case_id), node_of(case_id, "document").GetAttribute(INPUTS_ATTRIBUTE)
     now = plain(dict(parameters=asdict(parameters), facts=asdict(facts)))
     return measured not in (None, inputs) or now != {name: document[name] for name in now}
 
@@ -122,19 +131,31 @@ def case_ids() -> list[str]:
     return sorted({document.GetAttribute(CASE_ATTRIBUTE) for document in _documents()})
 
 
+def ids_given_twice(older: Container[str]) -> list[str]:
+    """The ids that a case has whose nodes are older, by their IDs, and one whose nodes are not."""
+    before, after = (
+        {document.GetAttribute(CASE_ATTRIBUTE) for document in _documents() if (document.GetID() in older) == is_older}
+        for is_older in (True, False)
+    )
+    return sorted(before & after)
+
+
 def _documents() -> list:
     scene = mrml_scene()
     nodes = (scene.GetNthNode(n) for n in range(scene.GetNumberOfNodes()))
     return [node for node in nodes if node.GetAttribute(ROLE_ATTRIBUTE) == "document"]
 
 
-def nodes_of(case_id: str) -> dict[str, object]:
-    """The nodes of a case by their role."""
+def nodes_of(case_id: str, older: Container[str] = ()) -> dict[str, object]:
+    """The nodes of a case by their role; a copy that a person made of one has the same role, and is left alone.
+
+    older: IDs of nodes that do not count.
+    """
     found = {}
     for n in range(mrml_scene().GetNumberOfNodes()):
         node = mrml_scene().GetNthNode(n)
-        if node.GetAttribute(CASE_ATTRIBUTE) == case_id and node.GetAttribute(ROLE_ATTRIBUTE):
-            found[node.GetAttribute(ROLE_ATTRIBUTE)] = node
+        if node.GetAttribute(CASE_ATTRIBUTE) == case_id and node.GetAttribute(ROLE_ATTRIBUTE) and node.GetID() not in older:
+            found.setdefault(node.GetAttribute(ROLE_ATTRIBUTE), node)
     return found
 
 
@@ -188,14 +209,15 @@ def _curves(case_id: str) -> dict[tuple[str, str], list]:
 
 
 def unread_edits(case_id: str) -> list[str]:
-    """The ROIs that were edited since the values of a case were read, as "L3 upper"; a curve that is not flat counts too."""
+    """The ROIs that were edited since the values of a case were read, as "L3 upper"; one that is not flat, or gone, counts too."""
     document, edited = shown_document(case_id), []
     if document is None:
         return []
     places = {(roi["level"], roi["kind"]): roi for level in document["levels"] for roi in level["rois"]}
     places |= {(level, "csf"): csf["roi"] for level, csf in document["csf"].items() if csf["roi"]}
     places |= {(roi["level"], roi["kind"]): roi for slice in document["muscle_slices"] for roi in slice["rois"]}
-    for key, curves in _curves(case_id).items():
+    there = _curves(case_id)
+    for key, curves in there.items():
         if any(_is_moved(*curve) for curve in curves) or places.get(key, {}).get("edited"):
             try:
                 now = plain(_edited_roi(curves).place())
@@ -203,7 +225,7 @@ def unread_edits(case_id: str) -> list[str]:
                 now = None
             if now != places.get(key):
                 edited.append(" ".join(key))
-    return edited
+    return edited + [" ".join(key) for key, place in places.items() if place.get("edited") and key not in there]
 
 
 class _Nodes:

@@ -5,7 +5,7 @@ The first choice is made here, so that nothing is picked by hand that the scene 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, fields
 
 from .anatomy import Segment, Structure, assign, check_unique
@@ -17,7 +17,7 @@ from .inputs import value_of
 from .muscle_result import JOINED, MUSCLES, SIDES, kind_of
 from .muscle_slices import CASE_DISCS
 from .parameters import DISCS, LEVELS, CaseFacts
-from .scene import Segmentation, image_of, named_segments, reference_volume, same_lattice, scheme_of
+from .scene import Segmentation, image_of, named_segments, placed_by, reference_volume, same_lattice, scheme_of
 
 ALWAYS_SHOWN = ("L1", "L2", "L3", "L4", "L5")
 ALL_MUSCLES = tuple(kind_of(muscle, side) for muscle in MUSCLES for side in SIDES)
@@ -79,6 +79,16 @@ class Picked:
         """Which nodes and segments these are, to know them again."""
         nodes = (self.volume, self.segmentation, *self.others.values())
         return [[node and node.GetID() for node in nodes], self.segments, self.scheme]
+
+    def contents(self, found: Found, checksums: Callable) -> list:
+        """What the images and the segments that show a structure hold, as numbers that are others where anything was changed.
+
+        found: what the segmentation holds. checksums: those of a node, see `scene.checksums`.
+        """
+        images = [node and [checksums(node), placed_by(node)] for node in (self.volume, *self.others.values())]
+        masks = checksums(self.segmentation) if found.shows else {}
+        shown = {structure: masks[identifier] for structure, identifier in found.shows.items()}
+        return [images, shown, placed_by(self.segmentation) if shown else None]
 
 
 @dataclass(frozen=True)
@@ -230,12 +240,19 @@ def first_segmentation(volume, segmentations: Iterable, others: Iterable = (), s
     if volume is None:
         return None
     fitting = [node for node in segmentations if getattr(find_structures(node, {}), shows)]
-    for belongs in (lambda node, image: reference_volume(node) is image, same_lattice):
+    for belongs in (lambda node, image: reference_volume(node) is image, _lies_on):
         mine = [node for node in fitting if belongs(node, volume)]
         if mine:
             return _only(mine)
         fitting = [node for node in fitting if not any(belongs(node, other) for other in others)]
     return _only(fitting)
+
+
+def _lies_on(segmentation, volume) -> bool:
+    try:
+        return same_lattice(segmentation, volume)
+    except BoneQualityError:  # one of them cannot be read: that is said where it is measured
+        return False
 
 
 def facts_of(texts: dict[str, object]) -> CaseFacts:
@@ -272,8 +289,10 @@ def what_is_missing(texts: dict[str, object], picked: Sequence[Picked], found: d
         if holds.faults:
             return holds.faults[0]
         if not getattr(holds, each.role.shows):
-            what = "vertebrae" if each.role.shows == "levels" else "muscles"
-            return f"Choose in the table of segments which of {each.segmentation.GetName()} show which {what}."
+            what, name = each.role.shows, each.segmentation.GetName()
+            if each.segmentation.IsA("vtkMRMLLabelMapVolumeNode") and not each.scheme:
+                return f"Choose the label scheme of {name}, or in the table of {what} which labels show which."
+            return f"Choose in the table of {what} which segments of {name} show which."
     try:
         facts_of(texts)
     except BoneQualityError as fault:

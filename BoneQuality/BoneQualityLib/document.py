@@ -129,7 +129,7 @@ def report_line(document: dict) -> str:
 def summary_rows(document: dict) -> list[dict]:
     """The rows of the summary table: every case value that was measured, each published cut-off beside it in a row of its own."""
     case, rows = document["case"], []
-    columns = {column.name: column for column in (*CASE_COLUMNS, *LEVEL_COLUMNS)}
+    columns = {column.name: column for column in (*LEVEL_COLUMNS, *CASE_COLUMNS)}
     beside: dict[str, list[dict]] = {}
     for cutoff in document["cutoffs"]:
         beside.setdefault(cutoff["measure"], []).append(cutoff)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import re
+import zlib
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -207,6 +208,30 @@ def same_lattice(segmentation, volume) -> bool:
         return False
     offset = image.ijk(grid.ijk_to_ras[:3, 3])
     return bool(np.allclose(offset, np.round(offset), atol=0.01))
+
+
+def checksums(node) -> dict[str, int]:
+    """Checksums of a volume's voxels (by ""), or of every segment's mask by its identifier; the same after saving and loading."""
+    if node.IsA("vtkMRMLScalarVolumeNode") and not node.IsA("vtkMRMLLabelMapVolumeNode"):
+        return {"": zlib.crc32(np.ascontiguousarray(image_of(node).array))}
+    return {segment.identifier: zlib.crc32(np.ascontiguousarray(segment.load().array)) for segment in named_segments(node)}
+
+
+def changed_at(node) -> list:
+    """A state of a volume, segmentation or label map node that is another one when what it holds was changed; no voxel is read."""
+    if not node.IsA("vtkMRMLSegmentationNode"):
+        return [node.GetImageData() and node.GetImageData().GetMTime()]
+    segmentation, found = node.GetSegmentation(), []
+    for n in range(segmentation.GetNumberOfSegments()):
+        segment = segmentation.GetNthSegment(n)
+        masks = [segment.GetRepresentation(name) for name in ("Binary labelmap", "Closed surface")]
+        found.append([segmentation.GetNthSegmentID(n), segment.GetLabelValue(), *(mask and mask.GetMTime() for mask in masks)])
+    return found
+
+
+def placed_by(node) -> list:
+    """The node's parent transform, by its rows, to compare."""
+    return (_transform(node).round(4) + 0.0).tolist()
 
 
 def _label_values(node) -> list[Segment]:

@@ -168,15 +168,16 @@ flags | Flags | | | codes of quality flags
 """)
 
 
-#: What the panel shows of a case: its values, each published cut-off beside them.
+#: What the panel shows of a case: its values, each published cut-off beside them. The first column is never empty: Slicer moves
+#: the cells of a row that begins with an empty one when it reads a saved table.
 SUMMARY_COLUMNS = _columns("""
+column | Column | | | name in the case table
 measure | Measure | | | case value
 value | Value | | | mean or median over the used levels
 unit | Unit | | |
 range | Range | | | when the margin moves by 0.5 mm or the masks by half a voxel
 cutoff | Published cut-off | | | belongs to its method; field strength and scanner; not a verdict
 source | For; source | | | what the cut-off was published for; and where
-column | Column | | | name in the case table
 """)
 
 FAILURE_COLUMNS = _columns("""

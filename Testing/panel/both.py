@@ -17,7 +17,7 @@ case = makers.document(widget)["case"]
 assert abs(case["hu_3d"] - 70) < 2 and abs(case["vbq"] - 3.2) < 0.1 and (case["age"], case["sex"]) == (71.5, "F")
 assert "hyperlipidemia" in case["flags"] and "prefer HU" in ui.flagsText.toPlainText()
 summary = ui.summaryTable.mrmlTableNode()
-measures = [summary.GetCellText(row, 0) for row in range(summary.GetNumberOfRows())]
+measures = [summary.GetCellText(row, 1) for row in range(summary.GetNumberOfRows())]
 assert "VBQ" in measures and "3D-HU" in measures
 
 # facts and limits that cannot be: said on the button

@@ -1,6 +1,7 @@
 """A CT and its masks: chosen by themselves, measured, shown, brought into view, exported."""
 
 import csv
+import importlib.util
 import tempfile
 from pathlib import Path
 
@@ -80,3 +81,17 @@ with tempfile.TemporaryDirectory() as folder:
     ui.overwriteBox.checked = True
     ui.exportButton.click()
     assert (Path(folder) / "case-1.json").read_bytes() == written
+
+# a package that is not there is installed on a person's click alone; where that fails, it is said and nothing is written
+there = importlib.util.find_spec
+importlib.util.find_spec = lambda name, *others: None if name == "matplotlib" else there(name, *others)
+ui.pictureBox.checked = True
+with tempfile.TemporaryDirectory() as folder:
+    ui.exportFolderEdit.currentPath = folder
+    for answer in (False, True):  # here the runner refuses to install
+        messages.answer(answer)
+        errors = len(messages.texts("error"))
+        ui.exportButton.click()
+        assert not list(Path(folder).iterdir()) and len(messages.texts("error")) == errors + answer
+assert messages.texts("error")[-1].startswith("matplotlib could not be installed (")
+importlib.util.find_spec = there

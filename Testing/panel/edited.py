@@ -75,6 +75,19 @@ asked = len(messages)
 ui.measureButton.click()
 assert len(messages) == asked, "nothing is edited any more, nothing is asked"
 
+# a point that is taken out is an edit too, and so is a curve that is deleted once its value was read
+upper.RemoveNthControlPoint(0)
+makers.process_events()
+assert "L3 upper" in ui.updateButton.toolTip and ui.updateButton.enabled
+ui.updateButton.click()
+assert makers.value(widget, "L3", "edited") == "upper"
+slicer.mrmlScene.RemoveNode(upper)
+makers.process_events()
+assert "L3 upper" in ui.updateButton.toolTip and ui.updateButton.enabled
+ui.updateButton.click()
+upper = makers.curve(widget, "L3 upper")
+assert makers.document(widget) == before and np.allclose(makers.points(upper), placed, atol=1e-6)
+
 # moved and moved back is not edited; out of its plane is refused by name; out of the image loses that value alone
 makers.move(upper, [3, 0, 0])
 makers.move(upper, [-3, 0, 0])

@@ -22,7 +22,11 @@ before = makers.scene_state()
     "case_id,ct,ct_segmentation,t1,t1_segmentation,outcome\n"
     "one,ct.nrrd,ct.seg.nrrd,,,yes\ntwo,,,t1.nrrd,t1.seg.nrrd,no\nthree,damaged.nrrd,ct.seg.nrrd,,,no\n"
 )
-ui.manifestEdit.currentPath, ui.batchFolderEdit.currentPath = str(folder / "manifest.csv"), str(folder / "out")
+assert not ui.batchButton.enabled and ui.batchButton.toolTip == "Choose a manifest"
+ui.manifestEdit.currentPath = str(folder / "manifest.csv")
+assert not ui.batchButton.enabled and ui.batchButton.toolTip == "Choose a folder for the results"
+ui.batchFolderEdit.currentPath = str(folder / "out")
+assert ui.batchButton.enabled and ui.batchButton.toolTip == ""
 ui.batchButton.click()
 assert messages.texts("info")[-1].startswith("2 cases measured, 1 failed."), messages.texts("info")
 assert makers.scene_state() == before, "images of the batch stayed in the scene"
@@ -41,7 +45,9 @@ lines += [
     for n in range(80)
 ]
 (folder / "cohort.csv").write_text("\n".join(lines) + "\n")
-ui.cohortEdit.currentPath, ui.outcomeEdit.text = str(folder / "cohort.csv"), "fracture=yes"
+ui.cohortEdit.currentPath = str(folder / "cohort.csv")
+assert not ui.cohortButton.enabled and ui.cohortButton.toolTip == "Give the column of the outcome"
+ui.outcomeEdit.text = "fracture=yes"
 ui.statisticsFolderEdit.currentPath = str(folder / "statistics")
 ui.cohortButton.click()
 assert (folder / "statistics" / "cohort.html").is_file()

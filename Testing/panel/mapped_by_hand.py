@@ -16,13 +16,26 @@ ui.ctSelector.setCurrentNode(ct)
 ui.ctSegmentationSelector.setCurrentNode(ct_masks)
 ui.t1Selector.setCurrentNode(None)
 assert not ui.measureButton.enabled
-assert ui.measureButton.toolTip == "Choose in the table of segments which of Spine show which vertebrae."
+assert ui.measureButton.toolTip == "Choose in the table of levels which segments of Spine show which."
 
 makers.pick(ui, "L2", "ct", "Segment_1")
 assert makers.box(ui, "L2", "ct").currentText == "Segment_1" and ui.measureButton.enabled
 makers.pick(ui, "L3", "ct", "Wirbel unten")
 ui.measureButton.click()
 assert abs(makers.value(widget, "L2", "hu_3d") - 80) < 2 and abs(makers.value(widget, "L3", "hu_3d") - 60) < 2
+
+# a segment that is painted on, or called otherwise, is not the one that was measured
+mask = ct_masks.GetSegmentation().GetSegment("Segment_1").GetRepresentation("Binary labelmap").GetPointData().GetScalars()
+for value in (0, 1):
+    mask.SetTuple1(mask.GetNumberOfTuples() // 2, value)
+    mask.Modified()
+    panel.exit()
+    panel.enter()
+    assert ui.staleLabel.visible == (value == 0)
+makers.pick(ui, "L3", "ct", "-")
+assert ui.staleLabel.visible
+makers.pick(ui, "L3", "ct", "Wirbel unten")
+assert not ui.staleLabel.visible
 
 # exchanged: the choice moves from one level to the other
 makers.pick(ui, "L3", "ct", "Segment_1")
@@ -62,7 +75,7 @@ ui.ctSelector.setCurrentNode(ct)
 assert not ui.ctSchemeBox.visible
 ui.ctSegmentationSelector.setCurrentNode(labels)
 assert ui.ctSchemeBox.visible and not ui.measureButton.enabled
-assert "which of verse labels show which vertebrae" in ui.measureButton.toolTip
+assert "Choose the label scheme of verse labels, or in the table of levels which labels show which." in ui.measureButton.toolTip
 ui.ctSchemeBox.currentText = "verse"
 assert makers.box(ui, "L2", "ct").currentText.startswith("21") and ui.measureButton.enabled, ui.measureButton.toolTip
 ui.measureButton.click()

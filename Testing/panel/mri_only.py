@@ -31,7 +31,7 @@ assert "CSF was not read at L3" in ui.flagsText.toPlainText()
 yellow = slicer.mrmlScene.GetNodeByID("vtkMRMLSliceNodeYellow")
 for view, row, column, role in (
     (ui.levelTable, "L3", "vbq_single_level", "L3 marrow"),
-    (ui.summaryTable, "VBQ", "value", "L2 csf"),
+    (ui.summaryTable, "vbq", "value", "L2 csf"),
 ):
     makers.click_cell(view, row, column)
     plane = makers.points(makers.curve(widget, f"{role} slice"))

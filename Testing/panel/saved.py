@@ -81,6 +81,19 @@ with tempfile.TemporaryDirectory() as folder:
     assert makers.document(widget)["case"]["edited"] == ""
     assert not np.allclose(makers.points(makers.curve(widget, "L3 upper")), lying, atol=1)
 
+    # under the id that an empty case begins with
+    panel.exit()
+    panel.enter()
+    ui.caseIdEdit.text = "case-1"
+    ui.measureButton.click()
+    slicer.util.saveScene(str(Path(folder) / "first.mrb"))
+    slicer.mrmlScene.Clear(0)
+    makers.process_events()
+    assert makers.case(widget) == "case-1" and makers.document(widget) is None
+    slicer.util.loadScene(str(Path(folder) / "first.mrb"))
+    makers.process_events()
+    assert ui.caseSelector.nodeCount() == 1 and not ui.staleLabel.visible and ui.measureButton.enabled, ui.measureButton.toolTip
+
     # loaded while another module is shown
     panel.exit()
     slicer.mrmlScene.Clear(0)
@@ -88,4 +101,18 @@ with tempfile.TemporaryDirectory() as folder:
     makers.process_events()
     panel.enter()
     assert makers.case(widget) == "saved-1" and ui.caseSelector.nodeCount() == 1 and makers.document(widget) == document
+
+    # beside a case that has its id: it gets another one, and both keep what is theirs
+    own = makers.scene_state()
+    document = makers.document(widget)
+    ui.ageEdit.text = "50"
+    slicer.util.loadScene(scene)
+    makers.process_events()
+    assert case_nodes.case_ids() == ["saved-1", "saved-1-2"] and ui.caseSelector.nodeCount() == 2
+    state = makers.scene_state()
+    assert {node: state[node] for node in own} == own and case_nodes.shown_document("saved-1") == document
+    for node in widget.logic.getAllParameterNodes():
+        ui.caseSelector.setCurrentNode(node)
+        assert ui.reportEdit.text.startswith(f"{makers.case(widget)}: ") and ui.measureButton.enabled, ui.measureButton.toolTip
+        assert (ui.ageEdit.text, ui.staleLabel.visible) == (("50", True) if makers.case(widget) == "saved-1" else ("64", False))
 assert not messages.texts("error"), messages

@@ -46,6 +46,16 @@ panel.enter()
 assert is_empty()
 measure()
 
+# results are deleted: the panel shows what is there, and measuring makes them again
+slicer.mrmlScene.RemoveNode(makers.curve(widget, "summary"))
+makers.process_events()
+assert ui.summaryTable.mrmlTableNode() is None and not ui.summaryTable.visible and ui.resultsSection.enabled
+slicer.mrmlScene.RemoveNode(makers.curve(widget, "document"))
+makers.process_events()
+assert not ui.resultsSection.enabled and not ui.exportSection.enabled and "Not measured" in ui.staleLabel.text
+ui.measureButton.click()
+assert ui.resultsSection.enabled and ui.summaryTable.mrmlTableNode() is not None
+
 # an input is deleted: said, not measured
 slicer.mrmlScene.RemoveNode(widget._parameterNode.ctSegmentation)
 assert ui.measureButton.toolTip == "Choose the segmentation of the CT, CT." and not ui.measureButton.enabled

@@ -30,6 +30,20 @@ ui.caseIdEdit.text = "first"
 assert not ui.measureButton.enabled and "Another case of this scene has the id first" in ui.measureButton.toolTip
 ui.caseIdEdit.text = "second"
 ui.measureButton.click()
+ui.caseSelector.setCurrentNode(first)
+ui.caseIdEdit.text = "second"
+assert ui.reportEdit.text.startswith("first: 3D-HU 70") and not ui.measureButton.enabled, "its own results stay on the panel"
+makers.move(case_nodes.node_of("second", "L3 upper"), [1, 0, 0])
+makers.process_events()
+assert not ui.updateButton.enabled, "another case's edits are not this one's"
+makers.move(case_nodes.node_of("second", "L3 upper"), [-1, 0, 0])
+ui.caseSelector.setCurrentNode(second)
+ui.caseIdEdit.text = "first"
+assert not ui.measureButton.enabled, "the first case's results lie under this id still"
+ui.caseIdEdit.text = "second"
+ui.caseSelector.setCurrentNode(first)
+ui.caseIdEdit.text = "first"
+ui.caseSelector.setCurrentNode(second)
 after = makers.scene_state()
 assert {node: after[node] for node in before} == before, "the first case's nodes are as they were"
 assert set(case_nodes.case_ids()) == {"first", "second"}
@@ -43,6 +57,22 @@ for _ in range(2):
     ui.caseSelector.setCurrentNode(second)
     assert widget._parameterNode.ct is second_ct and ui.levelTable.mrmlTableNode().GetName() == "second levels"
 assert makers.scene_state() == after
+
+# the cases exchange their ids by way of a third one, and their results go along
+ui.caseSelector.setCurrentNode(first)
+ui.caseIdEdit.text = "third"
+ui.caseSelector.setCurrentNode(second)
+ui.caseIdEdit.text = "first"
+ui.caseSelector.setCurrentNode(first)
+ui.caseIdEdit.text = "second"
+assert abs(makers.value(widget, "L3", "hu_3d") - 60) < 2 and not ui.staleLabel.visible
+ui.caseIdEdit.text = "third"
+ui.caseSelector.setCurrentNode(second)
+assert makers.value(widget, "L3", "hu_3d") > 150 and not ui.staleLabel.visible
+ui.caseIdEdit.text = "second"
+ui.caseSelector.setCurrentNode(first)
+ui.caseIdEdit.text = "first"
+ui.caseSelector.setCurrentNode(second)
 
 # edits belong to one case
 makers.move(case_nodes.node_of("first", "L3 upper"), [1, 0, 0])
