@@ -18,9 +18,9 @@ from BoneQualityLib.case_nodes import (
     rename_case,
     show_case,
     shown_document,
-    simplified,
     unread_edits,
 )
+from BoneQualityLib.case_rois import simplified
 from BoneQualityLib.errors import BoneQualityError
 from BoneQualityLib.headless import mrml_scene
 from BoneQualityLib.roi import PlanarRoi
