@@ -30,6 +30,7 @@ PLANE_RIM_MM = 6.0
 
 
 def show_regions(nodes, rois: list[RegionRoi], volume) -> None:
+    """Regions as the segments of one segmentation, on the lattice of the volume node."""
     if not rois:
         return
     masks = [Mask(f"{roi.level} {roi.kind}", roi.weights >= 0.5, roi.grid) for roi in rois]
@@ -182,11 +183,13 @@ def _points(node) -> np.ndarray:
 
 
 def is_moved(node, placed: dict) -> bool:
+    """Whether a person moved, added or removed points of a curve since it was made."""
     points, before = _points(node), np.array(placed["points"]).reshape(-1, 3)
     return len(points) != len(before) or bool((np.abs(points - before) > MOVED_MM).any())
 
 
 def edited_roi(curves: list) -> PlanarRoi:
+    """The ROI that curves show now, with what each was made from; raises BoneQualityError where it is none any more."""
     from vtk.util.numpy_support import vtk_to_numpy
 
     placed = curves[0][1]
