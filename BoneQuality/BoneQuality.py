@@ -48,7 +48,7 @@ class BoneQuality(ScriptedLoadableModule):
 
 
 STATES = ("used", "fractured", "cemented", "excluded")
-SCROLL_BAR_PIXELS, MOST_ROWS, WIDEST_PIXELS = 24, 14, 110
+SCROLL_BAR_PIXELS, MOST_ROWS, WIDEST_PIXELS = 24, 14, 130
 #: Cells of a column that is not worth its place on the panel.
 NOTHING_SAID = {"", "nan", "no CT", "no T1 MRI"}
 
@@ -403,7 +403,7 @@ class BoneQualityWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
                 table.setCellWidget(row, 3, self._stateBox(structure))
                 table.setCellWidget(row, 4, self._blockedBox(structure))
         table.resizeColumnsToContents()
-        height = table.horizontalHeader().height + sum(table.rowHeight(row) for row in range(len(rows))) + 4
+        height = table.horizontalHeader().height + sum(table.rowHeight(row) for row in range(len(rows))) + SCROLL_BAR_PIXELS
         table.setFixedHeight(height)
 
     def _stateBox(self, level):

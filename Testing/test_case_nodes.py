@@ -8,7 +8,7 @@ import slicer
 import vtk
 from vtk.util.numpy_support import vtk_to_numpy
 
-from BoneQualityLib import CaseFacts, case_nodes, measure_case
+from BoneQualityLib import CaseFacts, Parameters, case_nodes, measure_case
 from BoneQualityLib.case_nodes import (
     edited_names,
     edited_rois,
@@ -153,6 +153,29 @@ def test_the_folder_of_the_case_lies_beside_its_volume(shown):
         for node in nodes_of(case_id).values():
             folder = hierarchy.GetItemParent(hierarchy.GetItemByDataNode(node))
             assert hierarchy.GetItemName(folder) == f"Bone quality {case_id}" and hierarchy.GetItemParent(folder) == parent
+
+
+def test_tables_and_slice_frames_are_locked_and_curves_are_not(shown):
+    assert all(node_of("case", role).GetLocked() for role in ("levels", "case", "summary", "L2 upper slice"))
+    assert not any(node.GetLocked() for node in case_nodes.curve_nodes("case"))
+
+
+@pytest.mark.parametrize("roles, measure, comparison", [(("ct", "t1"), "hu_3d", "<="), (("t1",), "vbq_single_level", ">=")])
+def test_the_chart_has_a_line_for_every_measure_and_a_dashed_one_for_every_cutoff_of_its_image(roles, measure, comparison):
+    measured = measure_case(FACTS, **nodes(roles))
+    show_case(measured)
+    chart, table = node_of("case", "chart"), node_of("case", "chart table").GetTable()
+    lines = [chart.GetNthPlotSeriesNode(n) for n in range(chart.GetNumberOfPlotSeriesNodes())]
+    solid = [line for line in lines if line.GetLineStyle() == line.LineStyleSolid]
+    dashed = [line for line in lines if line.GetLineStyle() == line.LineStyleDash]
+    assert solid[0].GetYColumnName() == measure and all(line.GetLabelColumnName() == "level" for line in lines)
+    values = [table.GetValueByName(n, measure).ToDouble() for n in range(3)]
+    assert values == pytest.approx([row[measure] for row in measured.level_rows])
+    cutoffs = [cutoff for cutoff in measured.cutoffs if cutoff["comparison"] == comparison]
+    assert len(solid) + len(dashed) == len(lines) and len(dashed) == len(cutoffs) > 1
+    for line, cutoff in zip(dashed, cutoffs):
+        assert line.GetName().startswith(f"{comparison} {cutoff['cutoff']:g} ") and cutoff["source"] in line.GetName()
+        assert [table.GetValueByName(n, line.GetYColumnName()).ToDouble() for n in range(3)] == [cutoff["cutoff"]] * 3
 
 
 # Only its own
@@ -321,6 +344,23 @@ def test_measured_anew_every_curve_lies_where_it_was_placed(shown):
     update(shown)
     show_case(result(), shown["ct"])
     assert points("L2 upper") == pytest.approx(placed) and edited_names("case") == []
+
+
+def test_an_edited_roi_that_is_shown_elsewhere_is_still_a_persons(shown):
+    put("L2 upper", points("L2 upper") + [2, 0, 0])
+    edits = edited_rois("case")
+    show_case(measure_case(CaseFacts("copy"), edits=edits, **shown), shown["ct"])
+    assert edited_names("copy") == ["L2 upper"]
+
+
+def test_a_case_is_old_where_facts_parameters_or_what_it_was_measured_from_changed(shown):
+    owner = mrml_scene().AddNewNodeByClass("vtkMRMLScriptedModuleNode")
+    assert not case_nodes.is_stale("case", FACTS, Parameters(), "inputs"), "nothing is known of its inputs"
+    case_nodes.remember_inputs("case", "inputs", owner)
+    assert not case_nodes.is_stale("case", FACTS, Parameters(), "inputs")
+    assert case_nodes.is_stale("case", FACTS, Parameters(), "others")
+    assert case_nodes.is_stale("case", FACTS, Parameters(strict=True), "inputs")
+    assert case_nodes.is_stale("case", CaseFacts("case", age=70), Parameters(), "inputs")
 
 
 def test_marrow_and_csf_are_edited_too(shown):

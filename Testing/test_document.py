@@ -7,7 +7,7 @@ import json
 import pytest
 
 from BoneQualityLib import CaseFacts, __version__, measure_case
-from BoneQualityLib.document import csf_place, flag_sentences, place_behind, report_line, summary_rows, write_case
+from BoneQualityLib.document import csf_place, flag_sentences, muscle_place, place_behind, report_line, summary_rows, write_case
 from scene_cases import FACTS, nodes, result
 
 
@@ -63,6 +63,19 @@ def test_a_level_that_only_t1_shows_leads_to_its_marrow():
     document = measure_case(FACTS, **nodes(["t1"])).document()
     place, role = place_behind(document, "L1", "hu_3d")
     assert (place["kind"], role) == ("marrow", "t1")
+
+
+@pytest.mark.parametrize(
+    "muscle, side, kind",
+    [("multifidus", "left", "left multifidus"), ("all", "both", "disc"), ("psoas major", "left", "slice")],
+)
+def test_a_row_of_the_muscle_table_leads_to_its_muscle_on_its_own_slice(muscle, side, kind):
+    def roi(kind, position):
+        return dict(kind=kind, center=[5.0, 0.0, position])
+
+    slices = [roi("slice", s) | dict(rois=[roi("disc", s), roi("left multifidus", s)]) for s in (10.0, -25.5)]
+    place = muscle_place(dict(muscle_slices=slices), dict(muscle=muscle, side=side, slice_s_mm="-25.5"))
+    assert (place["kind"], place["center"][2]) == (kind, -25.5)
 
 
 def test_what_was_not_measured_leads_nowhere(document):

@@ -34,7 +34,20 @@ ui.measureButton.click()
 assert pressed and makers.scene_state() == before and makers.document(widget) is None
 assert not ui.resultsSection.enabled and ui.measureButton.enabled
 
+# from the first step on, a dialog keeps a second click from coming through
+measure, in_front = widget.logic.measureCase, []
+
+
+def watched(*arguments, **inputs):
+    windows = [window for window in slicer.app.topLevelWidgets() if hasattr(window, "wasCanceled") and window.visible]
+    in_front.extend(window.windowModality == qt.Qt.ApplicationModal for window in windows)
+    return measure(*arguments, **inputs)
+
+
+widget.logic.measureCase = watched
 ui.measureButton.click()
+assert in_front == [True]
+widget.logic.measureCase = measure
 measured, document = makers.scene_state(), makers.document(widget)
 makers.move(makers.curve(widget, "L3 upper"), [1, 0, 0])
 makers.process_events()

@@ -30,6 +30,7 @@ for level, hu in makers.HU.items():
 assert ui.resultsSection.enabled and not ui.staleLabel.visible
 assert ui.levelTable.model().rowCount() == 2 and ui.summaryTable.model().rowCount() > 3
 assert not ui.levelTable.isColumnHidden(5) and ui.levelTable.isColumnHidden(0)
+assert ui.reportEdit.cursorPosition == 0, "the beginning is to be seen"
 assert "3D-HU 70" in ui.reportEdit.text and ui.reportEdit.text.endswith("research use.")
 ui.copyButton.click()
 assert slicer.app.clipboard().text() == ui.reportEdit.text
@@ -95,3 +96,9 @@ with tempfile.TemporaryDirectory() as folder:
         assert not list(Path(folder).iterdir()) and len(messages.texts("error")) == errors + answer
 assert messages.texts("error")[-1].startswith("matplotlib could not be installed (")
 importlib.util.find_spec = there
+
+# what a person took out stays out
+ui.ctSegmentationSelector.setCurrentNode(None)
+makers.volume("ct", "another")
+makers.process_events()
+assert widget._parameterNode.ct is ct and widget._parameterNode.ctSegmentation is None

@@ -76,6 +76,8 @@ ui.measureButton.click()
 assert len(messages) == asked, "nothing is edited any more, nothing is asked"
 
 # a point that is taken out is an edit too, and so is a curve that is deleted once its value was read
+makers.process_events()
+assert not ui.updateButton.enabled
 upper.RemoveNthControlPoint(0)
 makers.process_events()
 assert "L3 upper" in ui.updateButton.toolTip and ui.updateButton.enabled

@@ -26,6 +26,7 @@ def is_empty():
 
 assert is_empty()
 measure()
+slicer.util.setSliceViewerLayers(background=widget._parameterNode.ct)
 makers.click_cell(ui.levelTable, "L3", "hu_upper")
 watched = [weakref.ref(node) for node in (makers.curve(widget, "L3 upper"), widget._parameterNode.ctSegmentation)]
 slicer.mrmlScene.Clear(0)
@@ -33,10 +34,10 @@ makers.process_events()
 gc.collect()
 assert [node() for node in watched] == [None, None], "closed nodes are not held on to"
 assert is_empty(), (ui.measureButton.toolTip, ui.caseIdEdit.text)
+measure()
 ui.backButton.click()  # no view goes back to a volume that is gone
 composites = slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode")
 assert all(node.GetBackgroundVolumeID() is None for node in composites)
-measure()
 
 # closed while another module is shown
 panel.exit()

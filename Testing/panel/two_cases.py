@@ -21,6 +21,8 @@ assert widget._parameterNode.ct is None and widget._parameterNode.ctSegmentation
 assert not ui.resultsSection.enabled and ui.levelTable.mrmlTableNode() is None
 second_ct = makers.volume("ct", "CT of the second")
 slicer.util.arrayFromVolume(second_ct)[:, 2:] += 100
+makers.process_events()
+assert widget._parameterNode.ct is second_ct and widget._parameterNode.ctSegmentation is None, "no region of the first case"
 second_masks = makers.segmentation("ct", drawn_on=second_ct, name="second masks")
 makers.process_events()
 assert (widget._parameterNode.ct, widget._parameterNode.ctSegmentation) == (second_ct, second_masks)
@@ -37,6 +39,16 @@ makers.move(case_nodes.node_of("second", "L3 upper"), [1, 0, 0])
 makers.process_events()
 assert not ui.updateButton.enabled, "another case's edits are not this one's"
 makers.move(case_nodes.node_of("second", "L3 upper"), [-1, 0, 0])
+curve = case_nodes.node_of("first", "L3 upper")
+placed = makers.points(curve)
+makers.move(curve, [1, 0, 0])
+makers.process_events()
+unread = makers.scene_state()
+ui.updateButton.click()
+assert messages.texts("error") == ["Another case of this scene has the id second: give this one another."]
+assert makers.scene_state() == unread
+for n, point in enumerate(placed):
+    curve.SetNthControlPointPositionWorld(n, *point)
 ui.caseSelector.setCurrentNode(second)
 ui.caseIdEdit.text = "first"
 assert not ui.measureButton.enabled, "the first case's results lie under this id still"
@@ -94,4 +106,4 @@ ui.loadDemoButton.click()
 assert makers.case(widget) == "demo" and ui.measureButton.enabled
 ui.loadDemoButton.click()
 assert makers.case(widget) == "demo-2" and ui.measureButton.enabled and ui.caseSelector.nodeCount() == 4
-assert not messages, messages
+assert len(messages) == 1, messages
