@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from BoneQualityLib import CaseFacts, Parameters, measure_case, phantom
+from BoneQualityLib import CaseFacts, Parameters, measure_case, phantom, phantom_solids
 from BoneQualityLib.cutoffs import read_cutoffs
 from BoneQualityLib.dicom import ImageTags
 from BoneQualityLib.errors import BoneQualityError
@@ -361,22 +361,23 @@ def edited(measured, level, kind, right_mm=0.0, scale=1.0):
 def test_edited_rois_are_read_in_place_of_those_that_would_be_placed():
     inputs = ct() | t1()
     before = measure_case(CaseFacts("a"), **inputs)
-    astray = before.levels[3].frame.center - before.levels[1].frame.center
+    to_disc = (before.levels[2].frame.center - before.levels[3].frame.center) / 2
     edits = (
         edited(before, "L2", "upper", scale=0.6)
         | edited(before, "L1", "marrow", scale=0.7)
         | edited(before, "L2", "csf", scale=0.8)
     )
-    middle = edited(before, "L2", "middle")["L2", "middle"]
-    edits["L2", "middle"] = replace(middle, center=middle.center + astray)  # onto L4, which has 50 HU
+    middle = edited(before, "L4", "middle")["L4", "middle"]
+    edits["L4", "middle"] = replace(middle, center=middle.center + to_disc)
     after = measure_case(CaseFacts("a"), edits=edits, **inputs)
     old, new = ({row["level"]: row for row in measured.level_rows} for measured in (before, after))
     assert new["L2"]["hu_upper"] == pytest.approx(80, abs=1.5)
     assert new["L2"]["hu_upper_area_mm2"] == pytest.approx(0.36 * old["L2"]["hu_upper_area_mm2"], rel=0.01)
-    assert new["L2"]["hu_middle"] == pytest.approx(50, abs=1.5) and new["L2"]["hu_3d"] == old["L2"]["hu_3d"]
+    assert old["L4"]["hu_middle"] == pytest.approx(HU["L4"], abs=1.5) and new["L4"]["hu_3d"] == old["L4"]["hu_3d"]
+    assert new["L4"]["hu_middle"] == pytest.approx(phantom_solids.DISC.hu, abs=1.5)
     assert new["L1"]["t1_area_mm2"] == pytest.approx(0.49 * old["L1"]["t1_area_mm2"], rel=0.02)
-    assert [new[level]["edited"] for level in ("L1", "L2", "L3")] == ["marrow", "upper; middle; csf", ""]
-    for level in ("L3", "L4", "L5"):
+    assert [new[level]["edited"] for level in ("L1", "L2", "L3", "L4")] == ["marrow", "upper; csf", "", "middle"]
+    for level in ("L3", "L5"):
         assert new[level] == old[level]
     assert after.values["hu_3d"] == before.values["hu_3d"] and after.values["vbq"] == pytest.approx(before.values["vbq"], rel=0.01)
 
@@ -402,6 +403,14 @@ def test_edits_that_have_no_place_in_the_case_are_refused_by_name():
         match="The edited ROI L2 csf, L3 marrow has no place in this case any more, or lies outside the image; move it back",
     ):
         measure_case(CaseFacts("a"), edits=edits, **ct())
+
+
+@pytest.mark.parametrize("image, kind", [(ct, "middle"), (t1, "marrow")])
+def test_an_edited_roi_that_lies_in_another_vertebra_is_refused_by_name(image, kind):
+    result = measure_case(CaseFacts("a"), **image())
+    strayed = {("L3", kind): replace(edited(result, "L2", kind)["L2", kind], level="L3")}
+    with pytest.raises(BoneQualityError, match=f"The edited ROI L3 {kind} lies in L2; move it back"):
+        measure_case(CaseFacts("a"), edits=strayed, **image())
 
 
 def test_a_slice_that_no_rule_finds_may_be_drawn_by_hand():

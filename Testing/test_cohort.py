@@ -495,3 +495,20 @@ def test_the_written_tables_hold_the_numbers_of_the_result(tmp_path):
     written = pandas.read_csv(tmp_path / "roc.csv")
     assert list(written) == list(result.tables["roc"])
     assert written["auc"].to_numpy() == pytest.approx(result.tables["roc"]["auc"].to_numpy(), rel=1e-5)
+
+
+# In the scene
+
+
+def test_a_cohort_analyzed_again_takes_the_place_of_its_nodes_and_of_no_others():
+    from BoneQualityLib.cohort_nodes import show_cohort
+    from BoneQualityLib.headless import mrml_scene
+
+    scene, result = mrml_scene(), analyze(cohort(), "fracture=yes", measures=["hu_3d"])
+    foreign = scene.AddNewNodeByClass("vtkMRMLTableNode", "table of mine")
+    first = {name: node.GetID() for name, node in show_cohort(result).items()}
+    count = scene.GetNumberOfNodes()
+    again = show_cohort(result)
+    assert scene.GetNumberOfNodes() == count and scene.IsNodePresent(foreign) and set(again) == set(first) > {"roc", "chart"}
+    assert again["roc"].GetTable().GetValueByName(0, "auc").ToDouble() == pytest.approx(result.rows["roc"][0]["auc"], abs=1e-4)
+    assert again["chart"].GetNumberOfPlotSeriesNodes() == 2, "the measure's curve and that of chance"

@@ -18,7 +18,7 @@ from .bodies import Surroundings, Vertebra, check_whole, mask_flags, read_verteb
 from .cutoffs import CUTOFFS_FILE, read_cutoffs
 from .errors import BoneQualityError, NotMeasured
 from .flags import Flag, ct_flags, t1_flags, unknown_tags
-from .geometry import Image, Mask
+from .geometry import Image, Mask, sample
 from .heights import grade_losses, is_coarse, measure_heights
 from .muscle import AxialImages, measure_muscles
 from .muscle_result import JOINED, MUSCLES
@@ -83,9 +83,11 @@ def measure_case(
     steps = _steps(progress, dict(ct=(ct, 7), t1=(t1, 3), axial=(axial, 2)))
     if ct is not None:
         vertebrae = _measure_ct(result, levels, image_of(ct), _structures(ct_segmentation), edits, steps["ct"])
+        _check_edits_at_home(edits, SLICES, vertebrae)
         bodies.append(("CT", vertebrae))
     if t1 is not None:
         vertebrae = _measure_t1(result, levels, image_of(t1), _structures(t1_segmentation), edits, steps["t1"])
+        _check_edits_at_home(edits, ("marrow",), vertebrae)
         bodies.insert(0, ("T1 MRI", vertebrae))
     if axial is not None:
         images = _axial_images(*(None if node is None else image_of(node) for node in (axial_mr, fat, water)), parameters)
@@ -122,6 +124,13 @@ def _check_edits_used(result: CaseResult, edits: Edits) -> None:
         raise BoneQualityError(
             f"The edited ROI {said} has no place in this case any more, or lies outside the image; move it back, or measure the case anew."
         )
+
+
+def _check_edits_at_home(edits: Edits, kinds: tuple[str, ...], vertebrae: dict[str, Vertebra]) -> None:
+    for (level, kind), roi in edits.items():
+        for name, vertebra in vertebrae.items() if kind in kinds else ():
+            if name != level and sample(vertebra.mask.array, vertebra.mask.grid, roi.center[None], order=0, outside=0)[0]:
+                raise BoneQualityError(f"The edited ROI {level} {kind} lies in {name}; move it back, or measure the case anew.")
 
 
 def _several(segmentation) -> list[Segmentation]:

@@ -11,23 +11,35 @@ from .roi import COLORS, rgb
 from .scene import table_node
 from .tables import Column
 
+COHORT_ATTRIBUTE = "BoneQuality.Cohort"
 CURVE_POINTS = 400
 _RATES = (Column("false_positive_rate", "1 - specificity", "", 4), Column("true_positive_rate", "Sensitivity", "", 4))
 
 
 def show_cohort(result) -> dict[str, object]:
-    """Put a CohortResult into the scene; returns its nodes by the table's name, the chart as "chart"."""
+    """Put a CohortResult into the scene, in place of an earlier one of that name; its nodes by the table's name, the chart as "chart"."""
+    scene = mrml_scene()
+    every = [scene.GetNthNode(n) for n in range(scene.GetNumberOfNodes())]
+    for node in every:
+        if node.GetAttribute(COHORT_ATTRIBUTE) == result.name:
+            scene.RemoveNode(node)
     nodes = {}
     for key, rows in result.rows.items():
         title, columns = COHORT_TABLES[key]
-        nodes[key] = table_node(f"{result.name}: {title}", columns, rows)
+        nodes[key] = _of(result, table_node(f"{result.name}: {title}", columns, rows))
     nodes["chart"] = _roc_chart(result)
     return nodes
 
 
+def _of(result, node):
+    """The node, known as one of this cohort."""
+    node.SetAttribute(COHORT_ATTRIBUTE, result.name)
+    return node
+
+
 def _roc_chart(result):
     cohort, areas = result.cohort, {row["measure"]: row.get("auc") for row in result.rows["roc"] if row["subgroup"] == "all"}
-    chart = mrml_scene().AddNewNodeByClass("vtkMRMLPlotChartNode", f"{result.name}: ROC")
+    chart = _of(result, mrml_scene().AddNewNodeByClass("vtkMRMLPlotChartNode", f"{result.name}: ROC"))
     lines = [("chance", np.array([0.0, 1.0]), np.array([0.0, 1.0]))]
     for name, sign in directions(cohort).items():
         there = cohort.complete(name)
@@ -37,8 +49,8 @@ def _roc_chart(result):
     colors = ["#999999", *dict.fromkeys(COLORS.values())]
     for n, (name, *rates) in enumerate(lines):
         rows = [dict(zip((column.name for column in _RATES), point)) for point in zip(*rates)]
-        table = table_node(f"{result.name}: ROC {name}", _RATES, rows)
-        series = mrml_scene().AddNewNodeByClass("vtkMRMLPlotSeriesNode", name)
+        table = _of(result, table_node(f"{result.name}: ROC {name}", _RATES, rows))
+        series = _of(result, mrml_scene().AddNewNodeByClass("vtkMRMLPlotSeriesNode", name))
         series.SetAndObserveTableNodeID(table.GetID())
         series.SetPlotType(series.PlotTypeScatter)
         series.SetXColumnName(_RATES[0].name)
