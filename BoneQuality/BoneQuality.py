@@ -320,7 +320,8 @@ class BoneQualityWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def onReset(self, checked=False):
         with slicer.util.NodeModify(self._parameterNode.parameterNode):
             for field in fields(Parameters):
-                setattr(self._parameterNode, camelCase(field.name), field.default)
+                if field.name != "disc_slices":  # where this patient's discs lie, no method
+                    setattr(self._parameterNode, camelCase(field.name), field.default)
 
     def onLoadDemo(self, checked=False):
         with self.progress(_("Making the demo case")) as progress:

@@ -45,7 +45,10 @@ assert (
     and not ui.staleLabel.visible
 )
 volume = makers.value(widget, "L3", "hu_3d_volume_mm3")
+ui.discSlicesEdit.text = "L3-L4=-12.5"
 ui.resetButton.click()
+assert widget._parameterNode.discSlices == "L3-L4=-12.5", "where the discs lie is no method"
+ui.discSlicesEdit.text = ""
 assert (ui.cancellousMarginSlider.value, ui.slicePlaneBox.currentText) == (3, "axial") and ui.staleLabel.visible
 ui.measureButton.click()
 assert makers.value(widget, "L3", "hu_3d_volume_mm3") > 1.2 * volume
