@@ -132,7 +132,7 @@ def test_the_separator_a_byte_order_mark_and_the_line_ends_do_not_matter(written
         (GOOD.encode("utf-16"), "not UTF-8"),
         (GOOD.replace("7", "7ö").encode("latin-1"), "line 2 is not UTF-8; save the table as CSV UTF-8"),
         (GOOD.encode() + b'8,"ct', "no CSV table"),
-        (b"PK\x03\x04\x00\x00", "no row below a header"),
+        (b"PK\x03\x04\x00\x00", "no CSV table (line contains NUL); save the table as CSV UTF-8"),
     ],
 )
 def test_what_is_no_table_is_refused(written, content, words):

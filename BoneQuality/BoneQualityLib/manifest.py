@@ -104,6 +104,8 @@ def _records(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
         line = error.object[: error.start].count(b"\n") + 1
         raise ManifestFaults(path, [(0, "", f"line {line} is not UTF-8; {SAVE_AS}")]) from None
     try:
+        if "\0" in text:  # as in a workbook; Python 3.10 refuses it by itself, later ones read on
+            raise csv.Error("line contains NUL")
         records = list(csv.reader(io.StringIO(text, newline=""), delimiter=separator(text), strict=True))
     except csv.Error as error:
         raise ManifestFaults(path, [(0, "", f"it is no CSV table ({error}); {SAVE_AS}")]) from None
