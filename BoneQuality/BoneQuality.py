@@ -679,10 +679,9 @@ def hasInputs(parameters):
 
 
 def flagsAsHtml(document):
-    """Reasons and flags as sentences, errors first."""
-    severity = ("error", "warning", "info")
-    flags = sorted(lib.document.flag_sentences(document), key=lambda sentence: severity.index(sentence.split()[0]))
-    items = "".join(f"<li>{html.escape(sentence)}</li>" for sentence in [*document["reasons"], *flags])
+    """Reasons and flags as sentences."""
+    sentences = [*document["reasons"], *lib.document.flag_sentences(document)]
+    items = "".join(f"<li>{html.escape(sentence)}</li>" for sentence in sentences)
     return f"<ul>{items}</ul>" if items else _("No flags.")
 
 

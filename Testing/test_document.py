@@ -103,3 +103,8 @@ def test_flags_are_sentences_with_their_level_and_number():
     document = measure_case(CaseFacts("a", excluded=("L1", "L2")), **nodes(["ct"])).document()
     said = flag_sentences(document)
     assert any(sentence.startswith("warning few-levels: ") for sentence in said)
+
+
+def test_flags_are_said_by_their_severity():
+    flags = [dict(severity=severity, code="x", level="", number=None, sentence="S.") for severity in ("info", "error", "warning")]
+    assert [sentence.split()[0] for sentence in flag_sentences(dict(flags=flags))] == ["error", "warning", "info"]

@@ -10,6 +10,7 @@ from pathlib import Path
 from .tables import CASE_COLUMNS, LEVEL_COLUMNS, MUSCLE_COLUMNS, Column, csv_text, json_text, write_whole
 
 RESEARCH = "Research use; not a medical device."
+SEVERITIES = ("error", "warning", "info")
 #: The values that a person looks at first: column of the case table, what it is called in a sentence, decimals.
 HEADLINES = (
     ("hu_3d", "3D-HU", 1),
@@ -186,9 +187,9 @@ def cutoff_sentences(document: dict) -> list[str]:
 
 
 def flag_sentences(document: dict) -> list[str]:
-    """Every flag with its level and the number behind it."""
+    """Every flag with its level and the number behind it, errors first."""
     found = []
-    for flag in document["flags"]:
+    for flag in sorted(document["flags"], key=lambda flag: SEVERITIES.index(flag["severity"])):
         number = f"{flag['number']:.4g}" if isinstance(flag["number"], float) else flag["number"]
         behind = "" if number is None else f" ({number})"
         found.append(f"{' '.join(filter(None, (flag['severity'], flag['code'], flag['level'])))}: {flag['sentence']}{behind}")
