@@ -77,7 +77,7 @@ def setting(name, dataclass=Parameters):
 
 
 def labelScheme():
-    from BoneQualityLib.anatomy import SCHEMES
+    from BoneQualityLib.anatomy.schemes import SCHEMES
 
     return Annotated[str, Choice(["", *SCHEMES]), Default("")]
 
@@ -129,13 +129,13 @@ class BoneQualityParameterNode:
     def picked(self):
         """What is picked for the CT, the T1 MRI and the axial MRI."""
         others = dict(fat=self.fat, water=self.water)
-        return [self._pickedFor(role, others if role is lib.choices.MUSCLE_ROLE else {}) for role in lib.choices.ROLES]
+        return [self._pickedFor(role, others if role is lib.entry.choices.MUSCLE_ROLE else {}) for role in lib.entry.choices.ROLES]
 
     def _pickedFor(self, role, others):
         volume, segmentation, segments, scheme = (
             getattr(self, camelCase(role.name) + what) for what in ("", "Segmentation", "Segments", "LabelScheme")
         )
-        return lib.choices.Picked(role, volume, segmentation, dict(segments), scheme, others)
+        return lib.entry.choices.Picked(role, volume, segmentation, dict(segments), scheme, others)
 
     def factTexts(self):
         """The facts of the case by the names of CaseFacts."""
@@ -282,7 +282,7 @@ class BoneQualityWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     @vtk.calldata_type(vtk.VTK_OBJECT)
     def onNodeRemoved(self, caller, event, node):
-        if self._parameterNode and lib.case_nodes.is_ours(node):
+        if self._parameterNode and lib.scene.case_nodes.is_ours(node):
             self._removals.start()
 
     # The case and its inputs
@@ -368,15 +368,15 @@ class BoneQualityWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def _updateChoices(self):
         parameters, table, states = self._parameterNode, self.ui.choiceTable, dict(self._parameterNode.levelStates)
-        levels, muscles = lib.choices.level_rows(self._found), lib.choices.muscle_rows(self._found[lib.choices.MUSCLE_ROLE.name])
+        levels, muscles = lib.entry.choices.level_rows(self._found), lib.entry.choices.muscle_rows(self._found[lib.entry.choices.MUSCLE_ROLE.name])
         signature = (levels, muscles, [found.segments for found in self._found.values()])
         if signature != self._tableSignature:
             titles = [_("Level"), _("CT segment"), _("T1 segment"), _("Use"), _("CSF blocked")]
-            self._buildTable(table, levels, lib.choices.SPINE_ROLES, titles)
-            self._buildTable(self.ui.muscleChoiceTable, muscles, [lib.choices.MUSCLE_ROLE], [_("Muscle or disc"), _("Segment")])
+            self._buildTable(table, levels, lib.entry.choices.SPINE_ROLES, titles)
+            self._buildTable(self.ui.muscleChoiceTable, muscles, [lib.entry.choices.MUSCLE_ROLE], [_("Muscle or disc"), _("Segment")])
             self._tableSignature = signature
-        self._showChosen(table, levels, lib.choices.SPINE_ROLES)
-        self._showChosen(self.ui.muscleChoiceTable, muscles, [lib.choices.MUSCLE_ROLE])
+        self._showChosen(table, levels, lib.entry.choices.SPINE_ROLES)
+        self._showChosen(self.ui.muscleChoiceTable, muscles, [lib.entry.choices.MUSCLE_ROLE])
         for row, structure in enumerate(levels):
             if table.cellWidget(row, 3) is not None:
                 table.cellWidget(row, 3).currentIndex = STATES.index(states.get(structure, "used"))
@@ -431,7 +431,7 @@ class BoneQualityWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def onSegmentChosen(self, role, structure, identifier):
         picked = self._picked[role]
-        chosen = lib.choices.choose(picked.segmentation, picked.segments, picked.scheme, structure, identifier)
+        chosen = lib.entry.choices.choose(picked.segmentation, picked.segments, picked.scheme, structure, identifier)
         setattr(self._parameterNode, f"{camelCase(role.name)}Segments", chosen)
 
     def onStateChosen(self, level, state):
@@ -470,7 +470,7 @@ class BoneQualityWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             dialog.deleteLater()
 
     def onMeasure(self, checked=False):
-        edited = lib.case_nodes.edited_names(self._parameterNode.caseId)
+        edited = lib.scene.case_nodes.edited_names(self._parameterNode.caseId)
         if edited and not slicer.util.confirmYesNoDisplay(
             _("ROIs were edited by hand: {names}. Measure anew and throw these edits away?").format(names=", ".join(edited))
         ):
@@ -492,8 +492,8 @@ class BoneQualityWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def showResults(self):
         """The results of the case, as they lie in the scene."""
-        document = lib.case_nodes.shown_document(self._resultsId)
-        ui, nodes = self.ui, lib.case_nodes.nodes_of(self._resultsId)
+        document = lib.scene.case_nodes.shown_document(self._resultsId)
+        ui, nodes = self.ui, lib.scene.case_nodes.nodes_of(self._resultsId)
         for view, role in (
             (ui.summaryTable, "summary"),
             (ui.levelTable, "levels"),
@@ -519,9 +519,9 @@ class BoneQualityWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         for view in (ui.summaryTable, ui.levelTable, ui.muscleTable):
             self._fit(view)
         ui.flagsText.setHtml(flagsAsHtml(document))
-        ui.reportEdit.text = lib.document.report_line(document)
+        ui.reportEdit.text = lib.outputs.summary.report_line(document)
         ui.reportEdit.cursorPosition = 0  # a line that is too long shows its beginning
-        ui.showRoisButton.checked = lib.case_nodes.are_visible(self._resultsId)
+        ui.showRoisButton.checked = lib.scene.case_nodes.are_visible(self._resultsId)
 
     def _fit(self, view):
         """Show a result table at its height, without columns that say nothing here."""
@@ -543,7 +543,7 @@ class BoneQualityWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def _observeCurves(self):
         events = slicer.vtkMRMLMarkupsNode
-        for curve in lib.case_nodes.curve_nodes(self._resultsId):
+        for curve in lib.scene.case_nodes.curve_nodes(self._resultsId):
             for event in (events.PointModifiedEvent, events.PointAddedEvent, events.PointRemovedEvent):
                 if not self._ofCase.hasObserver(curve, event, self.onCurveModified):
                     self._ofCase.addObserver(curve, event, self.onCurveModified)
@@ -555,7 +555,7 @@ class BoneQualityWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         """Say which ROIs were edited since their values were read."""
         if self._parameterNode is None:
             return
-        edited = lib.case_nodes.unread_edits(self._resultsId)
+        edited = lib.scene.case_nodes.unread_edits(self._resultsId)
         self.ui.updateButton.enabled = bool(edited)
         self.ui.updateButton.toolTip = (
             _("Read these ROIs again: {names}").format(names=", ".join(edited))
@@ -572,33 +572,33 @@ class BoneQualityWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def onLevelClicked(self, index):
         column, row = self._clickedCell(self.ui.levelTable, index)
-        self._lookAt(*lib.document.place_behind(lib.case_nodes.shown_document(self._resultsId), row["level"], column))
+        self._lookAt(*lib.outputs.places.place_behind(lib.scene.case_nodes.shown_document(self._resultsId), row["level"], column))
 
     def onSummaryClicked(self, index):
         _column, row = self._clickedCell(self.ui.summaryTable, index)
         if row["column"].startswith("vbq"):
-            self._lookAt(lib.document.csf_place(lib.case_nodes.shown_document(self._resultsId)), "t1")
+            self._lookAt(lib.outputs.places.csf_place(lib.scene.case_nodes.shown_document(self._resultsId)), "t1")
 
     def onMuscleClicked(self, index):
         _column, row = self._clickedCell(self.ui.muscleTable, index)
-        self._lookAt(lib.document.muscle_place(lib.case_nodes.shown_document(self._resultsId), row), lib.choices.MUSCLE_ROLE.name)
+        self._lookAt(lib.outputs.places.muscle_place(lib.scene.case_nodes.shown_document(self._resultsId), row), lib.entry.choices.MUSCLE_ROLE.name)
 
     def _lookAt(self, place, name):
         if place is not None:
-            self._viewsBefore = self._viewsBefore or lib.views.view_state()
+            self._viewsBefore = self._viewsBefore or lib.scene.views.view_state()
             volume = next(picked.image for role, picked in self._picked.items() if role.name == name)
-            lib.views.look_at(place, volume, self._viewsBefore)
+            lib.scene.views.look_at(place, volume, self._viewsBefore)
 
     def onViewsBack(self, checked=False):
         if self._viewsBefore is not None:
-            lib.views.restore(self._viewsBefore)
+            lib.scene.views.restore(self._viewsBefore)
             self._viewsBefore = None
 
     def onShowRois(self, checked):
-        lib.case_nodes.set_visible(self._resultsId, checked)
+        lib.scene.case_nodes.set_visible(self._resultsId, checked)
 
     def onShowChart(self, checked=False):
-        chart = lib.case_nodes.nodes_of(self._resultsId).get("chart")
+        chart = lib.scene.case_nodes.nodes_of(self._resultsId).get("chart")
         if chart is not None:
             slicer.modules.plots.logic().ShowChartInLayout(chart)
 
@@ -610,9 +610,9 @@ class BoneQualityWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def updateExport(self, path=""):
         if self._parameterNode is None:
             return
-        folder, document = self.ui.exportFolderEdit.currentPath, lib.case_nodes.shown_document(self._resultsId)
-        muscles = bool(document and lib.document.muscle_rows(document))
-        names = [path.name for path in lib.document.output_paths(folder, self._resultsId, muscles)]
+        folder, document = self.ui.exportFolderEdit.currentPath, lib.scene.case_nodes.shown_document(self._resultsId)
+        muscles = bool(document and lib.outputs.document.muscle_rows(document))
+        names = [path.name for path in lib.outputs.document.output_paths(folder, self._resultsId, muscles)]
         self.ui.exportFilesLabel.text = _("Files: {names}").format(names=", ".join(names))
         self.ui.exportButton.enabled = bool(folder) and document is not None
         self.ui.exportButton.toolTip = "" if folder else _("Choose a folder")
@@ -644,7 +644,7 @@ class BoneQualityWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def onBatch(self, checked=False):
         ui, batch = self.ui, None
         with self.progress(_("Measuring many cases")) as progress:
-            batch = lib.batch.run_batch(
+            batch = lib.batch.run.run_batch(
                 ui.manifestEdit.currentPath,
                 ui.batchFolderEdit.currentPath,
                 workers=0,
@@ -658,7 +658,7 @@ class BoneQualityWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             slicer.util.infoDisplay(said, detailedText=failures)
 
     def onCohort(self, checked=False):
-        if not installedOnClick(*lib.cohort.PACKAGES):
+        if not installedOnClick(*lib.statistics.analysis.PACKAGES):
             return
         ui = self.ui
         with self.progress(_("Statistics")) as progress:
@@ -671,7 +671,7 @@ class BoneQualityWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
 def isEmpty(parameters):
     """Whether nobody put anything into a case yet."""
-    return not hasInputs(parameters) and lib.case_nodes.id_measured_for(parameters.parameterNode) is None
+    return not hasInputs(parameters) and lib.scene.case_nodes.id_measured_for(parameters.parameterNode) is None
 
 
 def hasInputs(parameters):
@@ -680,7 +680,7 @@ def hasInputs(parameters):
 
 def flagsAsHtml(document):
     """Reasons and flags as sentences."""
-    sentences = [*document["reasons"], *lib.document.flag_sentences(document)]
+    sentences = [*document["reasons"], *lib.outputs.summary.flag_sentences(document)]
     items = "".join(f"<li>{html.escape(sentence)}</li>" for sentence in sentences)
     return f"<ul>{items}</ul>" if items else _("No flags.")
 
@@ -730,17 +730,17 @@ class BoneQualityLogic(ScriptedLoadableModuleLogic):
 
     def showCase(self, result, beside=None):
         """Put a result's tables, ROIs and chart into the scene, in a folder beside the volume node ``beside``."""
-        lib.case_nodes.show_case(result, beside)
+        lib.scene.case_nodes.show_case(result, beside)
 
     def analyzeCohort(self, source, outcome, folder="", progress=lambda share, text: None, **question):
         """Statistics of a cohort's CSV file as table and plot nodes; with a folder also as files, cohort.html first.
 
         outcome and question: those of BoneQualityLib.cohort.analyze. Returns the nodes by name.
         """
-        result = lib.cohort.analyze(source, outcome, progress=progress, **question)
+        result = lib.statistics.analysis.analyze(source, outcome, progress=progress, **question)
         if folder:
             result.write_files(folder, overwrite=False)
-        return lib.cohort_nodes.show_cohort(result)
+        return lib.scene.cohort_nodes.show_cohort(result)
 
     # Cases of the scene
 
@@ -750,7 +750,7 @@ class BoneQualityLogic(ScriptedLoadableModuleLogic):
 
     def unusedCaseId(self, stem="case", first="case-1"):
         """An id that no case of the scene has."""
-        taken = {other.caseId for other in self.cases()} | set(lib.case_nodes.case_ids())
+        taken = {other.caseId for other in self.cases()} | set(lib.scene.case_nodes.case_ids())
         return next(name for name in (first, *(f"{stem}-{n}" for n in range(2, len(taken) + 3))) if name not in taken)
 
     def cases(self, butNot=None):
@@ -773,10 +773,10 @@ class BoneQualityLogic(ScriptedLoadableModuleLogic):
             node
             for nodeClass in ("vtkMRMLScalarVolumeNode", "vtkMRMLSegmentationNode")
             for node in slicer.util.getNodesByClass(nodeClass)
-            if node not in taken and not lib.case_nodes.is_ours(node)
+            if node not in taken and not lib.scene.case_nodes.is_ours(node)
         ]
         with slicer.util.NodeModify(parameters.parameterNode):
-            for first in lib.choices.first_choices(picked, free):
+            for first in lib.entry.choices.first_choices(picked, free):
                 self._offer(parameters, camelCase(first.role.name), first.volume)
                 self._offer(parameters, f"{camelCase(first.role.name)}Segmentation", first.segmentation)
 
@@ -788,18 +788,18 @@ class BoneQualityLogic(ScriptedLoadableModuleLogic):
 
     def loadDemo(self, parameters, progress):
         """Make the demo case's images and masks and choose them, in a new case where this one has inputs; returns its node."""
-        _spine, nodes = lib.demo.make_nodes(progress)
+        _spine, nodes = lib.phantoms.demo.make_nodes(progress)
         if hasInputs(parameters):
             parameters = BoneQualityParameterNode(self.createCase())
         for node in nodes.values():
             node.CreateDefaultDisplayNodes()
-        for role in lib.choices.ROLES:
+        for role in lib.entry.choices.ROLES:
             segmentation = nodes[f"{role.name}_segmentation"]
             segmentation.SetReferenceImageGeometryParameterFromVolumeNode(nodes[role.name])
             segmentation.GetDisplayNode().SetVisibility2DFill(False)
         with slicer.util.NodeModify(parameters.parameterNode):
-            parameters.caseId = self.unusedCaseId(lib.demo.CASE_ID, lib.demo.CASE_ID)
-            parameters.tScore = f"{lib.demo.T_SCORE:g}"
+            parameters.caseId = self.unusedCaseId(lib.phantoms.demo.CASE_ID, lib.phantoms.demo.CASE_ID)
+            parameters.tScore = f"{lib.phantoms.demo.T_SCORE:g}"
             for name, node in nodes.items():
                 setattr(parameters, camelCase(name), node)
         slicer.util.setSliceViewerLayers(background=nodes["ct"], fit=True)
@@ -807,28 +807,28 @@ class BoneQualityLogic(ScriptedLoadableModuleLogic):
 
     def resultsId(self, parameters):
         """The id under which the results of a case lie in the scene: its own, whatever is typed, and never another case's."""
-        measuredId = lib.case_nodes.id_measured_for(parameters.parameterNode)
+        measuredId = lib.scene.case_nodes.id_measured_for(parameters.parameterNode)
         return measuredId or ("" if self._idIsTaken(parameters) else parameters.caseId)
 
     def _idIsTaken(self, parameters):
         """Whether another case has the id, or its results lie under it still."""
         others = self.cases(butNot=parameters)
-        measured = [lib.case_nodes.id_measured_for(other.parameterNode) for other in others]
+        measured = [lib.scene.case_nodes.id_measured_for(other.parameterNode) for other in others]
         return parameters.caseId in [other.caseId for other in others] + measured
 
     def followId(self, parameters):
         """Take the results of a case along when its id is changed, once the new id can be used and is no other case's."""
-        measuredId, isTaken = lib.case_nodes.id_measured_for(parameters.parameterNode), self._idIsTaken(parameters)
-        if measuredId and is_id(parameters.caseId) and not isTaken and parameters.caseId not in lib.case_nodes.case_ids():
-            lib.case_nodes.rename_case(measuredId, parameters.caseId)
+        measuredId, isTaken = lib.scene.case_nodes.id_measured_for(parameters.parameterNode), self._idIsTaken(parameters)
+        if measuredId and is_id(parameters.caseId) and not isTaken and parameters.caseId not in lib.scene.case_nodes.case_ids():
+            lib.scene.case_nodes.rename_case(measuredId, parameters.caseId)
 
     def keepApart(self, older):
         """Give cases that came with a scene other ids where cases that were there have theirs; older: IDs of the nodes before."""
-        for caseId in lib.case_nodes.ids_given_twice(older):
-            lib.case_nodes.rename_case(caseId, self.unusedCaseId(caseId, caseId), older)
+        for caseId in lib.scene.case_nodes.ids_given_twice(older):
+            lib.scene.case_nodes.rename_case(caseId, self.unusedCaseId(caseId, caseId), older)
         for parameters in self.cases():
             if parameters.parameterNode.GetID() not in older and self._idIsTaken(parameters):
-                measuredId = lib.case_nodes.id_measured_for(parameters.parameterNode)
+                measuredId = lib.scene.case_nodes.id_measured_for(parameters.parameterNode)
                 parameters.caseId = measuredId or self.unusedCaseId(parameters.caseId, parameters.caseId)
 
     # Measuring and results
@@ -840,7 +840,7 @@ class BoneQualityLogic(ScriptedLoadableModuleLogic):
         state = (picked.identity(), node.GetImageData() and node.GetImageData().GetMTime()) if isLabelMap else None
         before, found = self._foundInLabelMap.get(picked.role, (None, None))
         if state is None or before != state:
-            found = lib.choices.find_structures(node, picked.segments, picked.scheme)
+            found = lib.entry.choices.find_structures(node, picked.segments, picked.scheme)
             self._foundInLabelMap[picked.role] = state, found
         return found
 
@@ -849,9 +849,9 @@ class BoneQualityLogic(ScriptedLoadableModuleLogic):
         return json.dumps([picked.contents(self.find(picked), self._checksumsOf) for picked in parameters.picked()], sort_keys=True)
 
     def _checksumsOf(self, node):
-        changed = lib.scene.changed_at(node)
+        changed = lib.scene.masks.changed_at(node)
         if self._checksums.get(node.GetID(), (None,))[0] != changed:
-            self._checksums[node.GetID()] = changed, lib.scene.checksums(node)
+            self._checksums[node.GetID()] = changed, lib.scene.masks.checksums(node)
         return self._checksums[node.GetID()][1]
 
     def whatIsMissing(self, parameters, found):
@@ -862,7 +862,7 @@ class BoneQualityLogic(ScriptedLoadableModuleLogic):
             parameters.method()
         except lib.BoneQualityError as fault:
             return str(fault)
-        return lib.choices.what_is_missing(parameters.factTexts(), parameters.picked(), found)
+        return lib.entry.choices.what_is_missing(parameters.factTexts(), parameters.picked(), found)
 
     def measureAndShow(self, parameters, progress, keepEdits=False):
         """Measure the case and put it into the scene; with ``keepEdits`` the ROIs that a person edited are read as they lie now."""
@@ -871,35 +871,35 @@ class BoneQualityLogic(ScriptedLoadableModuleLogic):
         if missing:
             raise lib.BoneQualityError(missing)
         inputs = {name: node for each in picked for name, node in each.inputs().items()}
-        edits = lib.case_nodes.edited_rois(self.resultsId(parameters)) if keepEdits else {}
-        facts = lib.choices.facts_of(parameters.factTexts())
+        edits = lib.scene.case_nodes.edited_rois(self.resultsId(parameters)) if keepEdits else {}
+        facts = lib.entry.choices.facts_of(parameters.factTexts())
         result = self.measureCase(facts, parameters=parameters.method(), progress=progress, edits=edits, **inputs)
         self.showCase(result, beside=next(each.image for each in picked if each.image is not None))
-        lib.case_nodes.remember_inputs(parameters.caseId, self.inputsAsText(parameters), parameters.parameterNode)
+        lib.scene.case_nodes.remember_inputs(parameters.caseId, self.inputsAsText(parameters), parameters.parameterNode)
         return result
 
     def isStale(self, parameters):
         """Whether images, segments, facts or method are others now than when the case was measured."""
         try:
-            facts, method = lib.choices.facts_of(parameters.factTexts()), parameters.method()
+            facts, method = lib.entry.choices.facts_of(parameters.factTexts()), parameters.method()
             inputs = self.inputsAsText(parameters)
         except lib.BoneQualityError:
             return True
-        return lib.case_nodes.is_stale(self.resultsId(parameters), facts, method, inputs)
+        return lib.scene.case_nodes.is_stale(self.resultsId(parameters), facts, method, inputs)
 
     def export(self, parameters, folder, overwrite, withPicture, progress):
         """Write the case's files as it lies in the scene, and a picture of its ROIs; returns the paths."""
-        document, picture = lib.case_nodes.shown_document(self.resultsId(parameters)), []
+        document, picture = lib.scene.case_nodes.shown_document(self.resultsId(parameters)), []
         if withPicture:
-            paths = lib.document.output_paths(folder, parameters.caseId)
+            paths = lib.outputs.document.output_paths(folder, parameters.caseId)
             picture = [paths[-1].with_suffix(".png")]
-            lib.tables.check_free(paths + picture, overwrite)
+            lib.files.writing.check_free(paths + picture, overwrite)
             result = self.measureAndShow(parameters, progress, keepEdits=True)
             document = result.document()
-        paths = lib.document.write_case(document, folder, overwrite)
+        paths = lib.outputs.document.write_case(document, folder, overwrite)
         if withPicture:
-            images = {each.role.name: lib.scene.image_of(each.volume) for each in parameters.picked() if each.volume}
-            lib.figure.draw_case(result, images, picture[0])
+            images = {each.role.name: lib.scene.arrays.image_of(each.volume) for each in parameters.picked() if each.volume}
+            lib.outputs.pictures.draw_case(result, images, picture[0])
         return paths + picture
 
 
@@ -926,23 +926,24 @@ class BoneQualityTest(ScriptedLoadableModuleTest):
 
     def load(self, *modalities):
         """A CT, a T1 MRI or both with their masks, which the panel chooses by itself."""
-        from BoneQualityLib import phantom, scene
-        from BoneQualityLib.geometry import Mask
+        from BoneQualityLib.image.mask import Mask
+        from BoneQualityLib.phantoms import phantom_spine
+        from BoneQualityLib.scene import nodes
 
         levels = tuple(self.CANCELLOUS_HU)
-        spine = phantom.lumbar_spine(levels, cancellous_hu=self.CANCELLOUS_HU, marrow_t1=self.MARROW_T1, csf_t1=self.CSF_T1)
+        spine = phantom_spine.lumbar_spine(levels, cancellous_hu=self.CANCELLOUS_HU, marrow_t1=self.MARROW_T1, csf_t1=self.CSF_T1)
         for modality in modalities:
             spacing, orientation = ((1.5, 1.5, 1.5), "axial") if modality == "CT" else ((1.0, 1.0, 4.0), "sagittal")
-            grid = phantom.grid_for(spine, spacing, orientation=orientation)
-            image = phantom.render_ct(spine, grid) if modality == "CT" else phantom.render_t1(spine, grid, 4)
-            masks = [Mask(f"{v.level} body", phantom.body_mask(v, grid), grid) for v in spine.vertebrae]
-            masks += [Mask("thecal sac", phantom.sac_mask(spine, grid), grid)] if modality == "T1" else []
-            volume = scene.volume_node(modality, image, grid)
-            scene.segmentation_node(f"{modality} masks", masks).SetReferenceImageGeometryParameterFromVolumeNode(volume)
+            grid = phantom_spine.grid_for(spine, spacing, orientation=orientation)
+            image = phantom_spine.render_ct(spine, grid) if modality == "CT" else phantom_spine.render_t1(spine, grid, 4)
+            masks = [Mask(f"{v.level} body", phantom_spine.body_mask(v, grid), grid) for v in spine.vertebrae]
+            masks += [Mask("thecal sac", phantom_spine.sac_mask(spine, grid), grid)] if modality == "T1" else []
+            volume = nodes.volume_node(modality, image, grid)
+            nodes.segmentation_node(f"{modality} masks", masks).SetReferenceImageGeometryParameterFromVolumeNode(volume)
         slicer.app.processEvents()
 
     def document(self):
-        return lib.case_nodes.shown_document(self.panel.ui.caseIdEdit.text)
+        return lib.scene.case_nodes.shown_document(self.panel.ui.caseIdEdit.text)
 
     def test_measures_known_bone(self):
         self.load("CT", "T1")
@@ -964,7 +965,7 @@ class BoneQualityTest(ScriptedLoadableModuleTest):
         panel.ui.measureButton.click()
         sliceNodes = slicer.util.getNodesByClass("vtkMRMLSliceNode")
         before = [slicer.util.arrayFromVTKMatrix(node.GetSliceToRAS()) for node in sliceNodes]
-        names = [column.name for column in lib.tables.LEVEL_COLUMNS]
+        names = [column.name for column in lib.columns.LEVEL_COLUMNS]
 
         panel.onLevelClicked(panel.ui.levelTable.model().index(1, names.index("hu_upper")))
         center = next(roi for roi in self.document()["levels"][1]["rois"] if roi["kind"] == "upper")["center"]
@@ -980,7 +981,7 @@ class BoneQualityTest(ScriptedLoadableModuleTest):
         panel = self.panel
         panel.ui.measureButton.click()
         before = self.document()
-        curve = lib.case_nodes.node_of(before["case_id"], "L3 upper")
+        curve = lib.scene.case_nodes.node_of(before["case_id"], "L3 upper")
         for superior, edited in ((500, "upper"), (-500, "")):  # out of the image, and back
             for n in range(curve.GetNumberOfControlPoints()):
                 point = curve.GetNthControlPointPositionWorld(n)

@@ -29,7 +29,7 @@ import SimpleITK as sitk
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / "BoneQuality"), str(ROOT / "Testing")]
 
-from BoneQualityLib.batch import RECORDS  # noqa: E402
+from BoneQualityLib.batch.run import RECORDS  # noqa: E402
 from spine_files import CT_GRID, T1_GRID, bodies, ct, dicom_folder, image_file, label_map, segmentation_file, t1  # noqa: E402
 
 #: Address space of the command and each of its workers, and the bytes of an image that does not fit in.

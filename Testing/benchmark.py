@@ -24,17 +24,20 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "BoneQuality"))
 
-from BoneQualityLib import CaseFacts, measure_case, phantom  # noqa: E402
-from BoneQualityLib.batch import run_batch  # noqa: E402
-from BoneQualityLib.geometry import Grid, Mask  # noqa: E402
-from BoneQualityLib.manifest import read_manifest  # noqa: E402
-from BoneQualityLib.scene import mrml_scene, segmentation_node  # noqa: E402
+from BoneQualityLib import CaseFacts, measure_case
+from BoneQualityLib.batch.manifest import read_manifest  # noqa: E402
+from BoneQualityLib.batch.run import run_batch  # noqa: E402
+from BoneQualityLib.image.grid import Grid
+from BoneQualityLib.image.mask import Mask  # noqa: E402
+from BoneQualityLib.phantoms import phantom_spine  # noqa: E402
+from BoneQualityLib.scene.masks import mrml_scene
+from BoneQualityLib.scene.nodes import segmentation_node  # noqa: E402
 from spine_files import image_file  # noqa: E402
 
 
 def centered_grid(shape: tuple[int, int, int], spacing_mm, orientation: str) -> Grid:
     """A lattice of ``shape`` (k, j, i) around the origin, where the phantom's middle vertebra lies."""
-    affine = phantom.grid_for(phantom.lumbar_spine(), spacing_mm, orientation=orientation).ijk_to_ras
+    affine = phantom_spine.grid_for(phantom_spine.lumbar_spine(), spacing_mm, orientation=orientation).ijk_to_ras
     affine[:3, 3] = -affine[:3, :3] @ (np.array(shape[::-1]) - 1) / 2
     return Grid(shape, affine)
 
@@ -44,7 +47,7 @@ GRIDS = {
     "t1": centered_grid((20, 512, 512), (0.6, 0.6, 4.4), "sagittal"),
 }
 #: How an image is rendered; its air, soft tissue and noise.
-LOOKS = {"ct": (phantom.render_ct, -1000, 40, 20), "t1": (phantom.render_t1, 0, 200, 6)}
+LOOKS = {"ct": (phantom_spine.render_ct, -1000, 40, 20), "t1": (phantom_spine.render_t1, 0, 200, 6)}
 #: What is measured: the image, and whether one full-extent layer holds all segments, or each has a cropped one of its own.
 CASES = {"CT, cropped layers": ("ct", False), "CT, one shared layer": ("ct", True), "T1, cropped layers": ("t1", False)}
 #: Time as a share of the yardstick's, memory as a share of the CT's; a goal leaves a margin.
@@ -58,12 +61,12 @@ YARDSTICK, WITHOUT_HISTOGRAMS = "label statistics (yardstick)", "the same withou
 
 def make_files(folder: Path) -> None:
     """Images and labels as raw files: the phantom near its spine, around that a plain trunk with noise, and air."""
-    spine = phantom.lumbar_spine()
+    spine = phantom_spine.lumbar_spine()
     for name, (render, air, soft_tissue, noise) in LOOKS.items():
         grid, random = GRIDS[name], np.random.default_rng(1)
-        labels = phantom.sac_mask(spine, grid) * np.uint8(6 if name == "t1" else 0)
+        labels = phantom_spine.sac_mask(spine, grid) * np.uint8(6 if name == "t1" else 0)
         for value, vertebra in enumerate(spine.vertebrae, 1):
-            labels[phantom.body_mask(vertebra, grid)] = value
+            labels[phantom_spine.body_mask(vertebra, grid)] = value
         image = np.empty(grid.shape, np.int16)
         for k, plane in enumerate(image):
             right, anterior, _ = np.moveaxis(grid.box((slice(k, k + 1), slice(0, 512), slice(0, 512))).centers()[0], -1, 0)
@@ -111,7 +114,7 @@ def load(folder: Path, name: str, shared: bool) -> dict:
 
 def cropped_masks(folder: Path, name: str) -> list[Mask]:
     """The labels as masks; only the slices around a structure are read."""
-    grid, spine = GRIDS[name], phantom.lumbar_spine()
+    grid, spine = GRIDS[name], phantom_spine.lumbar_spine()
     corners = {f"{vertebra.level} body": vertebra.corners for vertebra in spine.vertebrae}
     if name == "t1":
         corners["thecal sac"] = grid.corners()
@@ -201,7 +204,7 @@ def peak_bytes(folder: Path, case: str, measured: bool) -> int:
 
 def cohort_seconds(folder: Path) -> float:
     """Everything ``bonequality cohort`` can ask of three measures but readers and pairs, after the packages are loaded."""
-    from BoneQualityLib.cohort import analyze
+    from BoneQualityLib.statistics.analysis import analyze
 
     random, n = np.random.default_rng(1), COHORT_ROWS
     event, plain = random.random(n) < 0.2, np.char.mod("c%d", np.arange(n))

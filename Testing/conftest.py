@@ -7,10 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from BoneQualityLib import phantom
-from BoneQualityLib.geometry import Grid, Image, Mask
-from BoneQualityLib.headless import mrml_scene
-from BoneQualityLib.vertebra import place_body
+from BoneQualityLib.image.grid import Grid
+from BoneQualityLib.image.image import Image
+from BoneQualityLib.image.mask import Mask
+from BoneQualityLib.phantoms import phantom_spine
+from BoneQualityLib.scene.session import mrml_scene
+from BoneQualityLib.vertebra.body import place_body
 
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
@@ -40,17 +42,17 @@ def rotation(axis: str, degrees: float) -> np.ndarray:
     return matrix
 
 
-def single_vertebra(**changes) -> phantom.PhantomSpine:
+def single_vertebra(**changes) -> phantom_spine.PhantomSpine:
     """L3 alone, upright, 120 HU inside."""
     fields = dict(cancellous_hu=120.0) | changes
-    return phantom.lumbar_spine(("L3",), lordosis_deg=0, posterior_elements=False, changes={"L3": fields})
+    return phantom_spine.lumbar_spine(("L3",), lordosis_deg=0, posterior_elements=False, changes={"L3": fields})
 
 
-def ct_of(spine: phantom.PhantomSpine, grid: Grid, noise_sd: float = 0.0) -> Image:
-    return Image("CT", phantom.render_ct(spine, grid, noise_sd, seed=5), grid)
+def ct_of(spine: phantom_spine.PhantomSpine, grid: Grid, noise_sd: float = 0.0) -> Image:
+    return Image("CT", phantom_spine.render_ct(spine, grid, noise_sd, seed=5), grid)
 
 
-def body_of(spine: phantom.PhantomSpine, grid: Grid, level: str = "L3", exclusions=()):
+def body_of(spine: phantom_spine.PhantomSpine, grid: Grid, level: str = "L3", exclusions=()):
     """The body of a level, from its mask on a lattice that may differ from the image's."""
-    mask = Mask(f"{level} body", phantom.body_mask(spine.vertebra(level), grid), grid).cropped()
+    mask = Mask(f"{level} body", phantom_spine.body_mask(spine.vertebra(level), grid), grid).cropped()
     return place_body(level, mask, list(exclusions), "body")

@@ -7,8 +7,8 @@ from functools import cache
 import numpy as np
 
 from BoneQualityLib import CaseFacts, measure_case
-from BoneQualityLib.geometry import Mask
-from BoneQualityLib.scene import segmentation_node, volume_node
+from BoneQualityLib.image.mask import Mask
+from BoneQualityLib.scene.nodes import segmentation_node, volume_node
 from spine_files import CT_GRID, T1_GRID, bodies, sac, t1
 
 #: HU and mm: what moves to the right by 1 mm reads 2 HU more.

@@ -16,8 +16,10 @@ import numpy as np
 import SimpleITK as sitk
 
 from BoneQualityLib import cli
-from BoneQualityLib.geometry import Grid, Mask
-from BoneQualityLib.scene import segmentation_node, write_node
+from BoneQualityLib.image.grid import Grid
+from BoneQualityLib.image.mask import Mask
+from BoneQualityLib.scene.nodes import segmentation_node
+from BoneQualityLib.scene.reading import write_node
 
 CENTERS_S = {"L1": 36.0, "L2": 0.0, "L3": -36.0}
 HU = {"L1": 100, "L2": 120, "L3": 140}

@@ -5,14 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from BoneQualityLib import CaseFacts, Parameters, phantom
-from BoneQualityLib.aggregate import set_case_values
-from BoneQualityLib.cutoffs import read_cutoffs
-from BoneQualityLib.flags import CATALOG, Flag
-from BoneQualityLib.phantom_solids import cement
-from BoneQualityLib.result import CaseResult, Level
-from BoneQualityLib.roi import LevelNumbers
-from BoneQualityLib.vbq import Csf
+from BoneQualityLib import CaseFacts, Parameters
+from BoneQualityLib.case.result import CaseResult, Level
+from BoneQualityLib.case.values import set_case_values
+from BoneQualityLib.files.cutoffs import read_cutoffs
+from BoneQualityLib.measures.csf import Csf
+from BoneQualityLib.measures.roi import LevelNumbers
+from BoneQualityLib.phantoms import phantom_spine
+from BoneQualityLib.phantoms.phantom_solids import cement
+from BoneQualityLib.states import CATALOG, Flag
 from conftest import single_vertebra
 from test_hounsfield import measured
 
@@ -83,7 +84,7 @@ def test_a_cut_off_within_the_range_widened_by_5_percent_is_straddled():
 
 def test_the_range_of_hu_brackets_the_value_and_widens_with_the_structure_around():
     spine = single_vertebra(gradient_hu_per_mm=3.0)
-    grid = phantom.grid_for(spine, (1.0, 1.0, 1.0))
+    grid = phantom_spine.grid_for(spine, (1.0, 1.0, 1.0))
     variations = measured(spine, grid).variations
     up, down = variations["hu_multislice"]["+k"], variations["hu_multislice"]["-k"]
     assert up - down == pytest.approx(3.0, abs=0.2)
@@ -95,7 +96,7 @@ def test_the_range_of_hu_brackets_the_value_and_widens_with_the_structure_around
 @pytest.mark.parametrize(("radius", "flagged"), [(3.8, True), (3.3, False)])  # 0.23 and 0.15 cm3
 def test_cement_over_0_2_cm3_is_flagged(radius, flagged):
     spine = single_vertebra(inclusions=(cement(radius_mm=radius),))
-    numbers = measured(spine, phantom.grid_for(spine, (0.7, 0.7, 0.7)))
+    numbers = measured(spine, phantom_spine.grid_for(spine, (0.7, 0.7, 0.7)))
     assert ("cement-or-metal" in [flag.code for flag in numbers.flags]) == flagged
 
 
@@ -105,7 +106,7 @@ def test_a_small_region_is_flagged_under_4_cm3(height, flagged):
         width_mm=30, depth_mm=26, height_anterior_mm=height, height_middle_mm=height - 1, height_posterior_mm=height
     )
     assert (spine.vertebra("L3").cancellous_truth(3.0).volume_mm3 < 4000) == flagged
-    numbers = measured(spine, phantom.grid_for(spine, (0.8, 0.8, 0.8)))
+    numbers = measured(spine, phantom_spine.grid_for(spine, (0.8, 0.8, 0.8)))
     assert ("small-roi" in [flag.code for flag in numbers.flags]) == flagged
 
 

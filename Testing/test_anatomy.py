@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from BoneQualityLib.anatomy import SCHEMES, Segment, Structure, assign, check_unique, identify, read_labels, scheme_labels
+from BoneQualityLib.anatomy.schemes import SCHEMES
+from BoneQualityLib.anatomy.segments import assign, check_unique
+from BoneQualityLib.anatomy.structure import Segment, Structure
+from BoneQualityLib.anatomy.vocabulary import identify
 from BoneQualityLib.errors import BoneQualityError
+from BoneQualityLib.scene.labels import read_labels, scheme_labels
 
 
 def named(name, terminology="", identifier=""):

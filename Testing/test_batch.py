@@ -19,9 +19,9 @@ import pytest
 
 from batch_faults import Crashes, worker_ids
 from BoneQualityLib import cli
-from BoneQualityLib.batch import RECORDS, run_batch
+from BoneQualityLib.batch.run import RECORDS, run_batch
 from BoneQualityLib.errors import BoneQualityError
-from BoneQualityLib.headless import mrml_scene
+from BoneQualityLib.scene.session import mrml_scene
 from spine_files import CT_GRID, HU, LIBRARY, bodies, ct, image_file, measure, segmentation_file
 
 L2 = bodies(CT_GRID)["L2"]

@@ -9,32 +9,36 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from BoneQualityLib import CaseFacts, Parameters, measure_case, phantom, phantom_solids
-from BoneQualityLib.cutoffs import read_cutoffs
-from BoneQualityLib.dicom import ImageTags
+from BoneQualityLib import CaseFacts, Parameters, measure_case
+from BoneQualityLib.columns import CASE_COLUMNS, LEVEL_COLUMNS
 from BoneQualityLib.errors import BoneQualityError
-from BoneQualityLib.flags import air_hu, ct_flags, t1_flags
-from BoneQualityLib.geometry import Grid, Image, Mask
-from BoneQualityLib.scene import segmentation_node, volume_node
-from BoneQualityLib.tables import CASE_COLUMNS, LEVEL_COLUMNS, write_whole
+from BoneQualityLib.files.cutoffs import read_cutoffs
+from BoneQualityLib.files.writing import write_whole
+from BoneQualityLib.image.acquisition import ImageTags
+from BoneQualityLib.image.grid import Grid
+from BoneQualityLib.image.image import Image
+from BoneQualityLib.image.mask import Mask
+from BoneQualityLib.measures.acquisition import air_hu, ct_flags, t1_flags
+from BoneQualityLib.phantoms import phantom_solids, phantom_spine
+from BoneQualityLib.scene.nodes import segmentation_node, volume_node
 
 HU = {"L1": 100, "L2": 80, "L3": 60, "L4": 50, "L5": 200}
 HU_OF_THREE = {"L2": 80, "L3": 60, "L4": 50}
 T1 = {"L1": 300, "L2": 310, "L3": 330, "L4": 360, "L5": 500}
-SPINE = phantom.lumbar_spine(cancellous_hu=HU, marrow_t1=T1, csf_t1=100.0, posterior_elements=False)
-GRID = phantom.grid_for(SPINE, (1.2, 1.2, 1.5))
-T1_GRID = phantom.grid_for(SPINE, (1.0, 1.0, 4.0), orientation="sagittal")
-CT_ARRAY = phantom.render_ct(SPINE, GRID, noise_sd=5, seed=1)
+SPINE = phantom_spine.lumbar_spine(cancellous_hu=HU, marrow_t1=T1, csf_t1=100.0, posterior_elements=False)
+GRID = phantom_spine.grid_for(SPINE, (1.2, 1.2, 1.5))
+T1_GRID = phantom_spine.grid_for(SPINE, (1.0, 1.0, 4.0), orientation="sagittal")
+CT_ARRAY = phantom_spine.render_ct(SPINE, GRID, noise_sd=5, seed=1)
 CT_ARRAY[:, :2] = -1000
-T1_ARRAY = phantom.render_t1(SPINE, T1_GRID, noise_sd=4, seed=2)
+T1_ARRAY = phantom_spine.render_t1(SPINE, T1_GRID, noise_sd=4, seed=2)
 
 
 def bodies(grid, levels=tuple(HU)):
-    return [Mask(f"{level} body", phantom.body_mask(SPINE.vertebra(level), grid), grid).cropped() for level in levels]
+    return [Mask(f"{level} body", phantom_spine.body_mask(SPINE.vertebra(level), grid), grid).cropped() for level in levels]
 
 
 def sac():
-    return Mask("thecal sac", phantom.sac_mask(SPINE, T1_GRID), T1_GRID).cropped()
+    return Mask("thecal sac", phantom_spine.sac_mask(SPINE, T1_GRID), T1_GRID).cropped()
 
 
 def ct(masks=None):
@@ -115,19 +119,19 @@ def test_a_blocked_level_is_passed_over():
     assert "ruled out" in result.csf["L3"].blocked
 
 
-WHOLE = phantom.lumbar_spine(("L2", "L3", "L4"), cancellous_hu=HU_OF_THREE)
-WHOLE_GRID = phantom.grid_for(WHOLE, (1.0, 1.0, 1.25))
+WHOLE = phantom_spine.lumbar_spine(("L2", "L3", "L4"), cancellous_hu=HU_OF_THREE)
+WHOLE_GRID = phantom_spine.grid_for(WHOLE, (1.0, 1.0, 1.25))
 
 
 @pytest.fixture(scope="module")
 def whole_ct():
-    array = phantom.render_ct(WHOLE, WHOLE_GRID)
+    array = phantom_spine.render_ct(WHOLE, WHOLE_GRID)
     array[:, :2] = -1000
     return array
 
 
 def whole_masks():
-    return [Mask(v.level, phantom.vertebra_mask(WHOLE, v.level, WHOLE_GRID), WHOLE_GRID).cropped() for v in WHOLE.vertebrae]
+    return [Mask(v.level, phantom_spine.vertebra_mask(WHOLE, v.level, WHOLE_GRID), WHOLE_GRID).cropped() for v in WHOLE.vertebrae]
 
 
 def measured_whole(array, masks, parameters=Parameters()):
@@ -148,10 +152,10 @@ def test_whole_vertebrae_are_cut_to_their_bodies(whole_ct, plane):
 
 
 def test_a_mask_of_bodies_beside_whole_vertebrae_says_what_their_bodies_are(whole_ct):
-    everywhere = sum(phantom.body_mask(v, WHOLE_GRID) for v in WHOLE.vertebrae).astype(bool)
+    everywhere = sum(phantom_spine.body_mask(v, WHOLE_GRID) for v in WHOLE.vertebrae).astype(bool)
     beside = measured_whole(whole_ct, [*whole_masks(), Mask("vertebral bodies", everywhere, WHOLE_GRID)])
     alone = measured_whole(
-        whole_ct, [Mask(f"{v.level} body", phantom.body_mask(v, WHOLE_GRID), WHOLE_GRID) for v in WHOLE.vertebrae]
+        whole_ct, [Mask(f"{v.level} body", phantom_spine.body_mask(v, WHOLE_GRID), WHOLE_GRID) for v in WHOLE.vertebrae]
     )
     for one, other in zip(beside.levels, alone.levels):
         assert one.values["hu_3d"] == pytest.approx(other.values["hu_3d"], abs=0.05)
@@ -159,7 +163,7 @@ def test_a_mask_of_bodies_beside_whole_vertebrae_says_what_their_bodies_are(whol
 
 def test_a_hand_drawn_cancellous_mask_is_used_as_it_is():
     vertebra = SPINE.vertebra("L3")
-    drawn = Mask("L3 cancellous", phantom.body_mask(vertebra, GRID, margin_mm=5.0), GRID).cropped()
+    drawn = Mask("L3 cancellous", phantom_spine.body_mask(vertebra, GRID, margin_mm=5.0), GRID).cropped()
     result = measure_case(CaseFacts("a"), **ct([drawn]))
     volume = result.levels[0].values["hu_3d_volume_mm3"]
     assert volume == pytest.approx(drawn.volume, rel=0.03)
@@ -168,7 +172,7 @@ def test_a_hand_drawn_cancellous_mask_is_used_as_it_is():
 def test_a_truncated_vertebra_is_not_used():
     cut = CT_ARRAY[12:]
     low = GRID.box((slice(12, GRID.shape[0]), slice(0, GRID.shape[1]), slice(0, GRID.shape[2])))
-    deep = np.searchsorted((phantom.body_mask(SPINE.vertebra("L5"), GRID)).any(axis=(1, 2)).cumsum(), 5)
+    deep = np.searchsorted((phantom_spine.body_mask(SPINE.vertebra("L5"), GRID)).any(axis=(1, 2)).cumsum(), 5)
     cut = CT_ARRAY[deep:]
     low = GRID.box((slice(deep, GRID.shape[0]), slice(0, GRID.shape[1]), slice(0, GRID.shape[2])))
     nodes = dict(ct=volume_node("CT", cut, low), ct_segmentation=segmentation_node("masks", bodies(GRID)))
@@ -188,7 +192,7 @@ def test_levels_in_the_wrong_order_are_flagged():
 
 def test_masks_that_overlap_by_more_than_1_percent_are_flagged():
     masks = bodies(GRID)
-    grown = phantom.body_mask(
+    grown = phantom_spine.body_mask(
         replace(SPINE.vertebra("L2"), height_anterior_mm=54, height_middle_mm=50, height_posterior_mm=54), GRID
     )
     masks[1] = Mask("L2 body", grown, GRID).cropped()

@@ -8,8 +8,12 @@ import slicer
 import vtk
 from vtk.util.numpy_support import vtk_to_numpy
 
-from BoneQualityLib import CaseFacts, Parameters, case_nodes, measure_case
-from BoneQualityLib.case_nodes import (
+from BoneQualityLib import CaseFacts, Parameters, measure_case
+from BoneQualityLib.columns import CASE_COLUMNS, LEVEL_COLUMNS
+from BoneQualityLib.errors import BoneQualityError
+from BoneQualityLib.measures.roi import PlanarRoi
+from BoneQualityLib.scene import case_nodes
+from BoneQualityLib.scene.case_nodes import (
     edited_names,
     edited_rois,
     ids_given_twice,
@@ -20,12 +24,9 @@ from BoneQualityLib.case_nodes import (
     shown_document,
     unread_edits,
 )
-from BoneQualityLib.case_rois import simplified
-from BoneQualityLib.errors import BoneQualityError
-from BoneQualityLib.headless import mrml_scene
-from BoneQualityLib.roi import PlanarRoi
-from BoneQualityLib.scene import checksums
-from BoneQualityLib.tables import CASE_COLUMNS, LEVEL_COLUMNS
+from BoneQualityLib.scene.case_rois import simplified
+from BoneQualityLib.scene.masks import checksums
+from BoneQualityLib.scene.session import mrml_scene
 from conftest import rotation
 from scene_cases import FACTS, RISE, nodes, result
 

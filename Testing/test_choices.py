@@ -11,7 +11,7 @@ import slicer
 import vtk
 
 from BoneQualityLib import CaseFacts, measure_case
-from BoneQualityLib.choices import (
+from BoneQualityLib.entry.choices import (
     ROLES,
     Found,
     Picked,
@@ -26,11 +26,14 @@ from BoneQualityLib.choices import (
     segmentation_input,
     what_is_missing,
 )
-from BoneQualityLib.dicom import ImageTags
 from BoneQualityLib.errors import BoneQualityError
-from BoneQualityLib.geometry import Grid, Mask
-from BoneQualityLib.headless import mrml_scene
-from BoneQualityLib.scene import TAGS_ATTRIBUTE, checksums, image_of, segmentation_node, volume_node
+from BoneQualityLib.image.acquisition import ImageTags
+from BoneQualityLib.image.grid import Grid
+from BoneQualityLib.image.mask import Mask
+from BoneQualityLib.scene.arrays import TAGS_ATTRIBUTE, image_of
+from BoneQualityLib.scene.masks import checksums
+from BoneQualityLib.scene.nodes import segmentation_node, volume_node
+from BoneQualityLib.scene.session import mrml_scene
 from scene_cases import nodes
 from spine_files import CT_GRID, T1_GRID, VALUES, bodies, ct, label_map, t1
 

@@ -8,7 +8,7 @@ import pytest
 import SimpleITK as sitk
 
 from BoneQualityLib import cli
-from BoneQualityLib.geometry import Grid
+from BoneQualityLib.image.grid import Grid
 from spine_files import (
     CT_GRID,
     T1_GRID,

@@ -12,8 +12,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from BoneQualityLib import cli, demo, phantom, tables
+from BoneQualityLib import cli
+from BoneQualityLib.files import writing
 from BoneQualityLib.parameters import CaseFacts, Parameters
+from BoneQualityLib.phantoms import demo, phantom_spine
 from spine_files import (
     CT_GRID,
     T1_GRID,
@@ -127,12 +129,12 @@ def test_a_mask_that_cannot_be_measured_leaves_a_gap_with_its_reason_beside_good
 
 
 def test_the_arch_of_a_whole_vertebra_enters_no_value(tmp_path, files, done):
-    spine = phantom.lumbar_spine(("L2", "L3"), 0)
-    grid = phantom.grid_for(spine, (2.0, 2.0, 2.0))
-    whole = {level: phantom.vertebra_mask(spine, level, grid) for level in ("L2", "L3")}
+    spine = phantom_spine.lumbar_spine(("L2", "L3"), 0)
+    grid = phantom_spine.grid_for(spine, (2.0, 2.0, 2.0))
+    whole = {level: phantom_spine.vertebra_mask(spine, level, grid) for level in ("L2", "L3")}
     array = np.where(np.any(list(whole.values()), axis=0), 400, -1000).astype(np.int16)
     for vertebra in spine.vertebrae:
-        array[phantom.body_mask(vertebra, grid)] = 100
+        array[phantom_spine.body_mask(vertebra, grid)] = 100
     masks = segmentation_file(tmp_path / "d.seg.nrrd", whole, grid)
     rows = done("--ct", image_file(tmp_path / "ct.nrrd", array, grid), "--ct-segmentation", masks).levels
     assert [round(float(rows[level]["hu_3d"])) for level in ("L2", "L3")] == [100, 100]
@@ -289,7 +291,7 @@ def test_a_full_disk_leaves_what_was_there_before(tmp_path, files, capfd, monkey
         if next(calls) == at:
             raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(tables.os, "fsync", fsync)
+    monkeypatch.setattr(writing.os, "fsync", fsync)
     run = measure(capfd, tmp_path, *files.of_t1, "--overwrite")
     assert "No space left on device" in _refused(run) and "make room" in run.err and run.files == before
 
@@ -324,7 +326,7 @@ def test_a_fault_on_the_way_ends_in_one_line(tmp_path, files, capfd, monkeypatch
     def measure_case(*_, **__):
         raise fault
 
-    monkeypatch.setattr("BoneQualityLib.case.measure_case", measure_case)
+    monkeypatch.setattr("BoneQualityLib.entry.measure_case.measure_case", measure_case)
     run = measure(capfd, tmp_path / "out", *files.of_ct)
     assert re.search(words, _refused(run)) and run.files == {}
 
@@ -402,12 +404,12 @@ def test_the_json_holds_everything_but_paths(tmp_path, files, done):
 @pytest.fixture
 def small_demo(monkeypatch):
     """The demo with two levels on coarse voxels, and without its picture."""
-    spine = phantom.lumbar_spine(("L2", "L3"), 0, posterior_elements=False)
+    spine = phantom_spine.lumbar_spine(("L2", "L3"), 0, posterior_elements=False)
     monkeypatch.setattr(demo, "demo_spine", lambda: spine)
     monkeypatch.setattr(demo, "CT_SPACING_MM", (2.5, 2.5, 2.5))
     monkeypatch.setattr(demo, "T1_SPACING_MM", (1.5, 1.5, 4.4))
     monkeypatch.setattr(demo, "AXIAL_SPACING_MM", (1.5, 1.5, 5.0))
-    monkeypatch.setattr("BoneQualityLib.figure.draw_case", lambda result, images, path: Path(path).write_bytes(b"picture"))
+    monkeypatch.setattr("BoneQualityLib.outputs.pictures.draw_case", lambda result, images, path: Path(path).write_bytes(b"picture"))
 
 
 def test_the_demo_writes_its_files_once(tmp_path, small_demo, capfd):
@@ -427,7 +429,7 @@ def test_a_demo_that_fails_leaves_nothing(tmp_path, small_demo, capfd, monkeypat
     def full(*_):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr("BoneQualityLib.figure.draw_case", full)
+    monkeypatch.setattr("BoneQualityLib.outputs.pictures.draw_case", full)
     (tmp_path / "file").touch()
     for folder, words in ((tmp_path / "out", "No space left"), (tmp_path / "file" / "out", "cannot be made (Not a directory)")):
         assert cli.main(["demo", "--output", str(folder)]) == 2

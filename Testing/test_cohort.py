@@ -13,8 +13,8 @@ import pytest
 from scipy.stats import norm
 
 from BoneQualityLib import BoneQualityError, cli
-from BoneQualityLib.cohort import analyze
-from BoneQualityLib.tables import CASE_COLUMNS
+from BoneQualityLib.columns import CASE_COLUMNS
+from BoneQualityLib.statistics.analysis import analyze
 
 #: A division by 0 or a NaN on the way is a fault even where nobody sees its warning.
 pytestmark = pytest.mark.filterwarnings("error::RuntimeWarning")
@@ -501,8 +501,8 @@ def test_the_written_tables_hold_the_numbers_of_the_result(tmp_path):
 
 
 def test_a_cohort_analyzed_again_takes_the_place_of_its_nodes_and_of_no_others():
-    from BoneQualityLib.cohort_nodes import show_cohort
-    from BoneQualityLib.headless import mrml_scene
+    from BoneQualityLib.scene.cohort_nodes import show_cohort
+    from BoneQualityLib.scene.session import mrml_scene
 
     scene, result = mrml_scene(), analyze(cohort(), "fracture=yes", measures=["hu_3d"])
     foreign = scene.AddNewNodeByClass("vtkMRMLTableNode", "table of mine")

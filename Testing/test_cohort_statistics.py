@@ -7,8 +7,8 @@ import pandas
 import pytest
 from scipy import stats
 
-from BoneQualityLib import agreement, correlation, groups, roc
-from BoneQualityLib.cohort import analyze
+from BoneQualityLib.statistics import agreement, correlation, event_groups, roc
+from BoneQualityLib.statistics.analysis import analyze
 
 #: A division by 0 or a NaN on the way is a fault even where nobody sees its warning.
 pytestmark = pytest.mark.filterwarnings("error::RuntimeWarning")
@@ -271,4 +271,4 @@ def test_groups_that_are_not_normal_are_compared_by_ranks():
 
 
 def test_normality_is_not_tested_where_shapiro_wilk_is_not_defined():
-    assert np.isnan(groups.shapiro_p(np.zeros(2))) and np.isnan(groups.shapiro_p(np.arange(5001.0)))
+    assert np.isnan(event_groups.shapiro_p(np.zeros(2))) and np.isnan(event_groups.shapiro_p(np.arange(5001.0)))

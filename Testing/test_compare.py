@@ -8,10 +8,11 @@ import json
 import pytest
 
 from BoneQualityLib import CaseFacts, Parameters
-from BoneQualityLib.compare import COMPARE_COLUMNS, compare, read_case
+from BoneQualityLib.case.result import CaseResult, Level
 from BoneQualityLib.errors import BoneQualityError
-from BoneQualityLib.result import CaseResult, Level
-from BoneQualityLib.tables import csv_text, json_text
+from BoneQualityLib.files.csv_tables import csv_text
+from BoneQualityLib.files.writing import json_text
+from BoneQualityLib.outputs.comparison import COMPARE_COLUMNS, compare, read_case
 
 
 def case(sha="a", cemented=(), **levels):

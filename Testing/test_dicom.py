@@ -10,8 +10,9 @@ import pytest
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, ImplicitVRLittleEndian, RLELossless, generate_uid
 
-from BoneQualityLib.dicom import DicomSeries, ImageTags, find_series
 from BoneQualityLib.errors import BoneQualityError
+from BoneQualityLib.files.dicom import DicomSeries, find_series
+from BoneQualityLib.image.acquisition import ImageTags
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data" / "ct_dicom_T11-T12" / "dicom"
 SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
@@ -214,7 +215,7 @@ def test_mr_images_rescaled_in_part_are_refused(tmp_path):
 
 def test_mr_images_need_no_rescale(tmp_path):
     series(tmp_path, Modality="MR", RescaleSlope=None, RescaleIntercept=None)
-    assert find_series(tmp_path).modality == "MR"
+    assert find_series(tmp_path).tags["modality"] == "MR"
 
 
 @pytest.mark.parametrize(
@@ -241,7 +242,7 @@ def test_an_image_that_would_be_misread_is_refused(tmp_path, tags, words):
 
 def tags_of(folder, **tags) -> ImageTags:
     series(folder, 2, **tags)
-    return find_series(folder).tags
+    return ImageTags(**find_series(folder).tags)
 
 
 def test_ct_tags_are_read(tmp_path):
@@ -321,8 +322,8 @@ def test_the_shared_series_is_ordered_and_read():
     found = find_series(SHARED)
     heights = [pydicom.dcmread(path, stop_before_pixels=True).ImagePositionPatient[2] for path in found.paths]
     assert heights == [-804.5 + 2 * i for i in range(20)]
-    assert found.tags == ImageTags("CT", 120, 3, "Br38f 3", "yes", manufacturer="SIEMENS", model="Biograph40_mCT 4R")
-    assert found.modality == "CT"
+    assert ImageTags(**found.tags) == ImageTags("CT", 120, 3, "Br38f 3", "yes", manufacturer="SIEMENS", model="Biograph40_mCT 4R")
+    assert found.tags["modality"] == "CT"
 
 
 def test_mrml_reads_the_shared_series_as_simpleitk_does():

@@ -7,7 +7,9 @@ import json
 import pytest
 
 from BoneQualityLib import CaseFacts, __version__, measure_case
-from BoneQualityLib.document import csf_place, flag_sentences, muscle_place, place_behind, report_line, summary_rows, write_case
+from BoneQualityLib.outputs.document import write_case
+from BoneQualityLib.outputs.places import csf_place, muscle_place, place_behind
+from BoneQualityLib.outputs.summary import flag_sentences, report_line, summary_rows
 from scene_cases import FACTS, nodes, result
 
 

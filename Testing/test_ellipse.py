@@ -11,7 +11,7 @@ import pytest
 from scipy.ndimage import map_coordinates
 from scipy.optimize import differential_evolution
 
-from BoneQualityLib.ellipse import Ellipse, grown, largest_ellipse
+from BoneQualityLib.measures.ellipse import Ellipse, grown, largest_ellipse
 
 CENTER = (28.2, 21.3)
 
@@ -212,7 +212,7 @@ def test_the_same_input_gives_the_same_ellipse_in_any_process_and_number_of_thre
     here = repr(largest_ellipse(field, spacing))
     assert repr(largest_ellipse(np.asfortranarray(field), spacing)) == here
     script = (
-        f"import numpy; from BoneQualityLib.ellipse import largest_ellipse; "
+        f"import numpy; from BoneQualityLib.measures.ellipse import largest_ellipse; "
         f"print(repr(largest_ellipse(numpy.load({str(tmp_path / 'field.npy')!r}), {spacing})))"
     )
     for threads in ("1", "2"):

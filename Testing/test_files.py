@@ -10,7 +10,7 @@ import pytest
 import SimpleITK as sitk
 
 from BoneQualityLib.errors import BoneQualityError
-from BoneQualityLib.files import ImageHeader, check_image_file, is_as_stored, structure_files
+from BoneQualityLib.files.checks import ImageHeader, check_image_file, is_as_stored, structure_files
 
 FORMATS = ["nii", "nii.gz", "nrrd", "nhdr", "mha", "mhd"]
 COMPRESSED = ["nii.gz", "nrrd", "mha"]

@@ -9,11 +9,13 @@ import pytest
 import SimpleITK as sitk
 from scipy import ndimage
 
-from BoneQualityLib import phantom
 from BoneQualityLib.errors import NotMeasured
-from BoneQualityLib.frame import cut_body, place_frame
-from BoneQualityLib.geometry import Grid, Mask
-from BoneQualityLib.phantom_solids import Pit
+from BoneQualityLib.image.grid import Grid
+from BoneQualityLib.image.mask import Mask
+from BoneQualityLib.phantoms import phantom_spine
+from BoneQualityLib.phantoms.phantom_solids import Pit
+from BoneQualityLib.vertebra.body_cut import cut_body
+from BoneQualityLib.vertebra.frame import place_frame
 from conftest import rotation
 
 FRACTURES = {
@@ -29,26 +31,26 @@ def spine_of(level="L3", lordosis_deg=0.0, scoliosis_deg=0.0, **changes):
     names = ("T11", "T12", "L1", "L2", "L3", "L4", "L5", "S1")
     at = names.index(level)
     levels = names[max(at - 1, 0) : at + 2]
-    return phantom.lumbar_spine(levels, lordosis_deg, scoliosis_deg, changes={level: changes})
+    return phantom_spine.lumbar_spine(levels, lordosis_deg, scoliosis_deg, changes={level: changes})
 
 
 def grid_around(spine, level, spacing=(1.0, 1.0, 1.0), turned=None):
     """A lattice around one level's body and arch."""
     vertebra = spine.vertebra(level)
-    alone = phantom.PhantomSpine((vertebra,), spine.canal, spine.trunk_center)
-    return phantom.grid_for(alone, spacing, rotation=turned, margin_mm=4.0)
+    alone = phantom_spine.PhantomSpine((vertebra,), spine.canal, spine.trunk_center)
+    return phantom_spine.grid_for(alone, spacing, rotation=turned, margin_mm=4.0)
 
 
 def whole_of(spine, level, grid):
-    return Mask(level, phantom.vertebra_mask(spine, level, grid), grid).cropped()
+    return Mask(level, phantom_spine.vertebra_mask(spine, level, grid), grid).cropped()
 
 
 def truth_on(spine, level, mask):
     """The body's true voxels among those of a mask."""
-    return phantom.body_mask(spine.vertebra(level), mask.grid) & mask.array
+    return phantom_spine.body_mask(spine.vertebra(level), mask.grid) & mask.array
 
 
-def canal_of(spine, grid, part=phantom.canal_mask):
+def canal_of(spine, grid, part=phantom_spine.canal_mask):
     return Mask("canal", part(spine, grid), grid).cropped()
 
 
@@ -117,7 +119,7 @@ def test_the_lattice_may_be_turned_and_finer(spacing, turned):
 @pytest.mark.parametrize("tilt", [-45, -30, 30, 45])
 @pytest.mark.parametrize("change", [{}, FRACTURES["crush"]], ids=["intact", "crushed"])
 def test_a_vertebra_without_neighbors_may_be_tilted_far(axis, tilt, change):
-    spine = phantom.lumbar_spine(("L3",), 0, changes={"L3": dict(rotation=rotation(axis, tilt), **change)})
+    spine = phantom_spine.lumbar_spine(("L3",), 0, changes={"L3": dict(rotation=rotation(axis, tilt), **change)})
     cut, frame = check(spine, "L3", grid_around(spine, "L3"), stump_mm=2.5 if change else 2.0)
     assert max(errors(frame, spine.vertebra("L3"))) <= 2
 
@@ -158,7 +160,7 @@ def test_the_endplates_normals_give_the_angle_of_a_wedge():
 def test_a_cord_is_as_good_as_a_canal():
     spine = spine_of("T12", lordosis_deg=40)
     grid = grid_around(spine, "T12")
-    cut, frame = check(spine, "T12", grid, canal_of(spine, grid, phantom.cord_mask))
+    cut, frame = check(spine, "T12", grid, canal_of(spine, grid, phantom_spine.cord_mask))
     assert frame.anterior_from == "canal" and max(errors(frame, spine.vertebra("T12"))) <= 2
 
 

@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pytest
 
-from BoneQualityLib import phantom
 from BoneQualityLib.errors import NotMeasured
-from BoneQualityLib.geometry import Mask
-from BoneQualityLib.heights import HeightLoss, Heights, grade_losses, grade_of, is_coarse, measure_heights
-from BoneQualityLib.vertebra import place_body
+from BoneQualityLib.image.mask import Mask
+from BoneQualityLib.measures.heights import HeightLoss, Heights, grade_losses, grade_of, is_coarse, measure_heights
+from BoneQualityLib.phantoms import phantom_spine
+from BoneQualityLib.vertebra.body import place_body
 from conftest import rotation
 
 NAMES = ("anterior", "middle", "posterior")
@@ -37,14 +37,14 @@ def frame_of(vertebra):
 
 
 def body_of(vertebra, grid, lip=None):
-    mask = phantom.body_mask(vertebra, grid)
+    mask = phantom_spine.body_mask(vertebra, grid)
     if lip is not None:
         mask = mask | lip(*np.moveaxis((grid.centers() - vertebra.center) @ vertebra.rotation, -1, 0))
     return place_body(vertebra.level, Mask(vertebra.level, mask, grid).cropped(), [], "body")
 
 
 def spine_with(level, changes, levels=None, lordosis_deg=40.0):
-    return phantom.lumbar_spine(levels or (level,), lordosis_deg, posterior_elements=False, changes={level: changes})
+    return phantom_spine.lumbar_spine(levels or (level,), lordosis_deg, posterior_elements=False, changes={level: changes})
 
 
 def deformed(shape, loss, anterior=28.0, middle=26.0, posterior=28.0):
@@ -61,7 +61,7 @@ def deformed(shape, loss, anterior=28.0, middle=26.0, posterior=28.0):
 def measured(spine, level, spacing=(1, 1, 1), lip=None, **grid):
     alone = replace(spine, vertebrae=(spine.vertebra(level),))
     vertebra = alone.vertebrae[0]
-    return measure_heights(body_of(vertebra, phantom.grid_for(alone, spacing, margin_mm=6, **grid), lip), frame_of(vertebra))
+    return measure_heights(body_of(vertebra, phantom_spine.grid_for(alone, spacing, margin_mm=6, **grid), lip), frame_of(vertebra))
 
 
 def values(heights):
@@ -92,7 +92,7 @@ def test_heights_are_true_to_half_a_millimeter_and_losses_to_two_points(shape, l
 
 @pytest.mark.parametrize("grid", GRIDS)
 def test_intact_vertebrae_have_no_grade_at_any_tilt(grid):
-    spine = phantom.lumbar_spine(("T11", "T12", "L1", "L2", "L3", "L4", "L5"), 60, scoliosis_deg=30, posterior_elements=False)
+    spine = phantom_spine.lumbar_spine(("T11", "T12", "L1", "L2", "L3", "L4", "L5"), 60, scoliosis_deg=30, posterior_elements=False)
     heights = {v.level: measured(spine, v.level, **GRIDS[grid]) for v in spine.vertebrae}
     assert {level: loss.grade for level, loss in grade_losses(heights).items()} == dict.fromkeys(heights, 0)
     for vertebra in spine.vertebrae:
@@ -127,7 +127,7 @@ def test_osteophytes_at_the_rims_hardly_change_the_heights(side):
 
 def test_masks_that_show_no_whole_body_have_no_heights():
     spine = spine_with("L3", {})
-    vertebra, grid = spine.vertebra("L3"), phantom.grid_for(spine, (1, 1, 1), margin_mm=6)
+    vertebra, grid = spine.vertebra("L3"), phantom_spine.grid_for(spine, (1, 1, 1), margin_mm=6)
     body = body_of(vertebra, grid)
     with pytest.raises(NotMeasured, match="cancellous"):
         measure_heights(replace(body, covers="cancellous"), frame_of(vertebra))
@@ -137,7 +137,7 @@ def test_masks_that_show_no_whole_body_have_no_heights():
 
 def test_no_grade_on_voxels_over_2_mm():
     spine = spine_with("L3", deformed("wedge", 0.6))
-    bodies = {mm: body_of(spine.vertebra("L3"), phantom.grid_for(spine, (mm, mm, mm), margin_mm=9)) for mm in (2, 3)}
+    bodies = {mm: body_of(spine.vertebra("L3"), phantom_spine.grid_for(spine, (mm, mm, mm), margin_mm=9)) for mm in (2, 3)}
     assert {mm: is_coarse(body) for mm, body in bodies.items()} == {2: False, 3: True}
     heights = {"L3": measure_heights(bodies[3], frame_of(spine.vertebra("L3")))}
     loss = grade_losses(heights, coarse=True)["L3"]

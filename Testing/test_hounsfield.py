@@ -5,14 +5,19 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from BoneQualityLib import hounsfield, phantom
 from BoneQualityLib.errors import NotMeasured
-from BoneQualityLib.geometry import Grid, Image, Mask
-from BoneQualityLib.hounsfield import effective_margin, measure_level, place_slices, slice_stack
+from BoneQualityLib.image.grid import Grid
+from BoneQualityLib.image.image import Image
+from BoneQualityLib.image.mask import Mask
+from BoneQualityLib.measures import slices
+from BoneQualityLib.measures.hounsfield import measure_level
+from BoneQualityLib.measures.region import effective_margin
+from BoneQualityLib.measures.roi import PlanarRoi
+from BoneQualityLib.measures.slices import IN_PLANE_STEP_MM, place_slices, slice_stack
 from BoneQualityLib.parameters import Parameters
-from BoneQualityLib.phantom_solids import Pit, cement
-from BoneQualityLib.roi import PlanarRoi
-from BoneQualityLib.vertebra import place_body
+from BoneQualityLib.phantoms import phantom_spine
+from BoneQualityLib.phantoms.phantom_solids import Pit, cement
+from BoneQualityLib.vertebra.body import place_body
 from conftest import body_of, ct_of, rotation, single_vertebra
 
 SLICES = ("hu_upper", "hu_middle", "hu_lower")
@@ -30,21 +35,21 @@ def measured(spine, grid, noise_sd=0.0, mask_grid=None, margin=3.0, exclusions=(
 )
 def test_3d_hu_is_the_true_mean_at_any_voxel_size(spacing, tolerance):
     spine = single_vertebra()
-    values = measured(spine, phantom.grid_for(spine, spacing)).values
+    values = measured(spine, phantom_spine.grid_for(spine, spacing)).values
     assert values["hu_3d"] == pytest.approx(120, abs=tolerance)
 
 
 @pytest.mark.parametrize("spacing", [(0.5, 0.5, 0.5), (0.7, 0.7, 1.0), (1, 1, 1.25)])
 def test_slice_values_are_the_true_mean(spacing):
     spine = single_vertebra()
-    values = measured(spine, phantom.grid_for(spine, spacing)).values
+    values = measured(spine, phantom_spine.grid_for(spine, spacing)).values
     assert [values[name] for name in SLICES] == pytest.approx([120] * 3, abs=1.5)
 
 
 @pytest.mark.parametrize("spacing", [(0.5, 0.5, 0.8), (0.7, 0.7, 1.0), (1, 1, 1)])
 def test_noise_of_30_hu_does_not_move_the_values(spacing):
     spine = single_vertebra()
-    values = measured(spine, phantom.grid_for(spine, spacing), noise_sd=30).values
+    values = measured(spine, phantom_spine.grid_for(spine, spacing), noise_sd=30).values
     assert values["hu_3d"] == pytest.approx(120, abs=1.5)
     assert [values[name] for name in SLICES] == pytest.approx([120] * 3, abs=4)
     assert values["hu_3d_sd"] == pytest.approx(30, rel=0.1)
@@ -52,7 +57,7 @@ def test_noise_of_30_hu_does_not_move_the_values(spacing):
 
 def test_a_gradient_from_bottom_to_top_shows_in_the_right_order():
     spine = single_vertebra(gradient_hu_per_mm=2.0)
-    values = measured(spine, phantom.grid_for(spine, (0.7, 0.7, 1.0))).values
+    values = measured(spine, phantom_spine.grid_for(spine, (0.7, 0.7, 1.0))).values
     assert values["hu_lower"] + 10 < values["hu_middle"] < values["hu_upper"] - 10
     assert values["hu_middle"] == pytest.approx(120, abs=1.5)
     assert values["hu_multislice"] == pytest.approx(120, abs=1.5)
@@ -71,7 +76,7 @@ GRIDS = {
 @pytest.mark.parametrize("grid", GRIDS.values(), ids=GRIDS.keys())
 def test_the_same_anatomy_reads_the_same_on_any_lattice(grid):
     spine = single_vertebra(gradient_hu_per_mm=1.0)
-    values = measured(spine, phantom.grid_for(spine, (0.8, 0.8, 1.0), **grid)).values
+    values = measured(spine, phantom_spine.grid_for(spine, (0.8, 0.8, 1.0), **grid)).values
     assert values["hu_3d"] == pytest.approx(spine.vertebra("L3").cancellous_truth(3.0).mean_hu, abs=1)
     assert values["hu_multislice"] == pytest.approx(120, abs=2)
 
@@ -83,7 +88,7 @@ def test_the_same_anatomy_reads_the_same_on_any_lattice(grid):
 )
 def test_the_mask_may_have_another_lattice_than_the_image(mask_grid):
     spine = single_vertebra()
-    grid, other = phantom.grid_for(spine, (0.8, 0.8, 1.0)), phantom.grid_for(spine, **mask_grid)
+    grid, other = phantom_spine.grid_for(spine, (0.8, 0.8, 1.0)), phantom_spine.grid_for(spine, **mask_grid)
     values = measured(spine, grid, mask_grid=other).values
     assert values["hu_3d"] == pytest.approx(120, abs=1)
     assert values["hu_multislice"] == pytest.approx(120, abs=2)
@@ -91,20 +96,20 @@ def test_the_mask_may_have_another_lattice_than_the_image(mask_grid):
 
 def test_volume_is_that_of_the_body_below_the_margin():
     spine = single_vertebra()
-    values = measured(spine, phantom.grid_for(spine, (0.5, 0.5, 0.5))).values
+    values = measured(spine, phantom_spine.grid_for(spine, (0.5, 0.5, 0.5))).values
     assert values["hu_3d_volume_mm3"] == pytest.approx(spine.vertebra("L3").cancellous_truth(3.0).volume_mm3, rel=0.03)
 
 
 def test_the_margin_is_the_slice_thickness_where_that_is_larger():
     spine = single_vertebra()
-    thick = ct_of(spine, phantom.grid_for(spine, (0.8, 0.8, 5.0)))
+    thick = ct_of(spine, phantom_spine.grid_for(spine, (0.8, 0.8, 5.0)))
     assert effective_margin(3.0, thick) == 5.0
-    assert effective_margin(3.0, ct_of(spine, phantom.grid_for(spine, (1, 1, 1)))) == 3.0
+    assert effective_margin(3.0, ct_of(spine, phantom_spine.grid_for(spine, (1, 1, 1)))) == 3.0
 
 
 def test_wide_3d_hu_is_3d_hu_at_a_margin_of_2_mm():
     spine = single_vertebra()
-    grid = phantom.grid_for(spine, (0.7, 0.7, 1.0))
+    grid = phantom_spine.grid_for(spine, (0.7, 0.7, 1.0))
     wide = measured(spine, grid).values["hu_3d_wide"]
     assert wide == pytest.approx(measured(spine, grid, margin=2.0).values["hu_3d"], abs=1e-9)
     assert wide > measured(spine, grid).values["hu_3d"]
@@ -112,7 +117,7 @@ def test_wide_3d_hu_is_3d_hu_at_a_margin_of_2_mm():
 
 def test_excluded_bone_is_left_out_of_region_and_slices():
     spine = single_vertebra(inclusions=(cement(radius_mm=5.0),))
-    grid = phantom.grid_for(spine, (0.7, 0.7, 0.7))
+    grid = phantom_spine.grid_for(spine, (0.7, 0.7, 0.7))
     distance = np.linalg.norm(grid.centers() - spine.vertebra("L3").center - [0, 3, 0], axis=-1)
     around_it = Mask("cement", distance < 8, grid)
     with_cement, without = measured(spine, grid).values, measured(spine, grid, exclusions=[around_it]).values
@@ -123,7 +128,7 @@ def test_excluded_bone_is_left_out_of_region_and_slices():
 
 def test_a_deep_endplate_pit_leaves_the_upper_slice_empty_instead_of_taking_its_rim():
     spine = single_vertebra(pit=Pit(depth_mm=11, radius_mm=9))
-    numbers = measured(spine, phantom.grid_for(spine, (0.7, 0.7, 1.0)))
+    numbers = measured(spine, phantom_spine.grid_for(spine, (0.7, 0.7, 1.0)))
     assert {"hu_upper", "hu_multislice"}.isdisjoint(numbers.values)
     assert "endplate-defect" in [flag.code for flag in numbers.flags]
     assert numbers.values["hu_lower"] == pytest.approx(120, abs=1.5)
@@ -132,7 +137,7 @@ def test_a_deep_endplate_pit_leaves_the_upper_slice_empty_instead_of_taking_its_
 
 def test_the_middle_ellipse_keeps_off_the_posterior_third():
     spine = single_vertebra()
-    grid = phantom.grid_for(spine, (0.7, 0.7, 1.0))
+    grid = phantom_spine.grid_for(spine, (0.7, 0.7, 1.0))
     body, image = body_of(spine, grid), ct_of(spine, grid)
     free = place_slices(body, image, 3.0, Parameters(avoid_basivertebral=False))
     kept = place_slices(body, image, 3.0, Parameters())
@@ -145,21 +150,21 @@ def test_the_middle_ellipse_keeps_off_the_posterior_third():
 
 def test_end_slices_are_the_last_with_60_percent_of_the_middle_area():
     spine = single_vertebra()
-    grid = phantom.grid_for(spine, (0.7, 0.7, 1.0))
+    grid = phantom_spine.grid_for(spine, (0.7, 0.7, 1.0))
     body, image = body_of(spine, grid), ct_of(spine, grid)
     stack, middle = slice_stack(body, image)
     slices = place_slices(body, image, 3.0, Parameters(avoid_basivertebral=False))
-    field = hounsfield.resample(body.field(3.0), body.grid, stack, outside=-100.0)
+    field = resample(body.field(3.0), body.grid, stack, outside=-100.0)
     for name, step in (("upper", 1), ("lower", -1)):
         index = round(stack.ijk(slices[name].center)[2])
         assert slices[name].area >= 0.6 * slices["middle"].area
-        beyond = hounsfield.largest_ellipse(field[index + step], hounsfield.IN_PLANE_STEP_MM)
+        beyond = largest_ellipse(field[index + step], IN_PLANE_STEP_MM)
         assert beyond is None or beyond.area < 0.6 * slices["middle"].area
 
 
 def test_every_ellipse_lies_inside_the_cancellous_region():
     spine = single_vertebra(height_middle_mm=20)
-    grid = phantom.grid_for(spine, (0.7, 0.7, 1.0), rotation=rotation("R", 15))
+    grid = phantom_spine.grid_for(spine, (0.7, 0.7, 1.0), rotation=rotation("R", 15))
     body, image = body_of(spine, grid), ct_of(spine, grid)
     for roi in place_slices(body, image, 3.0, Parameters()).values():
         depth = spine.vertebra("L3").depth(np.concatenate(roi.curves(200)))
@@ -168,8 +173,8 @@ def test_every_ellipse_lies_inside_the_cancellous_region():
 
 def test_own_slices_are_used_up_to_5_degrees_and_reformats_beyond():
     spine = single_vertebra()
-    for degrees, step in ((4, 1.25), (6, hounsfield.REFORMAT_STEP_MM)):
-        grid = phantom.grid_for(spine, (0.8, 0.8, 1.25), rotation=rotation("R", degrees))
+    for degrees, step in ((4, 1.25), (6, slices.REFORMAT_STEP_MM)):
+        grid = phantom_spine.grid_for(spine, (0.8, 0.8, 1.25), rotation=rotation("R", degrees))
         stack, _ = slice_stack(body_of(spine, grid), ct_of(spine, grid))
         assert stack.spacing[2] == pytest.approx(step)
 
@@ -186,7 +191,7 @@ def test_a_pixel_counts_by_the_share_that_lies_inside_an_ellipse():
 
 def test_voxels_that_hold_no_number_leave_the_value_empty_with_a_reason():
     spine = single_vertebra()
-    grid = phantom.grid_for(spine, (1, 1, 1))
+    grid = phantom_spine.grid_for(spine, (1, 1, 1))
     image = ct_of(spine, grid)
     broken = image.array.astype(np.float32)
     k, j, i = np.array(grid.ijk(spine.vertebra("L3").center)).round().astype(int)[::-1]
@@ -198,7 +203,7 @@ def test_voxels_that_hold_no_number_leave_the_value_empty_with_a_reason():
 
 def test_less_than_1_cm3_is_not_measured():
     spine = single_vertebra(width_mm=18, depth_mm=16, height_anterior_mm=14, height_middle_mm=13, height_posterior_mm=14)
-    numbers = measured(spine, phantom.grid_for(spine, (0.7, 0.7, 0.7)))
+    numbers = measured(spine, phantom_spine.grid_for(spine, (0.7, 0.7, 0.7)))
     assert "hu_3d" not in numbers.values
     assert [flag.code for flag in numbers.flags] == ["small-roi"]
 

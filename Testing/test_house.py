@@ -12,9 +12,9 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 LIBRARY = ROOT / "BoneQuality" / "BoneQualityLib"
-MODULES = sorted(path.stem for path in LIBRARY.glob("*.py") if path.stem != "__init__")
+MODULES = sorted(".".join(path.relative_to(LIBRARY).with_suffix("").parts) for path in LIBRARY.rglob("*.py") if path.stem != "__init__")
 #: The files that may speak MRML; all others know arrays only.
-SPEAK_MRML = {"scene", "headless", "case_nodes"}
+SPEAK_MRML = {"scene"}
 
 
 def test_the_library_loads_without_slicer_qt_and_what_slicer_does_not_ship():
@@ -25,9 +25,9 @@ def test_the_library_loads_without_slicer_qt_and_what_slicer_does_not_ship():
     assert run.returncode == 0, run.stderr
 
 
-@pytest.mark.parametrize("module", [m for m in MODULES if m not in SPEAK_MRML])
+@pytest.mark.parametrize("module", [m for m in MODULES if m.split(".")[0] not in SPEAK_MRML])
 def test_only_the_scene_speaks_mrml(module):
-    tree = ast.parse((LIBRARY / f"{module}.py").read_text(encoding="utf-8"))
+    tree = ast.parse(LIBRARY.joinpath(*module.split(".")).with_suffix(".py").read_text(encoding="utf-8"))
     imported = {alias.name.split(".")[0] for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
     imported |= {
         (node.module or "").split(".")[0] for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and not node.level
@@ -36,8 +36,8 @@ def test_only_the_scene_speaks_mrml(module):
 
 
 def test_every_file_of_the_library_is_installed_with_the_extension():
-    listed = set(re.findall(r"\$\{MODULE_NAME\}Lib/(\w+\.\w+)", (ROOT / "BoneQuality" / "CMakeLists.txt").read_text()))
-    assert listed == {path.name for path in LIBRARY.iterdir() if path.suffix in (".py", ".csv", ".html")}
+    listed = set(re.findall(r"\$\{MODULE_NAME\}Lib/([\w/]+\.\w+)", (ROOT / "BoneQuality" / "CMakeLists.txt").read_text()))
+    assert listed == {path.relative_to(LIBRARY).as_posix() for path in LIBRARY.rglob("*.*") if path.suffix in (".py", ".csv", ".html")}
 
 
 def test_the_readmes_pictures_are_there():

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from BoneQualityLib import CaseFacts, Parameters, cli
-from BoneQualityLib.draft import draft_manifest
+from BoneQualityLib.batch.manifest import ManifestFaults, read_manifest
+from BoneQualityLib.batch.manifest_draft import draft_manifest
+from BoneQualityLib.entry.inputs import KNOWN_COLUMNS, case_inputs
 from BoneQualityLib.errors import BoneQualityError
-from BoneQualityLib.inputs import KNOWN_COLUMNS, case_inputs
-from BoneQualityLib.manifest import ManifestFaults, read_manifest
 from spine_files import ct, dicom_folder, image_file, label_map, measure, spine_files
 
 GOOD = "case_id,ct,ct_segmentation\n7,ct.nii.gz,ct.seg.nrrd\n"

@@ -8,12 +8,15 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from BoneQualityLib.anatomy import Segment, identify
+from BoneQualityLib.anatomy.structure import Segment
+from BoneQualityLib.anatomy.vocabulary import identify
 from BoneQualityLib.errors import BoneQualityError
-from BoneQualityLib.geometry import SUPERIOR, Grid, Image, Mask
-from BoneQualityLib.muscle import AxialImages, measure_muscles
+from BoneQualityLib.image.grid import SUPERIOR, Grid
+from BoneQualityLib.image.image import Image
+from BoneQualityLib.image.mask import Mask
+from BoneQualityLib.measures.muscles import AxialImages, measure_muscles
 from BoneQualityLib.parameters import Parameters
-from BoneQualityLib.phantom_muscles import SIGNALS, axial_grid, mask_of, paraspinal_muscles, render
+from BoneQualityLib.phantoms.phantom_muscles import SIGNALS, axial_grid, mask_of, paraspinal_muscles, render
 from conftest import rotation
 
 TWO_DISCS = {"L3-L4": ((0.0, 0.0, 20.0), (0.0, 0.0, 1.0)), "L4-L5": ((0.0, 0.0, -16.0), (0.0, 0.0, 1.0))}

@@ -10,19 +10,22 @@ import numpy as np
 import pytest
 
 import spine_files
-from BoneQualityLib import demo
-from BoneQualityLib.batch import run_batch
-from BoneQualityLib.case import measure_case
-from BoneQualityLib.case_nodes import edited_names, edited_rois, node_of, nodes_of, show_case, unread_edits
+from BoneQualityLib.batch.manifest import read_manifest
+from BoneQualityLib.batch.run import run_batch
+from BoneQualityLib.columns import MUSCLE_COLUMNS
+from BoneQualityLib.entry.measure_case import measure_case
 from BoneQualityLib.errors import BoneQualityError
-from BoneQualityLib.figure import draw_case
-from BoneQualityLib.geometry import Grid, Mask
-from BoneQualityLib.manifest import read_manifest
-from BoneQualityLib.muscle_slices import read_pixels
+from BoneQualityLib.image.grid import Grid
+from BoneQualityLib.image.mask import Mask
+from BoneQualityLib.measures.muscle_slices import read_pixels
+from BoneQualityLib.outputs.pictures import draw_case
 from BoneQualityLib.parameters import CaseFacts, Parameters
-from BoneQualityLib.phantom_muscles import axial_grid, mask_of, paraspinal_muscles, render
-from BoneQualityLib.scene import image_of, named_segments, segmentation_node, volume_node
-from BoneQualityLib.tables import MUSCLE_COLUMNS
+from BoneQualityLib.phantoms import demo
+from BoneQualityLib.phantoms.phantom_muscles import axial_grid, mask_of, paraspinal_muscles, render
+from BoneQualityLib.scene.arrays import image_of
+from BoneQualityLib.scene.case_nodes import edited_names, edited_rois, node_of, nodes_of, show_case, unread_edits
+from BoneQualityLib.scene.masks import named_segments
+from BoneQualityLib.scene.nodes import segmentation_node, volume_node
 from spine_files import image_file, measure, segmentation_file
 
 FAT = {"psoas major": 0.05, "multifidus": 0.3, "erector spinae": 0.2}

@@ -6,9 +6,10 @@ import numpy as np
 import pandas
 import pytest
 
-from BoneQualityLib import cli, paper_images, papers, phantom, phantom_muscles
-from BoneQualityLib.hounsfield import measure_level
+from BoneQualityLib import cli
+from BoneQualityLib.measures.hounsfield import measure_level
 from BoneQualityLib.parameters import Parameters
+from BoneQualityLib.phantoms import paper_images, papers, phantom_muscles, phantom_spine
 from conftest import body_of, ct_of, single_vertebra
 
 #: Largest differences of measured from drawn values: HU of the region, of ellipses; percent of muscle; shares of VBQ and rCSA.
@@ -60,7 +61,7 @@ def test_a_patient_shows_the_drawn_measures(paper, left_out, tmp_path):
 
 def test_bone_that_is_denser_toward_the_back_has_two_values_known_beforehand():
     spine = single_vertebra(cancellous_hu=100.0, posterior_hu_per_mm=8.0)
-    grid = phantom.grid_for(spine, (1.0, 1.0, 1.0), margin_mm=6)
+    grid = phantom_spine.grid_for(spine, (1.0, 1.0, 1.0), margin_mm=6)
     values = measure_level(body_of(spine, grid), ct_of(spine, grid), Parameters()).values
     assert values["hu_3d"] == pytest.approx(spine.vertebra("L3").cancellous_truth(3.0).mean_hu, abs=1.0)
     assert values["hu_middle"] < 80 < 105 < values["hu_3d"]

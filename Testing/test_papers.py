@@ -6,7 +6,8 @@ import numpy as np
 import pandas
 import pytest
 
-from BoneQualityLib import BoneQualityError, cli, papers
+from BoneQualityLib import BoneQualityError, cli
+from BoneQualityLib.phantoms import papers
 
 
 def result_of(name: str, folder) -> dict[str, dict]:

@@ -8,7 +8,8 @@ from scipy import ndimage
 from scipy.special import erf
 
 from BoneQualityLib.errors import BoneQualityError
-from BoneQualityLib.phantom import (
+from BoneQualityLib.phantoms.phantom_solids import Pit, basivertebral_vein
+from BoneQualityLib.phantoms.phantom_spine import (
     body_mask,
     canal_mask,
     cord_mask,
@@ -21,7 +22,6 @@ from BoneQualityLib.phantom import (
     sac_mask,
     vertebra_mask,
 )
-from BoneQualityLib.phantom_solids import Pit, basivertebral_vein
 
 FLAT = dict(height_anterior_mm=28, height_middle_mm=28, height_posterior_mm=28)
 

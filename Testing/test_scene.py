@@ -7,32 +7,28 @@ import pytest
 import slicer
 import vtk
 
-from BoneQualityLib import CaseFacts, measure_case, phantom
-from BoneQualityLib.anatomy import identify
+from BoneQualityLib import CaseFacts, measure_case
+from BoneQualityLib.anatomy.vocabulary import identify
 from BoneQualityLib.errors import BoneQualityError
-from BoneQualityLib.geometry import Grid, Mask
-from BoneQualityLib.headless import mrml_scene
-from BoneQualityLib.scene import (
-    Segmentation,
-    image_of,
-    read_segmentation,
-    read_volume,
-    segmentation_node,
-    segments_of,
-    volume_node,
-    write_node,
-)
+from BoneQualityLib.image.grid import Grid
+from BoneQualityLib.image.mask import Mask
+from BoneQualityLib.phantoms import phantom_spine
+from BoneQualityLib.scene.arrays import image_of
+from BoneQualityLib.scene.masks import Segmentation, segments_of
+from BoneQualityLib.scene.nodes import segmentation_node, volume_node
+from BoneQualityLib.scene.reading import read_segmentation, read_volume, write_node
+from BoneQualityLib.scene.session import mrml_scene
 from conftest import rotation, single_vertebra
 from spine_files import image_file
 
 SPINE = single_vertebra()
-GRID = phantom.grid_for(SPINE, (1.0, 1.0, 1.0))
-CT = phantom.render_ct(SPINE, GRID)
+GRID = phantom_spine.grid_for(SPINE, (1.0, 1.0, 1.0))
+CT = phantom_spine.render_ct(SPINE, GRID)
 CT[:, :2] = -1000  # air, as in any CT
 
 
 def body(grid=GRID, name="L3 body"):
-    return Mask(name, phantom.body_mask(SPINE.vertebra("L3"), grid), grid).cropped()
+    return Mask(name, phantom_spine.body_mask(SPINE.vertebra("L3"), grid), grid).cropped()
 
 
 def values(volume, segmentation):
@@ -81,7 +77,7 @@ def hidden():
 def shared_layer():
     """Two segments in one label image of the whole volume, as Segment Editor stores segments that do not overlap."""
     labels = np.zeros(GRID.shape, np.uint8)
-    labels[phantom.body_mask(SPINE.vertebra("L3"), GRID)] = 2
+    labels[phantom_spine.body_mask(SPINE.vertebra("L3"), GRID)] = 2
     labels[:3, :3, :3] = 1
     node = segmentation_node("Spine", [Mask("corner", labels > 0, GRID), Mask("L3 body", labels > 0, GRID)])
     image = slicer.vtkOrientedImageData()
@@ -99,9 +95,9 @@ FORMS = {
     "layer shared by segments": shared_layer,
     "closed surface only": surface_only,
     "hidden": hidden,
-    "coarser lattice": lambda: segmentation_node("Spine", [body(phantom.grid_for(SPINE, (1.6, 1.6, 1.6)))]),
+    "coarser lattice": lambda: segmentation_node("Spine", [body(phantom_spine.grid_for(SPINE, (1.6, 1.6, 1.6)))]),
     "rotated lattice": lambda: segmentation_node(
-        "Spine", [body(phantom.grid_for(SPINE, (0.9, 0.9, 0.9), rotation=rotation("A", 20)))]
+        "Spine", [body(phantom_spine.grid_for(SPINE, (0.9, 0.9, 0.9), rotation=rotation("A", 20)))]
     ),
     "overlapped by another segment": lambda: segmentation_node("Spine", [body(name="whole spine"), body()]),
     "label map": lambda: Segmentation(

@@ -5,21 +5,24 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from BoneQualityLib import phantom, vbq
-from BoneQualityLib.bodies import Surroundings, Vertebra
-from BoneQualityLib.geometry import Image, Mask
+from BoneQualityLib.image.image import Image
+from BoneQualityLib.image.mask import Mask
+from BoneQualityLib.measures import marrow
+from BoneQualityLib.measures.csf import Csf, level_extents, read_csf, read_sac, used_csf
+from BoneQualityLib.measures.roi import PlanarRoi
 from BoneQualityLib.parameters import Parameters
-from BoneQualityLib.roi import PlanarRoi
+from BoneQualityLib.phantoms import phantom_spine
+from BoneQualityLib.vertebra.vertebra import Surroundings, Vertebra
 from conftest import rotation
 
 LEVELS = ("L1", "L2", "L3", "L4")
-SPINE = phantom.lumbar_spine(LEVELS, marrow_t1={"L1": 280, "L2": 300, "L3": 320, "L4": 350}, csf_t1=100.0, posterior_elements=False)
+SPINE = phantom_spine.lumbar_spine(LEVELS, marrow_t1={"L1": 280, "L2": 300, "L3": 320, "L4": 350}, csf_t1=100.0, posterior_elements=False)
 TRUTH = float(np.median([280, 300, 320, 350])) / 100.0
 
 
 def masks_on(grid, spine=SPINE):
-    masks = {v.level: Mask(v.level, phantom.body_mask(v, grid), grid).cropped() for v in spine.vertebrae}
-    return masks, Mask("sac", phantom.sac_mask(spine, grid), grid).cropped()
+    masks = {v.level: Mask(v.level, phantom_spine.body_mask(v, grid), grid).cropped() for v in spine.vertebrae}
+    return masks, Mask("sac", phantom_spine.sac_mask(spine, grid), grid).cropped()
 
 
 def vertebra(name, mask):
@@ -28,17 +31,17 @@ def vertebra(name, mask):
 
 def measured(grid, noise_sd=0.0, mask_grid=None, volume=False, spine=SPINE, masks=None):
     """Signals of L1-L4 and the CSF, as measure_case takes them."""
-    image = Image("T1", phantom.render_t1(spine, grid, noise_sd, seed=7), grid)
+    image = Image("T1", phantom_spine.render_t1(spine, grid, noise_sd, seed=7), grid)
     bodies, sac = masks or masks_on(mask_grid or grid, spine)
-    plane = None if volume else vbq.common_plane(image, bodies)
+    plane = None if volume else marrow.common_plane(image, bodies)
     parameters = Parameters(vbq_slice="volume" if volume else "midsagittal")
-    levels = {name: vbq.measure_level(vertebra(name, bodies[name]), image, plane, parameters) for name in LEVELS}
-    csf = vbq.read_csf({}, sac, None, vbq.level_extents(bodies), image, ())
+    levels = {name: marrow.measure_level(vertebra(name, bodies[name]), image, plane, parameters) for name in LEVELS}
+    csf = read_csf({}, sac, None, level_extents(bodies), image, ())
     return levels, csf
 
 
 def score(levels, csf):
-    return float(np.median([levels[name].values["t1_signal"] for name in LEVELS])) / vbq.used_csf(csf).signal
+    return float(np.median([levels[name].values["t1_signal"] for name in LEVELS])) / used_csf(csf).signal
 
 
 SAGITTAL = dict(spacing_mm=(0.7, 0.7, 4.4), orientation="sagittal", margin_mm=5)
@@ -46,19 +49,19 @@ ISOTROPIC = dict(spacing_mm=(1.0, 1.0, 1.0), margin_mm=5)
 
 
 def test_marrow_signal_is_the_true_one_on_an_acquired_sagittal_slice():
-    levels, _ = measured(phantom.grid_for(SPINE, **SAGITTAL))
+    levels, _ = measured(phantom_spine.grid_for(SPINE, **SAGITTAL))
     assert [levels[name].values["t1_signal"] for name in LEVELS] == pytest.approx([280, 300, 320, 350], rel=0.005)
 
 
 @pytest.mark.parametrize("grid", [SAGITTAL, ISOTROPIC], ids=["sagittal slices", "isotropic"])
 def test_vbq_is_within_2_percent_with_roots_and_noise(grid):
-    levels, csf = measured(phantom.grid_for(SPINE, **grid), noise_sd=100 / 15)
+    levels, csf = measured(phantom_spine.grid_for(SPINE, **grid), noise_sd=100 / 15)
     assert score(levels, csf) == pytest.approx(TRUTH, rel=0.02)
-    assert vbq.used_csf(csf).level == "L3"
+    assert used_csf(csf).level == "L3"
 
 
 def test_the_volume_reads_the_same_marrow():
-    levels, _ = measured(phantom.grid_for(SPINE, **ISOTROPIC), volume=True)
+    levels, _ = measured(phantom_spine.grid_for(SPINE, **ISOTROPIC), volume=True)
     assert [levels[name].values["t1_signal"] for name in LEVELS] == pytest.approx([280, 300, 320, 350], rel=0.005)
     assert "t1_area_mm2" not in levels["L1"].values
 
@@ -72,18 +75,18 @@ GRIDS = {
 
 @pytest.mark.parametrize("grid", GRIDS.values(), ids=GRIDS.keys())
 def test_the_same_spine_reads_the_same_on_any_lattice(grid):
-    straight = score(*measured(phantom.grid_for(SPINE, **ISOTROPIC)))
-    assert score(*measured(phantom.grid_for(SPINE, **ISOTROPIC, **grid))) == pytest.approx(straight, rel=0.01)
+    straight = score(*measured(phantom_spine.grid_for(SPINE, **ISOTROPIC)))
+    assert score(*measured(phantom_spine.grid_for(SPINE, **ISOTROPIC, **grid))) == pytest.approx(straight, rel=0.01)
 
 
 def test_masks_may_have_another_lattice_than_the_image():
-    straight = score(*measured(phantom.grid_for(SPINE, **SAGITTAL)))
-    other = phantom.grid_for(SPINE, (1.2, 1.2, 1.2), rotation=rotation("A", 15))
-    assert score(*measured(phantom.grid_for(SPINE, **SAGITTAL), mask_grid=other)) == pytest.approx(straight, rel=0.01)
+    straight = score(*measured(phantom_spine.grid_for(SPINE, **SAGITTAL)))
+    other = phantom_spine.grid_for(SPINE, (1.2, 1.2, 1.2), rotation=rotation("A", 15))
+    assert score(*measured(phantom_spine.grid_for(SPINE, **SAGITTAL), mask_grid=other)) == pytest.approx(straight, rel=0.01)
 
 
 def test_the_marrow_roi_keeps_the_margin_within_its_plane():
-    levels, _ = measured(phantom.grid_for(SPINE, **SAGITTAL))
+    levels, _ = measured(phantom_spine.grid_for(SPINE, **SAGITTAL))
     roi = levels["L3"].rois[0]
     assert isinstance(roi, PlanarRoi)
     depth = SPINE.vertebra("L3").depth(np.concatenate(roi.curves()))
@@ -92,13 +95,13 @@ def test_the_marrow_roi_keeps_the_margin_within_its_plane():
 
 
 def test_a_level_off_the_common_slice_is_read_on_its_own():
-    bent = phantom.lumbar_spine(scoliosis_deg=50, marrow_t1=300.0)
-    grid = phantom.grid_for(bent, **SAGITTAL)
-    image = Image("T1", phantom.render_t1(bent, grid), grid)
+    bent = phantom_spine.lumbar_spine(scoliosis_deg=50, marrow_t1=300.0)
+    grid = phantom_spine.grid_for(bent, **SAGITTAL)
+    image = Image("T1", phantom_spine.render_t1(bent, grid), grid)
     bodies, _ = masks_on(grid, bent)
-    plane = vbq.common_plane(image, bodies)
+    plane = marrow.common_plane(image, bodies)
     for name, mask in bodies.items():
-        numbers = vbq.measure_level(vertebra(name, mask), image, plane, Parameters())
+        numbers = marrow.measure_level(vertebra(name, mask), image, plane, Parameters())
         assert numbers.values["t1_signal"] == pytest.approx(300, rel=0.01)
         off = plane.distance(mask.center) > 4.0
         assert ("parasagittal" in [flag.code for flag in numbers.flags]) == off
@@ -107,14 +110,14 @@ def test_a_level_off_the_common_slice_is_read_on_its_own():
 
 def test_the_slice_is_a_slab_of_4_mm_on_thin_slices_and_the_acquired_one_on_thick():
     for spacing, thickness in (((1, 1, 1), 4.0), ((0.7, 0.7, 4.4), 0.0)):
-        grid = phantom.grid_for(SPINE, spacing, orientation="sagittal", margin_mm=5)
+        grid = phantom_spine.grid_for(SPINE, spacing, orientation="sagittal", margin_mm=5)
         bodies, _ = masks_on(grid)
-        assert vbq.common_plane(Image("T1", np.zeros(grid.shape), grid), bodies).thickness == thickness
+        assert marrow.common_plane(Image("T1", np.zeros(grid.shape), grid), bodies).thickness == thickness
 
 
 def sac_image(values):
     """A 2-D patch of sac, one sagittal slice of 1 mm pixels, and the ROI over all of it but a rim."""
-    from BoneQualityLib.geometry import Grid
+    from BoneQualityLib.image.grid import Grid
 
     array = np.asarray(values, float)[None]
     roi = PlanarRoi(
@@ -128,7 +131,7 @@ def test_roots_are_dropped_and_dark_pixels_stay():
     noise = np.random.default_rng(0).normal(100, 5, (40, 12))
     with_roots = noise.copy()
     with_roots[:, 4] = 200
-    csf = vbq.read_sac(*sac_image(with_roots))
+    csf = read_sac(*sac_image(with_roots))
     assert csf.signal == pytest.approx(100, abs=1)
     assert csf.dropped == pytest.approx(1 / 10, abs=0.02)
     assert not csf.blocked
@@ -137,43 +140,43 @@ def test_roots_are_dropped_and_dark_pixels_stay():
 def test_csf_is_blocked_where_roots_fill_the_sac():
     values = np.random.default_rng(0).normal(100, 5, (40, 12))
     values[:, [2, 4, 6, 8]] = 200
-    assert "brighter than CSF" in vbq.read_sac(*sac_image(values)).blocked
+    assert "brighter than CSF" in read_sac(*sac_image(values)).blocked
 
 
 def test_csf_is_blocked_under_30_mm2():
-    assert "mm2" in vbq.read_sac(*sac_image(np.full((7, 7), 100.0))).blocked
+    assert "mm2" in read_sac(*sac_image(np.full((7, 7), 100.0))).blocked
 
 
 def csf(level, signal, blocked=""):
-    return vbq.Csf(level, None, signal, 100.0, 0.0, blocked)
+    return Csf(level, None, signal, 100.0, 0.0, blocked)
 
 
 def test_csf_falls_back_from_l3_to_l2_to_l4():
     found = {"L2": csf("L2", 100), "L3": csf("L3", 101, "roots"), "L4": csf("L4", 100)}
-    assert vbq.used_csf(found).level == "L2"
+    assert used_csf(found).level == "L2"
     found["L2"] = csf("L2", 100, "roots")
-    assert vbq.used_csf(found).level == "L4"
+    assert used_csf(found).level == "L4"
     found["L4"] = csf("L4", 100, "roots")
-    assert vbq.used_csf(found) is None
+    assert used_csf(found) is None
 
 
 def test_csf_over_15_percent_brighter_than_at_l2_is_blocked():
-    grid = phantom.grid_for(SPINE, **SAGITTAL)
+    grid = phantom_spine.grid_for(SPINE, **SAGITTAL)
     bodies, sac = masks_on(grid)
-    extents = vbq.level_extents(bodies)
-    array = phantom.render_t1(SPINE, grid).astype(float)
+    extents = level_extents(bodies)
+    array = phantom_spine.render_t1(SPINE, grid).astype(float)
     heights = grid.centers() @ extents["L3"].superior
     at_l3 = (heights > extents["L3"].lower) & (heights < extents["L3"].upper)
     array[at_l3] *= 1.3
-    found = vbq.read_csf({}, sac, None, extents, Image("T1", array, grid), ())
+    found = read_csf({}, sac, None, extents, Image("T1", array, grid), ())
     assert found["L3"].blocked == "over 15 % brighter than at L2"
-    assert vbq.used_csf(found).level == "L2"
+    assert used_csf(found).level == "L2"
 
 
 def test_a_level_that_the_reader_rules_out_is_not_used():
-    grid = phantom.grid_for(SPINE, **SAGITTAL)
+    grid = phantom_spine.grid_for(SPINE, **SAGITTAL)
     bodies, sac = masks_on(grid)
-    image = Image("T1", phantom.render_t1(SPINE, grid), grid)
-    found = vbq.read_csf({}, sac, None, vbq.level_extents(bodies), image, ("L3",))
-    assert vbq.used_csf(found).level == "L2"
+    image = Image("T1", phantom_spine.render_t1(SPINE, grid), grid)
+    found = read_csf({}, sac, None, level_extents(bodies), image, ("L3",))
+    assert used_csf(found).level == "L2"
     assert found["L3"].signal == pytest.approx(found["L2"].signal, rel=0.02)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from BoneQualityLib.headless import mrml_scene
-from BoneQualityLib.scene import volume_node
-from BoneQualityLib.views import look_at, restore, view_state
+from BoneQualityLib.scene.nodes import volume_node
+from BoneQualityLib.scene.session import mrml_scene
+from BoneQualityLib.scene.views import look_at, restore, view_state
 from conftest import rotation
 from spine_files import CT_GRID, ct
 

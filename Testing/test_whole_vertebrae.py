@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from BoneQualityLib import CaseFacts, Parameters, measure_case, phantom
-from BoneQualityLib.geometry import Mask
-from BoneQualityLib.scene import segmentation_node, volume_node
+from BoneQualityLib import CaseFacts, Parameters, measure_case
+from BoneQualityLib.image.mask import Mask
+from BoneQualityLib.phantoms import phantom_spine
+from BoneQualityLib.scene.nodes import segmentation_node, volume_node
 from conftest import rotation
 
 HU = {"L1": 70, "L2": 80, "L3": 90, "L4": 100, "L5": 110}
@@ -18,16 +19,16 @@ def flat_ct(spine, grid):
     """Bodies of their HU in bone of 400 HU, without blur: quick, and enough where shapes matter."""
     array = np.full(grid.shape, -100, np.int16)
     for vertebra in spine.vertebrae:
-        array[phantom.vertebra_mask(spine, vertebra.level, grid)] = 400
+        array[phantom_spine.vertebra_mask(spine, vertebra.level, grid)] = 400
     for vertebra in spine.vertebrae:
-        array[phantom.body_mask(vertebra, grid)] = vertebra.cancellous_hu
+        array[phantom_spine.body_mask(vertebra, grid)] = vertebra.cancellous_hu
     return array
 
 
 def measured(spine, grid, parameters=Parameters(), canal=False, render=flat_ct):
-    masks = [Mask(v.level, phantom.vertebra_mask(spine, v.level, grid), grid).cropped() for v in spine.vertebrae]
+    masks = [Mask(v.level, phantom_spine.vertebra_mask(spine, v.level, grid), grid).cropped() for v in spine.vertebrae]
     if canal:
-        masks.append(Mask("spinal canal", phantom.canal_mask(spine, grid), grid).cropped())
+        masks.append(Mask("spinal canal", phantom_spine.canal_mask(spine, grid), grid).cropped())
     nodes = dict(ct=volume_node("CT", render(spine, grid), grid), ct_segmentation=segmentation_node("masks", masks))
     return measure_case(CaseFacts("a"), parameters=parameters, **nodes)
 
@@ -48,24 +49,24 @@ SPINES = {
 
 @pytest.mark.parametrize(("spine", "grid"), SPINES.values(), ids=SPINES.keys())
 def test_3d_hu_of_a_whole_vertebra_is_that_of_its_body(spine, grid):
-    spine = phantom.lumbar_spine(cancellous_hu={level: HU[level] for level in spine["levels"]}, **spine)
-    result = measured(spine, phantom.grid_for(spine, margin_mm=8, **grid), render=phantom.render_ct)
+    spine = phantom_spine.lumbar_spine(cancellous_hu={level: HU[level] for level in spine["levels"]}, **spine)
+    result = measured(spine, phantom_spine.grid_for(spine, margin_mm=8, **grid), render=phantom_spine.render_ct)
     assert np.abs(errors(result)).max() <= 2
     assert [flag.code for flag in result.all_flags if flag.code in ("frame-uncertain", "possible-fracture")] == []
 
 
 @pytest.mark.parametrize("axis", "RAS")
 def test_slices_along_the_vertebra_read_the_same_on_lattices_turned_by_25_degrees(axis):
-    spine = phantom.lumbar_spine(("L4",), cancellous_hu=HU["L4"])
-    grid = phantom.grid_for(spine, (0.9, 0.9, 1.0), rotation=rotation(axis, 25), margin_mm=8)
-    result = measured(spine, grid, Parameters(slice_plane="vertebra"), canal=True, render=phantom.render_ct)
+    spine = phantom_spine.lumbar_spine(("L4",), cancellous_hu=HU["L4"])
+    grid = phantom_spine.grid_for(spine, (0.9, 0.9, 1.0), rotation=rotation(axis, 25), margin_mm=8)
+    result = measured(spine, grid, Parameters(slice_plane="vertebra"), canal=True, render=phantom_spine.render_ct)
     assert np.abs(errors(result, "hu_multislice")).max() <= 2
     assert result.levels[0].frame.anterior_from == "canal"
 
 
 def test_a_vertebra_that_the_image_covers_by_half_is_flagged_and_the_others_are_measured():
-    spine = phantom.lumbar_spine(("L2", "L3", "L4"), cancellous_hu={k: HU[k] for k in ("L2", "L3", "L4")})
-    whole = phantom.grid_for(spine, (1.0, 1.0, 1.0), margin_mm=8)
+    spine = phantom_spine.lumbar_spine(("L2", "L3", "L4"), cancellous_hu={k: HU[k] for k in ("L2", "L3", "L4")})
+    whole = phantom_spine.grid_for(spine, (1.0, 1.0, 1.0), margin_mm=8)
     bottom = int(whole.ijk(spine.vertebra("L4").center)[2])
     grid = whole.box((slice(bottom, whole.shape[0]), slice(0, whole.shape[1]), slice(0, whole.shape[2])))
     result = measured(spine, grid)
@@ -76,10 +77,10 @@ def test_a_vertebra_that_the_image_covers_by_half_is_flagged_and_the_others_are_
 
 @pytest.mark.parametrize(("anterior", "grade"), [(15.8, 3), (20.0, 2), (21.7, 1), (24.5, 0)])
 def test_a_wedge_is_suggested_as_a_fracture_and_stays_in_the_values(anterior, grade):
-    spine = phantom.lumbar_spine(
+    spine = phantom_spine.lumbar_spine(
         ("L2", "L3"), cancellous_hu={k: HU[k] for k in TWO}, changes={"L3": dict(height_anterior_mm=anterior)}
     )
-    result = measured(spine, phantom.grid_for(spine, (0.8, 0.8, 0.8), margin_mm=8))
+    result = measured(spine, phantom_spine.grid_for(spine, (0.8, 0.8, 0.8), margin_mm=8))
     level = result.levels[1]
     assert level.values["genant_grade"] == grade
     assert ("possible-fracture" in [flag.code for flag in level.flags]) == (grade > 0)
@@ -87,16 +88,16 @@ def test_a_wedge_is_suggested_as_a_fracture_and_stays_in_the_values(anterior, gr
 
 
 def test_strict_excludes_a_level_that_may_be_fractured():
-    spine = phantom.lumbar_spine(("L2", "L3"), cancellous_hu={k: HU[k] for k in TWO}, changes={"L3": dict(height_anterior_mm=15)})
-    result = measured(spine, phantom.grid_for(spine, (1.0, 1.0, 1.0), margin_mm=8), Parameters(strict=True))
+    spine = phantom_spine.lumbar_spine(("L2", "L3"), cancellous_hu={k: HU[k] for k in TWO}, changes={"L3": dict(height_anterior_mm=15)})
+    result = measured(spine, phantom_spine.grid_for(spine, (1.0, 1.0, 1.0), margin_mm=8), Parameters(strict=True))
     assert result.values["ct_levels"] == ["L2"]
     assert result.levels[1].ct_exclusion.startswith("possible-fracture")
 
 
 def test_axes_that_cannot_be_trusted_are_flagged():
-    spine = phantom.lumbar_spine(("L3",), cancellous_hu=HU["L3"], posterior_elements=False)
-    grid = phantom.grid_for(spine, (1.0, 1.0, 1.0), margin_mm=8)
-    body = phantom.body_mask(spine.vertebra("L3"), grid)
+    spine = phantom_spine.lumbar_spine(("L3",), cancellous_hu=HU["L3"], posterior_elements=False)
+    grid = phantom_spine.grid_for(spine, (1.0, 1.0, 1.0), margin_mm=8)
+    body = phantom_spine.body_mask(spine.vertebra("L3"), grid)
     points = grid.centers() - spine.vertebra("L3").center
     slanted = body & (points[..., 2] < 4 + 0.7 * points[..., 1])
     nodes = dict(ct=volume_node("CT", flat_ct(spine, grid), grid))
@@ -107,8 +108,8 @@ def test_axes_that_cannot_be_trusted_are_flagged():
 
 
 def test_the_angle_between_l1_and_l5_is_the_lordosis():
-    spine = phantom.lumbar_spine(lordosis_deg=40, cancellous_hu=HU)
-    result = measured(spine, phantom.grid_for(spine, (1.2, 1.2, 1.2), margin_mm=8))
+    spine = phantom_spine.lumbar_spine(lordosis_deg=40, cancellous_hu=HU)
+    result = measured(spine, phantom_spine.grid_for(spine, (1.2, 1.2, 1.2), margin_mm=8))
     (lordosis,) = [a["degrees"] for a in result.endplate_angles() if (a["upper"], a["lower"]) == ("L1", "L5")]
     assert lordosis > 40  # the mid-planes', and the wedge shape of L5 to it
     assert lordosis == pytest.approx(40 + 8, abs=6)

@@ -11,9 +11,10 @@ from dataclasses import fields
 from pathlib import Path
 
 from . import __version__
-from .document import RESEARCH, aligned, output_paths, summary
+from .entry.inputs import INPUTS, KNOWN_COLUMNS, CaseInputs, option_name, value_of
 from .errors import BoneQualityError, sentence_of
-from .inputs import INPUTS, KNOWN_COLUMNS, CaseInputs, option_name, value_of
+from .outputs.document import RESEARCH, output_paths
+from .outputs.summary import aligned, summary
 from .parameters import CaseFacts, Parameters
 
 
@@ -76,13 +77,13 @@ def run_measure(options) -> int:
     parameters = Parameters(**_chosen(options, Parameters))
     if options.label_scheme and options.labels:
         raise BoneQualityError("Give --label-scheme or --labels, not both.")
-    from .headless import quiet_stderr
+    from .scene.session import quiet_stderr
 
     paths = {item.name: tuple(given if item.of else [given]) for item in INPUTS if (given := getattr(options, item.name))}
     reading = dict(series=options.series, label_scheme=options.label_scheme, labels=options.labels)
     inputs = CaseInputs(facts, parameters, paths, **reading, cutoffs=options.cutoffs)
     with quiet_stderr():
-        from .tables import check_free
+        from .files.writing import check_free
 
         check_free(output_paths(options.output, facts.case_id, inputs.has_axial), options.overwrite)
         with inputs.nodes() as nodes:
@@ -94,8 +95,8 @@ def run_measure(options) -> int:
 
 def run_batch(options) -> int:
     """The command ``batch``."""
-    from .batch import run_batch
-    from .manifest import ManifestFaults
+    from .batch.manifest import ManifestFaults
+    from .batch.run import run_batch
 
     if options.resume and options.overwrite:
         raise BoneQualityError("Give --resume to keep what is done, or --overwrite to measure all again, not both.")
@@ -119,7 +120,7 @@ def run_batch(options) -> int:
 
 def run_manifest(options) -> int:
     """The command ``manifest``."""
-    from .draft import draft_manifest
+    from .batch.manifest_draft import draft_manifest
 
     _show(draft_manifest(options.folder, options.output, options.overwrite))
     return 0
@@ -127,8 +128,9 @@ def run_manifest(options) -> int:
 
 def run_compare(options) -> int:
     """The command ``compare``."""
-    from .compare import COMPARE_COLUMNS, compare, read_case
-    from .tables import csv_text, write_whole
+    from .files.csv_tables import csv_text
+    from .files.writing import write_whole
+    from .outputs.comparison import COMPARE_COLUMNS, compare, read_case
 
     followup = read_case(options.followup)
     rows = compare(read_case(options.baseline), followup)
@@ -148,10 +150,10 @@ def run_compare(options) -> int:
 
 def run_demo(options) -> int:
     """The command ``demo``."""
-    from .headless import quiet_stderr
+    from .scene.session import quiet_stderr
 
     with quiet_stderr():
-        from .demo import run
+        from .phantoms.demo import run
 
         text = run(Path(options.output), options.overwrite, _progress)
     _show(text)
@@ -160,8 +162,8 @@ def run_demo(options) -> int:
 
 def run_cohort(options) -> int:
     """The command ``cohort``."""
-    from .cohort import PAGE, analyze
-    from .tables import check_free
+    from .files.writing import check_free
+    from .statistics.analysis import PAGE, analyze
 
     folder = Path(options.output)
     check_free([folder / PAGE], options.overwrite)
@@ -173,10 +175,10 @@ def run_cohort(options) -> int:
 
 def run_demo_cohort(options) -> int:
     """The command ``demo-cohort``."""
-    from .cohort import PAGE
-    from .headless import quiet_stderr
-    from .papers import run
-    from .tables import check_free
+    from .files.writing import check_free
+    from .phantoms.papers import run
+    from .scene.session import quiet_stderr
+    from .statistics.analysis import PAGE
 
     folder = Path(options.output)
     if options.workers and not options.images:
@@ -188,7 +190,7 @@ def run_demo_cohort(options) -> int:
 
 
 def _show_cohort(result, page: Path) -> int:
-    from .cohort_report import terminal
+    from .statistics.page import terminal
 
     _show("\n".join([terminal(result), "", f"Written: {page} (read this first), tables and figures beside it", RESEARCH]))
     return 0
@@ -210,7 +212,7 @@ def _add_inputs(command) -> None:
         several = dict(action="append", default=[]) if item.of else {}
         group.add_argument(f"--{item.name.replace('_', '-')}", type=_path, metavar="FILE", help=item.help, **several)
     group.add_argument("--series", metavar="UID", help="series of a DICOM folder that holds several")
-    from .anatomy import SCHEMES
+    from .anatomy.schemes import SCHEMES
 
     group.add_argument("--label-scheme", metavar="NAME", help=f"what the values of label maps mean: {', '.join(SCHEMES)}")
     group.add_argument("--labels", type=_path, metavar="CSV", help="the same from a file: value,name or segment,name")

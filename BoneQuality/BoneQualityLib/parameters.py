@@ -1,7 +1,4 @@
-"""What a person may set: the facts of a case and the parameters of the method, in one place.
-
-The command line, the panel, the JSON and the manifest are made from the two dataclasses below.
-"""
+"""Quality flags: what makes a number doubtful, in one sentence each, with the thresholds in one place."""
 
 from __future__ import annotations
 
@@ -11,6 +8,7 @@ from dataclasses import dataclass, field, fields
 
 from .errors import BoneQualityError
 
+T1_LONGEST_TR_MS, T1_LONGEST_TE_MS = 1000.0, 30.0
 LEVELS = tuple(f"T{n}" for n in range(1, 14)) + tuple(f"L{n}" for n in range(1, 7)) + ("S1",)
 #: Discs by the vertebra above and below.
 DISCS = tuple(f"{a}-{b}" for a, b in zip(LEVELS, LEVELS[1:])) + ("T12-L1", "L5-S1")
@@ -148,3 +146,7 @@ class CaseFacts:
     def exclusion(self, level: str) -> str:
         """Why a person took this level out: "fractured", "cemented", "excluded", several with a semicolon, or ""."""
         return "; ".join(name for name in ("fractured", "cemented", "excluded") if level in getattr(self, name))
+
+
+#: Discs whose values make the case value (Zhan 2024).
+CASE_DISCS = ("L1-L2", "L2-L3", "L3-L4", "L4-L5")

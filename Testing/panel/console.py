@@ -4,7 +4,7 @@ from pathlib import Path
 
 import makers
 
-from BoneQualityLib import case_nodes
+from BoneQualityLib.scene import case_nodes
 
 resources = Path(__file__).resolve().parents[2] / "Resources"
 ui = widget.ui

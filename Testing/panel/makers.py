@@ -12,9 +12,10 @@ import numpy as np
 import qt
 import slicer
 
-from BoneQualityLib import case_nodes, phantom
-from BoneQualityLib.geometry import Mask
-from BoneQualityLib.scene import segmentation_node, volume_node
+from BoneQualityLib.image.mask import Mask
+from BoneQualityLib.phantoms import phantom_spine
+from BoneQualityLib.scene import case_nodes
+from BoneQualityLib.scene.nodes import segmentation_node, volume_node
 
 HU, T1, CSF_T1 = {"L2": 80, "L3": 60}, {"L2": 300, "L3": 340}, 100.0
 COLUMNS = dict(ct=1, t1=2, use=3, csf_blocked=4)
@@ -22,31 +23,31 @@ COLUMNS = dict(ct=1, t1=2, use=3, csf_blocked=4)
 
 @cache
 def spine():
-    return phantom.lumbar_spine(tuple(HU), cancellous_hu=HU, marrow_t1=T1, csf_t1=CSF_T1, posterior_elements=False)
+    return phantom_spine.lumbar_spine(tuple(HU), cancellous_hu=HU, marrow_t1=T1, csf_t1=CSF_T1, posterior_elements=False)
 
 
 @cache
 def grid(role):
     if role == "ct":
-        return phantom.grid_for(spine(), (1.5, 1.5, 2.0), margin_mm=10)
-    return phantom.grid_for(spine(), (1.0, 1.0, 4.0), orientation="sagittal", margin_mm=10)
+        return phantom_spine.grid_for(spine(), (1.5, 1.5, 2.0), margin_mm=10)
+    return phantom_spine.grid_for(spine(), (1.0, 1.0, 4.0), orientation="sagittal", margin_mm=10)
 
 
 @cache
 def array(role):
     if role == "t1":
-        return phantom.render_t1(spine(), grid(role), 4, seed=2)
-    image = phantom.render_ct(spine(), grid(role), 5, seed=1)
+        return phantom_spine.render_t1(spine(), grid(role), 4, seed=2)
+    image = phantom_spine.render_ct(spine(), grid(role), 5, seed=1)
     image[:, :2] = -1000
     return image
 
 
 def bodies(role, names="{} body"):
-    return [Mask(names.format(v.level), phantom.body_mask(v, grid(role)), grid(role)).cropped() for v in spine().vertebrae]
+    return [Mask(names.format(v.level), phantom_spine.body_mask(v, grid(role)), grid(role)).cropped() for v in spine().vertebrae]
 
 
 def sac(name="thecal sac"):
-    return Mask(name, phantom.sac_mask(spine(), grid("t1")), grid("t1")).cropped()
+    return Mask(name, phantom_spine.sac_mask(spine(), grid("t1")), grid("t1")).cropped()
 
 
 def volume(role, name=None):
@@ -66,8 +67,8 @@ def segmentation(role, masks=None, name=None, drawn_on=None):
 def label_map(role, values, name="labels"):
     """The bodies, and on T1 the sac, as one label map with the given values."""
     labels = np.zeros(grid(role).shape, np.int16)
-    solids = [phantom.body_mask(v, grid(role)) for v in spine().vertebrae]
-    solids += [phantom.sac_mask(spine(), grid(role))] if role == "t1" else []
+    solids = [phantom_spine.body_mask(v, grid(role)) for v in spine().vertebrae]
+    solids += [phantom_spine.sac_mask(spine(), grid(role))] if role == "t1" else []
     for value, solid in zip(values, solids, strict=True):
         labels[solid] = value
     return volume_node(name, labels, grid(role), label_map=True)

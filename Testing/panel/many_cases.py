@@ -7,7 +7,7 @@ from pathlib import Path
 import makers
 import slicer
 
-from BoneQualityLib.scene import write_node
+from BoneQualityLib.scene.reading import write_node
 
 ui = widget.ui
 folder = Path(tempfile.mkdtemp())

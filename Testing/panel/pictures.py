@@ -10,9 +10,11 @@ import numpy as np
 from PIL import Image
 from PySide6 import QtWidgets
 
-from BoneQualityLib import case_nodes, phantom, phantom_solids
-from BoneQualityLib.geometry import Mask
-from BoneQualityLib.scene import TAGS_ATTRIBUTE, segmentation_node, volume_node
+from BoneQualityLib.image.mask import Mask
+from BoneQualityLib.phantoms import phantom_solids, phantom_spine
+from BoneQualityLib.scene import case_nodes
+from BoneQualityLib.scene.arrays import TAGS_ATTRIBUTE
+from BoneQualityLib.scene.nodes import segmentation_node, volume_node
 
 QtWidgets.QWIDGETSIZE_MAX = 16777215  # missed by the stand-in that unfolds a section
 FOLDER = Path(__file__).resolve().parents[2] / "Resources"
@@ -109,13 +111,13 @@ case_nodes.set_visible("demo-muscles", False)
 ui.backButton.click()
 
 changes = {"L2": dict(height_anterior_mm=18.0, height_middle_mm=20.0), "L4": dict(pit=phantom_solids.Pit(radius_mm=9, depth_mm=11))}
-spine = phantom.lumbar_spine(cancellous_hu=dict(L1=62, L2=95, L3=51, L4=48, L5=60), posterior_elements=False, changes=changes)
-grid = phantom.grid_for(spine, (0.9, 0.9, 1.5))
-ct = volume_node("flagged CT", phantom.render_ct(spine, grid, 25, seed=3), grid)
+spine = phantom_spine.lumbar_spine(cancellous_hu=dict(L1=62, L2=95, L3=51, L4=48, L5=60), posterior_elements=False, changes=changes)
+grid = phantom_spine.grid_for(spine, (0.9, 0.9, 1.5))
+ct = volume_node("flagged CT", phantom_spine.render_ct(spine, grid, 25, seed=3), grid)
 ct.SetAttribute(TAGS_ATTRIBUTE, json.dumps(dict(modality="CT", kvp=100.0, contrast="yes", kernel="B70s", slice_thickness_mm=1.5)))
 ct.CreateDefaultDisplayNodes()
 masks = segmentation_node(
-    "flagged masks", [Mask(f"{v.level} body", phantom.body_mask(v, grid), grid).cropped() for v in spine.vertebrae]
+    "flagged masks", [Mask(f"{v.level} body", phantom_spine.body_mask(v, grid), grid).cropped() for v in spine.vertebrae]
 )
 masks.CreateDefaultDisplayNodes()
 nodes["ct"] = ct, masks

@@ -4,7 +4,7 @@ import gc
 
 import makers
 
-from BoneQualityLib import case_nodes
+from BoneQualityLib.scene import case_nodes
 
 
 def observers(obj):

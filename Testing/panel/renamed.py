@@ -2,7 +2,7 @@
 
 import makers
 
-from BoneQualityLib import case_nodes
+from BoneQualityLib.scene import case_nodes
 
 ui = widget.ui
 makers.segmentation("ct", drawn_on=makers.volume("ct"))

@@ -6,7 +6,7 @@ from pathlib import Path
 import makers
 import numpy as np
 
-from BoneQualityLib import case_nodes
+from BoneQualityLib.scene import case_nodes
 
 ui = widget.ui
 ct, t1 = makers.volume("ct"), makers.volume("t1")

@@ -2,7 +2,8 @@
 
 import makers
 
-from BoneQualityLib import case_nodes, demo
+from BoneQualityLib.phantoms import demo
+from BoneQualityLib.scene import case_nodes
 
 ui = widget.ui
 first_ct = makers.volume("ct", "CT of the first")

@@ -1,0 +1,148 @@
+"""The manifest of many cases: a CSV table with a row a case, checked whole before the first one is measured."""
+
+from __future__ import annotations
+
+import csv
+import difflib
+import io
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..columns import CASE_COLUMNS
+from ..entry.inputs import FILE_COLUMNS, KNOWN_COLUMNS, READING, SETTINGS, CaseInputs, checked_inputs, setting_of
+from ..errors import BoneQualityError
+from ..files.csv_tables import separator
+
+#: How alike a column's name and a known one are where it counts as misspelled (difflib's ratio).
+MISSPELLED = 0.85
+FILLED_BY_US = {column.name for column in CASE_COLUMNS} - set(KNOWN_COLUMNS)
+SAVE_AS = "save the table as CSV UTF-8"
+
+
+@dataclass(frozen=True)
+class Row:
+    """A case: its row as a spreadsheet counts (the header is 1), its cells by column, and what is measured."""
+
+    number: int
+    cells: dict[str, str]
+    inputs: CaseInputs
+
+    @property
+    def case_id(self) -> str:
+        return self.inputs.facts.case_id
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """A manifest without a fault. ``columns`` are all of its columns, in order."""
+
+    path: Path
+    columns: tuple[str, ...]
+    rows: tuple[Row, ...]
+
+    @property
+    def carried(self) -> list[str]:
+        """The columns that go on to the cohort's table: not those that say where files lie, nor those that a case fills itself."""
+        left_out = {"case_id", *FILE_COLUMNS, *READING, *(column.name for column in CASE_COLUMNS)}
+        return [name for name in self.columns if name not in left_out]
+
+
+class ManifestFaults(BoneQualityError):
+    """Everything that is wrong with a manifest, as (row, column, words); row 1 is the header, row 0 the file."""
+
+    def __init__(self, path: Path, faults: list[tuple[int, str, str]]):
+        self.path, self.faults = path, sorted(faults, key=lambda fault: fault[0])
+        super().__init__(" ".join(self.lines))
+
+    @property
+    def lines(self) -> list[str]:
+        """One line a fault, after one that counts them."""
+        count = f"{len(self.faults)} fault{'s' * (len(self.faults) > 1)}"
+        places = [", ".join(filter(None, (f"row {row}" if row else "", column))) for row, column, _ in self.faults]
+        said = [f"{place}: {words}." if place else f"{words}." for place, (*_, words) in zip(places, self.faults)]
+        return [f"{self.path} has {count}; correct them and start again:", *said]
+
+
+def read_manifest(path: str | Path, cutoffs: str | Path | None = None) -> Manifest:
+    """The cases of a manifest; relative paths in it are relative to its folder. Raises ManifestFaults with every fault at once."""
+    path = Path(path)
+    columns, records = _records(path)
+    faults = _faults_of_columns(columns, records)
+    rows, first = [], {}
+    for number, cells in records:
+        if len(cells) != len(columns):
+            faults.append(
+                (number, "", f"has {len(cells)} cells, the header {len(columns)}; a text with the separator in it needs quotes")
+            )
+            continue
+        row = dict(zip(columns, cells))
+        inputs, wrong = checked_inputs(row, path.absolute().parent, cutoffs)
+        faults += [(number, column, words) for column, words in wrong if column in columns or column != "case_id"]
+        case_id = row.get("case_id", "").strip()
+        before, other = first.setdefault(case_id.lower(), (number, case_id))
+        if case_id and before != number:
+            words = "is there already, in" if other == case_id else f"differs by letter case alone from {other} in"
+            faults.append(
+                (number, "case_id", f"{case_id} {words} row {before}; give every case an id of its own, as it names files")
+            )
+        if inputs:
+            rows.append(Row(number, row, inputs))
+    if faults:
+        raise ManifestFaults(path, faults)
+    return Manifest(path, tuple(columns), tuple(rows))
+
+
+def _records(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
+    """The header, and every row with its number that is not empty."""
+    try:
+        text = path.read_bytes().decode("utf-8-sig")
+    except OSError as error:
+        raise BoneQualityError(
+            f"The manifest {path} cannot be read ({error.strerror}); check its path and its permissions."
+        ) from None
+    except UnicodeDecodeError as error:
+        line = error.object[: error.start].count(b"\n") + 1
+        raise ManifestFaults(path, [(0, "", f"line {line} is not UTF-8; {SAVE_AS}")]) from None
+    try:
+        if "\0" in text:  # as in a workbook; Python 3.10 refuses it by itself, later ones read on
+            raise csv.Error("line contains NUL")
+        records = list(csv.reader(io.StringIO(text, newline=""), delimiter=separator(text), strict=True))
+    except csv.Error as error:
+        raise ManifestFaults(path, [(0, "", f"it is no CSV table ({error}); {SAVE_AS}")]) from None
+    filled = [(number, cells) for number, cells in enumerate(records, 1) if any(cell.strip() for cell in cells)]
+    if len(filled) < 2 or filled[0][0] != 1:
+        raise ManifestFaults(path, [(0, "", "there is no row below a header; give a header with case_id and a row a case")])
+    return [name.strip() for name in filled[0][1]], filled[1:]
+
+
+def _faults_of_columns(columns: list[str], records) -> list[tuple[int, str, str]]:
+    faults = []
+    for at, name in enumerate(columns):
+        if not name:
+            faults.append((1, "", f"column {at + 1} has no name; give it one or remove it"))
+        elif name in columns[:at]:
+            faults.append((1, name, "is there twice; rename one"))
+        elif name in FILLED_BY_US:
+            faults.append((1, name, "is a column that BoneQuality fills; rename it"))
+        elif known := _misspelled(name, [cells[at] for _, cells in records if at < len(cells)]):
+            faults.append((1, name, f"looks like {known}; write that, or rename a column of your own"))
+    if "case_id" not in columns:
+        faults.append((1, "", f"there is no column case_id among {', '.join(columns)}; name the column of the cases' ids so"))
+    return faults
+
+
+def _misspelled(name: str, cells: list[str]) -> str | None:
+    """The known column that a name is so like that it may be meant, where its cells would do there; None for a column of one's own."""
+    if name in KNOWN_COLUMNS:
+        return None
+    plain = re.sub(r"\W+", "_", name.lower())
+    known = plain if plain in KNOWN_COLUMNS else next(iter(difflib.get_close_matches(plain, KNOWN_COLUMNS, 1, MISSPELLED)), None)
+    if known is None or known not in SETTINGS:
+        return known
+    for text in {cell.strip() for cell in cells} - {""}:
+        try:
+            setting_of(known, text)
+        except BoneQualityError:
+            return None
+    return known

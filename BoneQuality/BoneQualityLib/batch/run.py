@@ -1,0 +1,257 @@
+"""Hundreds of cases from a manifest: each measured by itself and written like one case, then the tables of all of them."""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import hashlib
+import itertools
+import json
+import os
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from .. import __version__
+from ..columns import CASE_COLUMNS, FAILURE_COLUMNS, FORMULA_BEGINS
+from ..entry.inputs import CaseInputs
+from ..errors import BoneQualityError, sentence_of
+from ..files.csv_tables import csv_line, csv_text
+from ..files.cutoffs import read_cutoffs
+from ..files.writing import write_whole
+from .manifest import Manifest, Row, read_manifest
+from .workers import WorkerDied, cores, in_cluster, in_processes, in_turn
+
+#: What is known of how a result came about, by case: not a result, so out of sight. Without it, or where it differs from what would
+#: be measured now, a case is measured again.
+RECORDS = ".batch"
+#: The tables of all cases; one without a row of any case is left out, but for the first and the last.
+TABLES = ("cohort.csv", "levels.csv", "muscles.csv", "failures.csv")
+Progress = Callable[[float, str], None]
+
+
+@dataclass(frozen=True)
+class Job:
+    """A case and the folder for its files. ``root``, the manifest's folder, is left out of sentences."""
+
+    inputs: CaseInputs
+    folder: Path
+    root: Path
+
+    @property
+    def case_id(self) -> str:
+        return self.inputs.facts.case_id
+
+    @property
+    def paths(self) -> list[Path]:
+        """All files that a case may have; the first one, written last, marks it as done."""
+        return [self.folder / f"{self.case_id}{ending}" for ending in (".json", "_case.csv", "_levels.csv", "_muscles.csv")]
+
+    @property
+    def record(self) -> Path:
+        return self.folder / RECORDS / self.case_id
+
+    def is_done(self) -> bool:
+        """Whether the files are there and were measured from these inputs, as they are now, in this way."""
+        try:
+            return all(path.exists() for path in self.paths[:3]) and self.record.read_text() == self.fingerprint()
+        except OSError:
+            return False
+
+    def fingerprint(self) -> str:
+        """Stands for all that the result depends on; files by their size and time. Raises OSError where one is not there."""
+        stats = [(path, os.stat(path)) for path in self.inputs.files()]
+        files = [(path, stat.st_size, stat.st_mtime_ns) for path, stat in stats]
+        content = [__version__, asdict(self.inputs), files]
+        return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why there is no result: stage is read, measure, write or process."""
+
+    stage: str
+    sentence: str
+
+
+@dataclass
+class Batch:
+    """What became of the cases: ids of those that are done (``kept``: how many were so before), why others are not, and the tables."""
+
+    done: set[str] = field(default_factory=set)
+    failures: dict[str, Failure] = field(default_factory=dict)
+    kept: int = 0
+    tables: list[str] = field(default_factory=list)
+
+
+def measure_job(job: Job) -> Failure | None:
+    """Measure one case and write its files: what every worker does. None where that was done.
+
+    What an earlier try left is replaced; a cluster runs a job again whose result was lost with a worker.
+    """
+    stage = "read"
+    try:
+        if job.is_done():
+            return None
+        for path in (*job.paths, job.record):
+            path.unlink(missing_ok=True)
+        fingerprint = job.fingerprint()
+        with job.inputs.nodes() as nodes:
+            stage = "measure"
+            result = job.inputs.measure(nodes)
+        stage = "write"
+        job.record.parent.mkdir(parents=True, exist_ok=True)
+        job.record.write_text(fingerprint)  # not forced to disk: one that a power cut takes has its case measured again
+        result.write_files(job.folder)
+        return None
+    except Exception as error:
+        return Failure(stage, sentence_of(error).replace(f"{job.root}{os.sep}", ""))
+
+
+def run_batch(
+    manifest: str | Path,
+    folder: str | Path,
+    workers: int | None = None,
+    scheduler: str | None = None,
+    resume: bool = False,
+    overwrite: bool = False,
+    cutoffs: str | Path | None = None,
+    progress: Progress = lambda share, text: None,
+) -> Batch:
+    """Measure every case of a manifest into ``folder``, and write cohort.csv, levels.csv, muscles.csv and failures.csv there.
+
+    workers: processes on this machine, by default one for every core; 0 measures in this process, as inside Slicer. scheduler:
+    the address of a Dask scheduler instead. resume: keep the cases that are done and unchanged; overwrite: measure all again.
+    progress: called between cases; an exception from it stops, and what is done is kept.
+
+    Raises ManifestFaults before the first case where the manifest has any, BoneQualityError where results are there already.
+
+    >>> batch = run_batch("study/manifest.csv", "results", workers=4)
+    >>> batch.failures
+    {'case-17': Failure(stage='read', sentence='case-17/ct.nii.gz is cut short (...): copy or export it again.')}
+    """
+    if cutoffs:
+        read_cutoffs(cutoffs)
+    cases, folder = read_manifest(manifest, cutoffs), Path(folder).absolute()
+    root = cases.path.absolute().parent
+    jobs = [Job(row.inputs, folder, root) for row in cases.rows]
+    _check_folder(jobs, folder, resume, overwrite)
+    for job in jobs if overwrite else ():
+        job.record.unlink(missing_ok=True)
+    batch = Batch()
+    todo = [job for job in jobs if not job.is_done()]
+    batch.done = {job.case_id for job in jobs} - {job.case_id for job in todo}
+    batch.kept = len(batch.done)
+    if scheduler:
+        results = in_cluster(measure_job, todo, scheduler)
+    elif workers == 0:
+        results = in_turn(measure_job, todo)
+    else:
+        results = in_processes(measure_job, todo, min(workers or cores(), len(todo)))
+    with contextlib.closing(results):
+        _collect(results, len(todo), batch, progress)
+    batch.failures = {job.case_id: batch.failures[job.case_id] for job in jobs if job.case_id in batch.failures}
+    try:
+        _write_tables(cases, folder, batch)
+    except BoneQualityError as error:
+        raise BoneQualityError(f"{error} The cases that are done are kept: then go on with --resume.") from None
+    return batch
+
+
+def _collect(results: Iterator, count: int, batch: Batch, progress: Progress) -> None:
+    begin = time.monotonic()
+    progress(0.0, f"{count} cases to measure, {batch.kept} done before")
+    for number, (job, failure) in enumerate(results, 1):
+        if isinstance(failure, WorkerDied):
+            sentence = (
+                "The process that measured it ended: a crash, a kill, or no memory left; measure it alone, or with fewer workers."
+            )
+            failure = Failure("process", sentence)
+        if failure:
+            batch.failures[job.case_id] = failure
+        else:
+            batch.done.add(job.case_id)
+        seconds = time.monotonic() - begin
+        left = seconds / number * (count - number)
+        text = f"{number} of {count} cases, {len(batch.failures)} failed, {number / seconds:.2g} a second, {_duration(left)} left"
+        progress(number / count, text)
+
+
+def _duration(seconds: float) -> str:
+    minutes, seconds = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{seconds:02}"
+
+
+def _check_folder(jobs: list[Job], folder: Path, resume: bool, overwrite: bool) -> None:
+    """Raise BoneQualityError where files are there that this run may not replace."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        there, recorded = set(os.listdir(folder)), set(os.listdir(folder / RECORDS) if (folder / RECORDS).is_dir() else ())
+    except OSError as error:
+        raise BoneQualityError(
+            f"The folder {folder} cannot be written ({error.strerror}); choose another folder or make room."
+        ) from None
+    if overwrite:
+        return
+    ours = {path.name for job in jobs for path in job.paths if job.case_id in recorded} | set(TABLES if recorded else ())
+    wanted = {path.name for job in jobs for path in job.paths} | set(TABLES)
+    taken = sorted(there & wanted - (ours if resume else set()))
+    if taken:
+        remedy = (
+            "allow overwriting (--overwrite)"
+            if resume
+            else "go on with what is there (--resume), or allow overwriting (--overwrite)"
+        )
+        raise BoneQualityError(f"{folder / taken[0]} is there already; choose another folder, {remedy}.")
+
+
+def _write_tables(cases: Manifest, folder: Path, batch: Batch) -> None:
+    """The tables of all cases, sorted as the manifest; they are never in memory as a whole."""
+    done = [row for row in cases.rows if row.case_id in batch.done]
+    failed = [dict(case_id=case_id, **vars(failure)) for case_id, failure in batch.failures.items()]
+    joined = (_joined(done, folder, table) for table in ("levels", "muscles"))
+    texts = [_cohort(cases, done, folder), *joined, csv_text(FAILURE_COLUMNS, failed)]
+    for name, text in zip(TABLES, texts):
+        first = next(text := iter([text] if isinstance(text, str) else text), None)
+        if first is None:
+            (folder / name).unlink(missing_ok=True)
+        else:
+            write_whole({folder / name: itertools.chain([first], text)}, overwrite=True)
+            batch.tables.append(name)
+
+
+def _cohort(cases: Manifest, done: list[Row], folder: Path) -> Iterator[str]:
+    """Lines of a row a case: its id, the manifest's columns as they are, and those of CASE_case.csv."""
+    own = [column.name for column in CASE_COLUMNS if column.name != "case_id"]
+    yield csv_line(["case_id", *cases.carried, *own])
+    for row in done:
+        lines = (folder / f"{row.case_id}_case.csv").read_text(encoding="utf-8").splitlines()
+        values = dict(zip(*csv.reader(lines, quoting=csv.QUOTE_NONE, escapechar="\\")))
+        yield csv_line([row.case_id, *(_unarmed(row.cells[name]) for name in cases.carried), *(values[name] for name in own)])
+
+
+def _joined(done: list[Row], folder: Path, table: str) -> Iterator[str]:
+    """The lines of every case's table of one kind, under one header; none where no case has it."""
+    header = None
+    for row in done:
+        path = folder / f"{row.case_id}_{table}.csv"
+        if not path.exists():
+            continue
+        with path.open(encoding="utf-8", newline="") as file:
+            first = next(file)
+            if header is None:
+                yield (header := first)
+            elif first != header:
+                raise BoneQualityError(f"{path} has other columns than the cases before; measure all again (--overwrite).")
+            yield from file
+
+
+def _unarmed(cell: str) -> str:
+    """A cell as it is, but for one that a spreadsheet would run as a formula."""
+    try:
+        float(cell)
+    except ValueError:
+        return f"'{cell}" if cell.lstrip()[:1] in FORMULA_BEGINS else cell
+    return cell

@@ -1,0 +1,4 @@
+"""Lattices, images, masks, distances and resampling, by numpy and scipy.
+
+Imports no other room.
+"""

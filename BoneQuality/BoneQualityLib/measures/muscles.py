@@ -1,0 +1,292 @@
+"""Quality flags: what makes a number doubtful, in one sentence each, with the thresholds in one place."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+import numpy as np
+
+from ..anatomy.structure import Segment
+from ..anatomy.vocabulary import JOINED, MUSCLES, SIDES
+from ..errors import BoneQualityError, NotMeasured
+from ..image.image import Image
+from ..image.mask import Mask
+from ..parameters import CASE_DISCS, LEVELS, Parameters
+from ..states import Flag
+from ..vertebra.mask_checks import overlap_flags
+from .muscle_fat import CT_FAT_HU, FatThreshold, beside_muscles, find_threshold
+from .muscle_result import Compartment, Muscles, MuscleSlice, kind_of
+from .muscle_slices import NotThere, SlicePlane, axial_axis, is_inside, place_section, read_pixels, slice_planes, why_cut
+from .roi import PlanarRoi
+
+BIAS_SHARE = 0.20
+MOST_FAT_PERCENT = 50.0
+#: The muscles behind the spine: subcutaneous fat lies behind and beside them.
+BACK = ("multifidus", "erector_spinae", "autochthon")
+
+
+@dataclass(frozen=True)
+class AxialImages:
+    """What muscles are read from. signal: T2 or T1 MR, or a CT (``is_ct``); fat and water: a pair on one lattice."""
+
+    signal: Image | None = None
+    is_ct: bool = False
+    fat: Image | None = None
+    water: Image | None = None
+
+    def __post_init__(self):
+        if (self.fat is None) != (self.water is None):
+            raise BoneQualityError("The fat fraction needs a fat and a water image; give the other one too.")
+        if self.fat is not None and (
+            self.fat.grid.shape != self.water.grid.shape
+            or not np.allclose(self.fat.grid.ijk_to_ras, self.water.grid.ijk_to_ras, atol=1e-3)
+        ):
+            raise BoneQualityError(
+                f"{self.fat.name} and {self.water.name} do not lie on the same lattice; give the fat and the water image of one acquisition."
+            )
+
+    @property
+    def main(self) -> Image:
+        """The image whose slices are read."""
+        return self.signal if self.signal is not None else self.fat
+
+
+def measure_muscles(
+    segments: list[Segment],
+    images: AxialImages,
+    parameters: Parameters,
+    bodies: list[tuple[str, dict[str, np.ndarray]]] = (),
+    progress: Callable[[float, str], None] = lambda share, text: None,
+    edits: Mapping[tuple[str, str], PlanarRoi] = MappingProxyType({}),
+) -> Muscles:
+    """Areas and fat of every compartment at every disc, or on every slice where no disc is known.
+
+    segments: those of the axial images. bodies: RAS centers of vertebral bodies by level with the image's role, for discs without a
+    mask. edits: ROIs that a person edited, by disc and kind ("left multifidus", "disc"). Raises BoneQualityError where no muscle is there, a side is missing or contradicts the patient's, or the image is not axial.
+    """
+    check_axial(images.main)
+    compartments, discs = read_compartments(segments)
+    check_sides(compartments, discs)
+    found = Muscles()
+    try:
+        planes, found.reasons = slice_planes(
+            discs,
+            [m for m in compartments.values() if m.array.any()],
+            list(bodies),
+            parameters.disc_positions,
+            images.main,
+            parameters.slice_plane,
+        )
+    except NotMeasured as reason:
+        raise BoneQualityError(
+            f"The muscles' masks do not fit {images.main.name}: {reason}; give the image that they were drawn on."
+        ) from None
+    found.reasons += [f"{kind_of(*key)}: the mask is empty; draw it" for key, mask in compartments.items() if not mask.array.any()]
+    for n, plane in enumerate(planes):
+        progress((n + 0.1) / len(planes), f"muscles {plane.name}")
+        there = _place_slice(plane, compartments, discs.get(plane.disc), images.main, edits)
+        _read_slice(there, images, parameters.fat_threshold)
+        found.slices.append(there)
+    found.flags = _merged([flag for there in found.slices for flag in there.flags])
+    found.flags += _order_flags(planes) + overlap_flags(_apart(compartments, discs))
+    if not any(there.disc for there in found.slices):
+        found.flags.append(Flag("disc-absent", number=f"{len(found.slices)} slices by their position"))
+        found.reasons.append("no rCSA: no disc is known; give a mask of the discs, or the slices at discs (--disc-slices)")
+    else:
+        found.flags += [Flag("disc-absent", disc) for disc in CASE_DISCS if disc not in discs]
+    return found
+
+
+def read_compartments(segments: list[Segment]) -> tuple[dict[tuple[str, str], Mask], dict[str, Mask]]:
+    """Masks of the compartments by muscle and side, and of the discs by name; empty masks of discs are left out."""
+    muscles = {(s.structure.kind, s.structure.side): s for s in segments if s.structure.kind in (*MUSCLES, *JOINED)}
+    without = [segment for (_, side), segment in muscles.items() if not side]
+    if without:
+        raise BoneQualityError(f"The {without[0]} does not say its side; name it left or right.")
+    if not muscles:
+        where = f" of {segments[0].source}" if segments else ""
+        raise BoneQualityError(
+            f"No segment{where} is named like a muscle; rename the segments (left psoas major, right multifidus, ...), or map them with a labels file."
+        )
+    order = [(m, s) for m in (*MUSCLES, *JOINED) for s in SIDES if (m, s) in muscles]
+    masks = {key: muscles[key].load() for key in order}
+    if not any(mask.array.any() for mask in masks.values()):
+        raise BoneQualityError(
+            f"All muscles of {next(iter(muscles.values())).source} are empty; draw them, or choose another segmentation."
+        )
+    discs = {s.structure.level: s.load() for s in segments if s.structure.kind == "disc"}
+    return masks, {name: mask for name, mask in discs.items() if mask.array.any()}
+
+
+def check_axial(image: Image) -> None:
+    """Raise BoneQualityError for an image whose thick slices are not axial."""
+    spacing, along = image.grid.spacing, axial_axis(image.grid)
+    if image.grid.slice_axis != along and spacing[image.grid.slice_axis] > 1.5 * spacing[along]:
+        raise BoneQualityError(
+            f"The slices of {image.name} are not axial, so muscles cannot be measured on it; choose the axial image."
+        )
+
+
+def check_sides(compartments: dict[tuple[str, str], Mask], discs: dict[str, Mask]) -> None:
+    """Raise BoneQualityError where a compartment's name and its place in the patient (RAS) are of different sides.
+
+    A muscle is compared with that of the other side, which a curved spine shifts alike; one side alone with the discs, or the others.
+    """
+    right = {key: float(mask.center[0]) for key, mask in compartments.items() if mask.array.any()}
+    pairs = {m: np.mean([right[m, s] for s in SIDES]) for m in (*MUSCLES, *JOINED) if all((m, s) in right for s in SIDES)}
+    middles = [mask.center[0] for mask in discs.values()] or list(pairs.values())
+    for (muscle, side), at in right.items():
+        if not middles:
+            return
+        if (at > pairs.get(muscle, np.mean(middles))) != (side == "right"):
+            other = SIDES[1 - SIDES.index(side)]
+            raise BoneQualityError(
+                f"{compartments[muscle, side].name} is named {side} but lies on the patient's {other}; rename the segments, or correct the image's orientation."
+            )
+
+
+def _place_slice(plane: SlicePlane, compartments: dict, disc: Mask | None, image: Image, edits) -> MuscleSlice:
+    """The ROIs of all compartments and of the disc on one slice; those that a person edited as they are."""
+    there = MuscleSlice(plane)
+    for (muscle, side), mask in compartments.items():
+        compartment = Compartment(muscle, side)
+        try:
+            compartment.roi = edits.get((plane.name, compartment.name)) or place_section(plane, mask, compartment.name)
+        except NotMeasured as reason:
+            if not plane.disc and isinstance(reason, NotThere):  # beyond the end of this muscle's mask
+                continue
+            compartment.reasons.append(str(reason))
+        there.compartments.append(compartment)
+        cut = why_cut(compartment.roi, image, mask) if compartment.roi is not None else ""
+        if cut:
+            compartment.is_whole = False
+            compartment.reasons.append(cut)
+            there.flags.append(Flag("muscle-cut", plane.disc, compartment.name))
+    if disc is not None:
+        try:
+            there.disc_roi = edits.get((plane.name, "disc")) or place_section(plane, disc, "disc")
+            if cut := why_cut(there.disc_roi, image, None):
+                there.is_disc_whole = False
+                raise NotMeasured(cut)
+        except NotMeasured as reason:
+            there.reasons.append(f"disc: {reason}")
+    return there
+
+
+def _read_slice(there: MuscleSlice, images: AxialImages, asked: str) -> None:
+    """Fat of every compartment on one slice, and whether the thresholds of the sides agree."""
+    placed = [c for c in there.compartments if c.roi is not None and is_inside(c.roi, images.main)]
+    for compartment in placed:
+        compartment.pixels = read_pixels(compartment.roi, images.main)[0]
+    if images.signal is not None:
+        there.thresholds, missing = slice_thresholds(there.plane, placed, images, asked)
+        for compartment in placed:
+            if compartment.side in missing:
+                compartment.reasons.append(f"fat infiltration: {missing[compartment.side]}")
+                continue
+            try:
+                compartment.fat_infiltration, compartment.fat_pixels = read_fat(
+                    compartment.roi, images.signal, there.thresholds[compartment.side]
+                )
+            except NotMeasured as reason:
+                compartment.reasons.append(f"fat infiltration: {reason}")
+    if images.fat is not None:
+        for compartment in placed:
+            try:
+                compartment.fat_fraction = read_fat_fraction(compartment.roi, images.fat, images.water)
+            except NotMeasured as reason:
+                compartment.reasons.append(f"fat fraction: {reason}")
+        fractions = [compartment.fat_fraction for compartment in placed if compartment.fat_fraction is not None]
+        if fractions and np.mean(fractions) > MOST_FAT_PERCENT:
+            there.flags.append(Flag("fat-water", there.disc, float(np.mean(fractions))))
+    lows = [threshold.low for threshold in there.thresholds.values() if threshold.method != "ct"]
+    if len(lows) == 2 and abs(lows[0] - lows[1]) > BIAS_SHARE * np.mean(lows):
+        there.flags.append(Flag("muscle-bias", there.disc, float(abs(lows[0] - lows[1]) / np.mean(lows))))
+
+
+def slice_thresholds(
+    plane: SlicePlane, placed: list[Compartment], images: AxialImages, asked: str
+) -> tuple[dict[str, FatThreshold], dict[str, str]]:
+    """The threshold of each side, or why there is none. Each side has its own, so that a coil's bias is seen."""
+    sides = [side for side in SIDES if any(c.side == side for c in placed)]
+    if images.is_ct:
+        return {side: FatThreshold("ct", *CT_FAT_HU) for side in sides}, {}
+    found, missing = {}, {}
+    for side in sides:
+        try:
+            muscle = np.concatenate([read_pixels(c.roi, images.signal)[1] for c in placed if c.side == side])
+            found[side] = find_threshold(asked, muscle[np.isfinite(muscle)], *_beside(plane, placed, images.signal, side))
+        except NotMeasured as reason:
+            missing[side] = str(reason)
+    return found, missing
+
+
+def read_fat(roi: PlanarRoi, image: Image, threshold: FatThreshold) -> tuple[float, Mask]:
+    """Percent of a region's pixels that are fat, and these pixels."""
+    inside, values = _pixels(roi, image)
+    fat = inside.array.copy()
+    fat[inside.array] = threshold.is_fat(values)
+    return 100 * float(threshold.is_fat(values).mean()), Mask(f"fat in {roi.kind}", fat, inside.grid)
+
+
+def read_fat_fraction(roi: PlanarRoi, fat: Image, water: Image) -> float:
+    """Mean of fat / (fat + water) over a region's pixels, percent; pixels without any signal are left out."""
+    fats = _pixels(roi, fat)[1]
+    both = fats + _pixels(roi, water)[1]
+    if not (both > 0).any():
+        raise NotMeasured("fat and water have no signal here; give the images that show the muscles")
+    return 100 * float(np.mean(fats[both > 0] / both[both > 0]))
+
+
+def _pixels(roi: PlanarRoi, image: Image) -> tuple[Mask, np.ndarray]:
+    inside, values = read_pixels(roi, image)
+    if not len(values):
+        raise NotMeasured("no pixel's middle lies in the region; make it larger")
+    if not np.isfinite(values).all():
+        raise NotMeasured(f"the region reaches beyond {image.name} or over pixels that hold no number; give a whole image")
+    return inside, values
+
+
+def _beside(plane: SlicePlane, placed: list[Compartment], image: Image, side: str) -> tuple[np.ndarray, float]:
+    """The pixels among which one side's subcutaneous fat lies, and the area of one of them, mm2."""
+    outlines = [plane.flat(np.concatenate(c.roi.curves())) for c in placed]
+    middles = [(c, outline.mean(axis=0)) for c, outline in zip(placed, outlines)]
+    behind = np.mean([m[1] for c, m in middles if c.muscle in BACK] or [m[1] for _, m in middles])
+    centers = [np.mean([m[0] for c, m in middles if c.side == s]) for s in SIDES if any(c.side == s for c in placed)]
+    low, high = -np.inf, np.inf
+    if len(centers) == 2:
+        low, high = (-np.inf, np.mean(centers)) if side == "left" else (np.mean(centers), np.inf)
+    return beside_muscles(plane, np.concatenate(outlines), image, behind, low, high)
+
+
+def _order_flags(planes: list[SlicePlane]) -> list[Flag]:
+    """Discs that do not lie in anatomical order from top to bottom."""
+    claimed = sorted((plane for plane in planes if plane.disc), key=lambda plane: LEVELS.index(plane.disc.split("-")[0]))
+    return [
+        Flag("level-order", number=f"{lower.disc} above {upper.disc}")
+        for upper, lower in zip(claimed, claimed[1:])
+        if upper.center[2] <= lower.center[2]
+    ]
+
+
+def _apart(compartments: dict[tuple[str, str], Mask], discs: dict[str, Mask]) -> dict[str, Mask]:
+    """Masks that show different things by name: without compartments that hold others which are there too."""
+    muscles = {
+        kind_of(muscle, side): mask
+        for (muscle, side), mask in compartments.items()
+        if mask.array.any() and not any((part, side) in compartments for part in JOINED.get(muscle, ()))
+    }
+    return muscles | discs
+
+
+def _merged(flags: list[Flag]) -> list[Flag]:
+    """One flag for each code and disc, with the largest of its numbers or all names."""
+    groups: dict[tuple[str, str], list] = {}
+    for flag in flags:
+        groups.setdefault((flag.code, flag.level), []).append(flag.number)
+    return [
+        Flag(code, disc, max(numbers) if isinstance(numbers[0], float) else ", ".join(dict.fromkeys(numbers)))
+        for (code, disc), numbers in groups.items()
+    ]

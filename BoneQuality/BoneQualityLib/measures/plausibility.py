@@ -1,0 +1,55 @@
+"""Whether an image is what it was given as."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from ..errors import BoneQualityError
+from ..image.image import Image
+
+#: MR images hold no values below this one.
+LOWEST_MR = -200
+#: The darkest hundredth of a CT lies this share of the brightest one's HU below zero, that of an MRI does not.
+HU_SHARE = 0.2
+
+
+def check_modality(image: Image, wanted: str) -> None:
+    """Raise BoneQualityError where an image is not what it was given as, by its tag or by its values."""
+    modality = {"CT": "CT", "MR": "T1 MRI" if wanted == "CT" else wanted}.get(image.tags.modality or "", image.tags.modality)
+    if modality and modality != wanted:
+        raise BoneQualityError(f"{image.name} is {modality} by its DICOM tags, but was given as {wanted}; choose the other volume.")
+    thinned, lowest = image.thinned, _lowest(image)
+    if math.isnan(lowest):
+        raise BoneQualityError(f"{image.name} holds no numbers; export it again.")
+    if wanted == "CT" and lowest >= 0 and not _noise_free(thinned):
+        raise BoneQualityError(
+            f"{image.name} has no value below 0, so it is not in HU: choose the CT, or import it again with its rescaling."
+        )
+    if wanted != "CT" and lowest < LOWEST_MR:
+        raise BoneQualityError(f"{image.name} has values down to {lowest:.0f}, like a CT in HU; choose the {wanted}.")
+
+
+def _lowest(image: Image) -> float:
+    return float(np.nanmin(image.thinned)) if np.isfinite(image.thinned).any() else math.nan
+
+
+def is_in_hu(image: Image) -> bool:
+    """Whether a volume of unknown modality is a CT, by its air; or, where that was cropped away, by its fat.
+
+    An interpolated MRI is negative too, but by little against its bright tissues.
+    """
+    lowest = _lowest(image)
+    if not LOWEST_MR <= lowest < 0:
+        return lowest < LOWEST_MR
+    low, high = np.nanpercentile(image.thinned, (1, 99))
+    return bool(low < -HU_SHARE * high)
+
+
+def _noise_free(array: np.ndarray) -> bool:
+    """Whether ten values fill four fifths of a signed image: a synthetic CT without air or fat, and no MRI."""
+    if array.dtype.kind == "u":
+        return False
+    _, counts = np.unique(array, return_counts=True)
+    return float(np.sort(counts)[-10:].sum()) >= 0.8 * array.size

@@ -1,0 +1,210 @@
+"""Regions of interest: where a number was taken, in RAS mm, and how it is read there.
+
+A measure places a ROI with masks alone and reads it from an image alone, so that a ROI moved by hand is read the same way.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+
+from ..errors import NotMeasured
+from ..image.grid import Grid, mapped
+from ..image.image import Image
+from ..image.resampling import sample
+from ..states import Flag
+
+#: Distance of the points at which a planar ROI is read, mm: pixels count by the share of them that lies inside.
+SAMPLING_MM = 0.2
+#: Every kind of ROI has its color, in pictures and in the scene.
+COLORS = dict(
+    upper="#ffb000",
+    middle="#4cc9f0",
+    lower="#fe6100",
+    cancellous="#7ae582",
+    marrow="#7ae582",
+    csf="#4cc9f0",
+    disc="#c77dff",
+    fat="#ff4d4d",
+)
+COLORS |= {f"{side} {muscle}": color for side in ("left", "right") for muscle, color in (
+    ("psoas major", "#ffb000"), ("multifidus", "#4cc9f0"), ("erector spinae", "#7ae582"), ("iliopsoas", "#ffb000"), ("autochthon", "#7ae582"),
+)}  # fmt: skip
+
+
+def rgb(code: str) -> tuple[float, float, float]:
+    """The parts of a color such as "#7ae582", 0 to 1."""
+    return tuple(int(code[n : n + 2], 16) / 255 for n in (1, 3, 5))
+
+
+@dataclass(frozen=True, eq=False)
+class PlanarRoi:
+    """A flat region: a center and two unit vectors in RAS, and within that plane an ellipse or closed outlines.
+
+    semi_axes: mm along u and v, for an ellipse; None for outlines.
+    outlines: closed polygons in plane coordinates (u, v) mm, each shape (n, 2); a hole is an outline within an outline.
+    thickness: mm across which the image is averaged (a slab); 0 reads the plane alone.
+    edited: whether a person moved or reshaped it.
+    """
+
+    level: str
+    kind: str
+    center: np.ndarray
+    u: np.ndarray
+    v: np.ndarray
+    semi_axes: tuple[float, float] | None = None
+    outlines: tuple[np.ndarray, ...] = ()
+    thickness: float = 0.0
+    edited: bool = False
+
+    @cached_property
+    def normal(self) -> np.ndarray:
+        return np.cross(self.u, self.v)
+
+    @cached_property
+    def area(self) -> float:
+        """mm2"""
+        if self.semi_axes:
+            return float(np.pi * np.prod(self.semi_axes))
+        return float(len(self._points_inside()[0]) * SAMPLING_MM**2)
+
+    def contains(self, u: np.ndarray, v: np.ndarray) -> np.ndarray:
+        """Which points of a lattice in plane coordinates, columns at rising ``u`` and rows at ``v``, lie inside: bool [v, u]."""
+        if self.semi_axes:
+            return (u / self.semi_axes[0]) ** 2 + (v[:, None] / self.semi_axes[1]) ** 2 <= 1
+        crossings = np.zeros((len(v), len(u) + 1), int)
+        for outline in self.outlines:
+            (u0, v0), (u1, v1) = outline.T, np.roll(outline, -1, axis=0).T
+            row, edge = np.nonzero((v[:, None] >= np.minimum(v0, v1)) & (v[:, None] < np.maximum(v0, v1)))
+            crossed = u0[edge] + (v[row] - v0[edge]) * (u1[edge] - u0[edge]) / (v1[edge] - v0[edge])
+            np.add.at(crossings, (row, np.searchsorted(u, crossed)), 1)
+        beyond = crossings[:, ::-1].cumsum(axis=1)[:, ::-1]
+        return beyond[:, 1:] % 2 == 1
+
+    def curves(self, points: int = 64) -> list[np.ndarray]:
+        """The closed curves around the region in RAS, each shape (n, 3)."""
+        if self.semi_axes:
+            angle = np.linspace(0, 2 * np.pi, points, endpoint=False)
+            outlines = [np.stack([np.cos(angle), np.sin(angle)], axis=1) * self.semi_axes]
+        else:
+            outlines = self.outlines
+        return [self.center + outline @ np.stack([self.u, self.v]) for outline in outlines]
+
+    def values(self, image: Image) -> np.ndarray:
+        """Image values at points 0.2 mm apart inside; raises NotMeasured where the image has none.
+
+        On one of the image's own planes every point takes its pixel's value, elsewhere it is interpolated.
+        """
+        u, v = self._points_inside()
+        to_ras = np.column_stack([self.u, self.v, self.normal, self.center])
+        order = 0 if self._on_lattice_plane(image.grid) else 1
+        steps = max(int(np.ceil(self.thickness)), 1)
+        offsets = (np.arange(steps) - (steps - 1) / 2) * self.thickness / steps
+        planes = [mapped(to_ras, np.array([u, v, np.full(len(u), offset)]).T) for offset in offsets]
+        total = np.mean([sample(image.array, image.grid, plane, order) for plane in planes], axis=0)
+        if not len(total):
+            raise NotMeasured("no image samples inside the ROI")
+        if not np.all(np.isfinite(total)):
+            raise NotMeasured("the ROI reaches beyond the image or over voxels that hold no number")
+        return total
+
+    def _points_inside(self) -> tuple[np.ndarray, np.ndarray]:
+        """Plane coordinates u and v of points 0.2 mm apart inside."""
+        if self.semi_axes:
+            high = np.full(2, max(self.semi_axes))
+            low = -high
+        elif self.outlines:
+            every = np.concatenate(self.outlines)
+            low, high = every.min(axis=0), every.max(axis=0)
+        else:
+            return np.empty(0), np.empty(0)
+        u, v = (np.arange(a + SAMPLING_MM / 2, b, SAMPLING_MM) for a, b in zip(low, high))
+        row, column = np.nonzero(self.contains(u, v))
+        return u[column], v[row]
+
+    def _on_lattice_plane(self, grid: Grid) -> bool:
+        along = np.abs(self.normal @ grid.directions)
+        axis = int(np.argmax(along))
+        position = grid.ijk(self.center)[axis]
+        return self.thickness == 0 and along[axis] > 1 - 1e-6 and abs(position - round(position)) < 0.01
+
+    def place(self) -> dict:
+        """What the JSON says of it, RAS mm."""
+        described = dict(level=self.level, kind=self.kind, center=self.center, u=self.u, v=self.v, normal=self.normal)
+        described.update(thickness_mm=self.thickness, area_mm2=self.area, edited=self.edited)
+        if self.semi_axes:
+            return dict(described, shape="ellipse", semi_axes_mm=self.semi_axes)
+        return dict(described, shape="outlines", outlines_ras=self.curves())
+
+
+@dataclass(frozen=True, eq=False)
+class RegionRoi:
+    """A solid region: the share of every voxel of a box of the image that lies inside it.
+
+    slices: the box, of k, j, i of the image's array; weights: float ``[k, j, i]``, 0 to 1; grid: the box's lattice.
+    """
+
+    level: str
+    kind: str
+    slices: tuple[slice, slice, slice]
+    grid: Grid
+    weights: np.ndarray
+    margin_mm: float
+
+    @property
+    def volume(self) -> float:
+        """mm3"""
+        return float(self.weights.sum()) * self.grid.voxel_volume
+
+    def values(self, image: Image) -> tuple[np.ndarray, np.ndarray]:
+        """Values and weights of the voxels that lie inside at least in part."""
+        inside = self.weights > 0
+        values = image.array[self.slices][inside].astype(np.float64)
+        if not len(values):
+            raise NotMeasured("nothing is left inside the margin")
+        if not np.all(np.isfinite(values)):
+            raise NotMeasured("the region holds voxels that hold no number")
+        return values, self.weights[inside].astype(np.float64)
+
+    def place(self) -> dict:
+        """What the JSON says of it, RAS mm."""
+        inside = self.grid.points(self.weights > 0)
+        weights = self.weights[self.weights > 0].astype(np.float64)
+        return dict(
+            level=self.level,
+            kind=self.kind,
+            shape="region",
+            center=np.average(inside, axis=0, weights=weights),
+            bounds_ras=np.stack([inside.min(axis=0), inside.max(axis=0)]),
+            margin_mm=self.margin_mm,
+            volume_mm3=self.volume,
+        )
+
+
+def weighted_median(values: np.ndarray, weights: np.ndarray) -> float:
+    """The value at which half of the weight lies to either side."""
+    order = np.argsort(values, kind="stable")
+    cumulative = np.cumsum(weights[order])
+    return float(values[order][np.searchsorted(cumulative, cumulative[-1] / 2)])
+
+
+@dataclass(eq=False)
+class LevelNumbers:
+    """What one image says of one level: table values by column name, the ROIs they were taken in, flags, reasons for gaps.
+
+    variations: by column name, what the value is under each small change of margin and mask, see ranges.py.
+    """
+
+    values: dict[str, float] = field(default_factory=dict)
+    variations: dict[str, dict[str, float]] = field(default_factory=dict)
+    rois: list[PlanarRoi | RegionRoi] = field(default_factory=list)
+    flags: list[Flag] = field(default_factory=list)
+    reasons: list[str] = field(default_factory=list)
+
+    def gap(self, reason: NotMeasured, number: float | None = None) -> None:
+        """Note why a value is missing."""
+        self.reasons.append(str(reason))
+        if reason.flag:
+            self.flags.append(Flag(reason.flag, number=number))

@@ -1,0 +1,139 @@
+"""The largest ellipses on three slices of a vertebral body: placed from the mask, read from the image (Schreiber 2011; Chang 2025)."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..errors import NotMeasured
+from ..image.grid import ANTERIOR, SUPERIOR, Grid
+from ..image.image import Image
+from ..image.resampling import resample
+from ..parameters import Parameters
+from ..vertebra.body import Body
+from ..vertebra.frame import Frame
+from .ellipse import Ellipse, grown, largest_ellipse
+from .roi import PlanarRoi
+
+#: The CT's own slices are used where they are axial within this angle.
+OWN_SLICES_DEGREES = 5.0
+REFORMAT_STEP_MM = 1.0
+IN_PLANE_STEP_MM = 0.5
+#: An end slice's ellipse has at least this share of the middle one's area, and lies at least so far from the middle.
+END_SLICE_AREA = 0.6
+END_SLICE_DISTANCE_MM = 4.0
+
+
+def place_slices(
+    body: Body, image: Image, margin_mm: float, parameters: Parameters, frame: Frame | None = None
+) -> dict[str, PlanarRoi | None]:
+    """The largest ellipses on the upper, middle and lower slice; None where an endplate defect leaves no slice.
+
+    The middle slice lies half-way between the endplates' centers. Going outward from it, an end slice is the last one whose
+    largest ellipse has at least 60 % of the middle slice's, both taken over the whole cross-section; so the basivertebral
+    option, which then narrows the middle ellipse to the anterior two thirds of the cancellous depth, moves no end slice.
+    """
+    stack, middle = slice_stack(body, image, parameters.slice_plane, frame)
+    field = resample(body.field(margin_mm), body.grid, stack, outside=-100.0)
+    whole = largest_ellipse(field[middle], IN_PLANE_STEP_MM)
+    if whole is None:
+        raise NotMeasured("no cancellous bone on the middle slice")
+    central = largest_ellipse(anterior_two_thirds(field[middle]), IN_PLANE_STEP_MM) if parameters.avoid_basivertebral else whole
+    ends = {}
+    for name, step in (("upper", 1), ("lower", -1)):
+        index, ellipse = _end_slice(field, middle, step, whole)
+        distance = abs(index - middle) * stack.spacing[2]
+        ends[name] = _roi(body.level, name, stack, index, ellipse) if distance >= END_SLICE_DISTANCE_MM else None
+    return dict(upper=ends["upper"], middle=_roi(body.level, "middle", stack, middle, central), lower=ends["lower"])
+
+
+def read_slice(roi: PlanarRoi, image: Image) -> float:
+    """Mean HU of an ellipse."""
+    return float(roi.values(image).mean())
+
+
+def slice_stack(body: Body, image: Image, slice_plane: str = "axial", frame: Frame | None = None) -> tuple[Grid, int]:
+    """Planes through the body, columns to the right, rows to anterior, slices upward, and the index of the middle one.
+
+    "axial": the CT's own planes where they are axial within 5 degrees, else patient-axial planes 1 mm apart; "vertebra": planes
+    1 mm apart, parallel to the vertebra's own mid-plane. Anterior is the vertebra's where its frame is known.
+    Raises NotMeasured where the vertebra's own planes are asked for and it has no frame.
+    """
+    if slice_plane == "vertebra" and frame is None:
+        raise NotMeasured("no slices: the vertebra's own plane was not found")
+    along = image.grid.directions[2]
+    axis = int(np.argmax(np.abs(along)))
+    own = slice_plane == "axial" and np.abs(along[axis]) >= np.cos(np.radians(OWN_SLICES_DEGREES))
+    normal = np.sign(along[axis]) * image.grid.directions[:, axis] if own else SUPERIOR
+    if slice_plane == "vertebra":
+        normal = frame.superior
+    lower, upper = body.endplate_centers(normal)
+    middle = body.center + (0.5 * (lower + upper) - body.center @ normal) * normal
+    step = REFORMAT_STEP_MM
+    if own:
+        step = image.grid.spacing[axis]
+        position = image.grid.ijk(middle)[axis]
+        upward = np.sign(along[axis])
+        middle = middle + (_nearest_slice(position * upward) - position * upward) * step * normal
+    anterior = frame.anterior if frame is not None else ANTERIOR
+    anterior = anterior - (anterior @ normal) * normal
+    anterior /= np.linalg.norm(anterior)
+    axes = np.stack([np.cross(anterior, normal), anterior, normal], axis=1)
+    reach = (body.mask.grid.corners() - middle) @ axes
+    low = np.floor(reach.min(axis=0) / [IN_PLANE_STEP_MM, IN_PLANE_STEP_MM, step]).astype(int)
+    high = np.ceil(reach.max(axis=0) / [IN_PLANE_STEP_MM, IN_PLANE_STEP_MM, step]).astype(int)
+    affine = np.eye(4)
+    affine[:3, :3] = axes * [IN_PLANE_STEP_MM, IN_PLANE_STEP_MM, step]
+    affine[:3, 3] = middle + affine[:3, :3] @ low
+    return Grid(tuple(int(n) for n in (high - low + 1)[::-1]), affine), int(-low[2])
+
+
+def _nearest_slice(position: float) -> float:
+    """The nearest whole number; of two that are equally near the upper one, whatever the last digits of ``position`` are.
+
+    On a CT the endplates lie on faces of voxels, so that half of all middles fall on such a tie.
+    """
+    return float(np.floor(position + 0.5 + 1e-6))
+
+
+def anterior_two_thirds(field: np.ndarray) -> np.ndarray:
+    """A cross-section (rows to anterior) without the posterior third of its depth, where the basivertebral veins are."""
+    rows = np.nonzero((field > 0).any(axis=1))[0]
+    cut = rows[0] + (rows[-1] - rows[0]) / 3
+    return np.minimum(field, (np.arange(len(field)) - cut)[:, None] * IN_PLANE_STEP_MM)
+
+
+def _end_slice(field: np.ndarray, middle: int, step: int, whole: Ellipse) -> tuple[int, Ellipse]:
+    needed = END_SLICE_AREA * whole.area
+    index = middle
+    fits = (field[:, _around(whole, np.sqrt(END_SLICE_AREA), field.shape[1:])] > 0).all(axis=1)
+    while 0 <= index + step < len(field) and fits[index + step]:
+        index += step
+    ellipse, is_largest = whole, index == middle
+    while 0 <= index + step < len(field):
+        section = field[index + step]
+        following, searched = grown(ellipse, section, IN_PLANE_STEP_MM), False
+        if following is None or following.area < needed:
+            searched = True
+            following = largest_ellipse(section, IN_PLANE_STEP_MM, warm_start=ellipse)
+        if following is None or following.area < needed:
+            break
+        index, ellipse, is_largest = index + step, following, searched
+    return index, ellipse if is_largest else largest_ellipse(field[index], IN_PLANE_STEP_MM, warm_start=ellipse)
+
+
+def _around(ellipse: Ellipse, scale: float, shape: tuple[int, ...]) -> np.ndarray:
+    """Samples of a cross-section within the scaled ellipse and two more around it: where all are positive, it fits for sure."""
+    row, column = np.indices(shape) * IN_PLANE_STEP_MM
+    u, v = column - ellipse.center[0], row - ellipse.center[1]
+    cosine, sine = np.cos(ellipse.angle), np.sin(ellipse.angle)
+    major, minor = scale * np.array(ellipse.semi_axes) + 2 * IN_PLANE_STEP_MM
+    return ((cosine * u + sine * v) / major) ** 2 + ((cosine * v - sine * u) / minor) ** 2 <= 1
+
+
+def _roi(level: str, name: str, stack: Grid, index: int, ellipse: Ellipse) -> PlanarRoi:
+    columns, rows, _ = stack.directions.T
+    along, across = np.cos(ellipse.angle), np.sin(ellipse.angle)
+    u, v = np.asarray(ellipse.center) / IN_PLANE_STEP_MM
+    return PlanarRoi(
+        level, name, stack.ras([u, v, index]), along * columns + across * rows, along * rows - across * columns, ellipse.semi_axes
+    )

@@ -1,0 +1,95 @@
+"""Volume nodes to arrays."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+
+from ..errors import BoneQualityError
+from ..files.dicom import read_tags
+from ..image.acquisition import ImageTags
+from ..image.grid import Grid
+from ..image.image import Image
+
+#: Where a volume node keeps what is known of its acquisition (JSON of ImageTags; no patient data).
+TAGS_ATTRIBUTE = "BoneQuality.ImageTags"
+_SHEAR_TOLERANCE = 0.009  # half a degree: what DICOM's rounded directions need
+
+
+def image_of(node) -> Image:
+    """The volume's array as it lies in the node, with its parent transform in the lattice.
+
+    Raises BoneQualityError where the volume holds no image, colors instead of one value, or its transform cannot be used.
+    """
+    check_volume(node)
+    array = array_of(node.GetImageData())
+    return Image(node.GetName(), array, Grid(array.shape, ijk_to_ras_of(node)), _tags(node))
+
+
+def _tags(node) -> ImageTags:
+    """What is known of the acquisition: as it was read, or by Slicer's DICOM database where the volume came from there."""
+    known, instances = node.GetAttribute(TAGS_ATTRIBUTE), (node.GetAttribute("DICOM.instanceUIDs") or "").split()
+    if known:
+        return ImageTags(**json.loads(known))
+    import slicer
+
+    database = getattr(slicer, "dicomDatabase", None)
+    path = database.fileForInstance(instances[0]) if instances and database else ""
+    return ImageTags(**read_tags(path)) if path else ImageTags()
+
+
+def placed_by(node) -> list:
+    """The node's parent transform, by its rows, to compare."""
+    return (transform_of(node).round(4) + 0.0).tolist()
+
+
+def check_volume(node) -> None:
+    data = node.GetImageData() if node.IsA("vtkMRMLVolumeNode") else None
+    name = node.GetName()
+    if data is None or not data.GetNumberOfPoints() or data.GetPointData().GetScalars() is None:
+        raise BoneQualityError(f"{name} holds no image; choose a volume.")
+    if data.GetNumberOfScalarComponents() != 1 or not node.IsA("vtkMRMLScalarVolumeNode"):
+        raise BoneQualityError(f"{name} holds colors or vectors; choose a volume with one value per voxel.")
+
+
+def array_of(image) -> np.ndarray:
+    from vtk.util.numpy_support import vtk_to_numpy
+
+    i, j, k = image.GetDimensions()
+    return vtk_to_numpy(image.GetPointData().GetScalars()).reshape(k, j, i)
+
+
+def ijk_to_ras_of(node) -> np.ndarray:
+    import vtk
+
+    matrix = vtk.vtkMatrix4x4()
+    node.GetIJKToRASMatrix(matrix)
+    affine = transform_of(node) @ matrix_array(matrix)
+    check_shear(affine, node.GetName())
+    return affine
+
+
+def transform_of(node) -> np.ndarray:
+    """The node's parent transform to world, 4x4."""
+    import vtk
+
+    parent, matrix = node.GetParentTransformNode(), vtk.vtkMatrix4x4()
+    if parent is not None:
+        if not parent.IsTransformToWorldLinear():
+            raise BoneQualityError(f"{node.GetName()} is under a non-linear transform; harden it in the Transforms module first.")
+        parent.GetMatrixTransformToWorld(matrix)
+    return matrix_array(matrix)
+
+
+def check_shear(affine: np.ndarray, name: str) -> None:
+    lengths = np.linalg.norm(affine[:3, :3], axis=0)
+    if not np.all(np.isfinite(affine)) or np.any(lengths < 1e-6):
+        raise BoneQualityError(f"{name} has no usable voxel size; correct it in the Volumes module.")
+    cosines = (affine[:3, :3] / lengths).T @ (affine[:3, :3] / lengths)
+    if np.abs(cosines - np.eye(3)).max() > _SHEAR_TOLERANCE:
+        raise BoneQualityError(f"{name} is sheared; harden its transform or resample it to a rectangular lattice first.")
+
+
+def matrix_array(matrix) -> np.ndarray:
+    return np.array([[matrix.GetElement(r, c) for c in range(4)] for r in range(4)])

@@ -1,0 +1,64 @@
+"""A cohort's statistics in the scene: every table as a table node, the ROC curves as a chart."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..columns import Column
+from ..measures.roi import COLORS, rgb
+from ..statistics.roc import curve, directions
+from ..statistics.tables import COHORT_TABLES
+from .nodes import table_node
+from .session import mrml_scene
+
+COHORT_ATTRIBUTE = "BoneQuality.Cohort"
+CURVE_POINTS = 400
+_RATES = (Column("false_positive_rate", "1 - specificity", "", 4), Column("true_positive_rate", "Sensitivity", "", 4))
+
+
+def show_cohort(result) -> dict[str, object]:
+    """Put a CohortResult into the scene, in place of an earlier one of that name; its nodes by the table's name, the chart as "chart"."""
+    scene = mrml_scene()
+    every = [scene.GetNthNode(n) for n in range(scene.GetNumberOfNodes())]
+    for node in every:
+        if node.GetAttribute(COHORT_ATTRIBUTE) == result.name:
+            scene.RemoveNode(node)
+    nodes = {}
+    for key, rows in result.rows.items():
+        title, columns = COHORT_TABLES[key]
+        nodes[key] = _of(result, table_node(f"{result.name}: {title}", columns, rows))
+    nodes["chart"] = _roc_chart(result)
+    return nodes
+
+
+def _of(result, node):
+    """The node, known as one of this cohort."""
+    node.SetAttribute(COHORT_ATTRIBUTE, result.name)
+    return node
+
+
+def _roc_chart(result):
+    cohort, areas = result.cohort, {row["measure"]: row.get("auc") for row in result.rows["roc"] if row["subgroup"] == "all"}
+    chart = _of(result, mrml_scene().AddNewNodeByClass("vtkMRMLPlotChartNode", f"{result.name}: ROC"))
+    lines = [("chance", np.array([0.0, 1.0]), np.array([0.0, 1.0]))]
+    for name, sign in directions(cohort).items():
+        there = cohort.complete(name)
+        rates = curve(sign * cohort.values(name)[there], cohort.events[there])
+        at = np.unique(np.linspace(0, len(rates[0]) - 1, CURVE_POINTS).astype(int))
+        lines.append((f"{name}, AUC {areas[name]:.3f}", rates[0][at], rates[1][at]))
+    colors = ["#999999", *dict.fromkeys(COLORS.values())]
+    for n, (name, *rates) in enumerate(lines):
+        rows = [dict(zip((column.name for column in _RATES), point)) for point in zip(*rates)]
+        table = _of(result, table_node(f"{result.name}: ROC {name}", _RATES, rows))
+        series = _of(result, mrml_scene().AddNewNodeByClass("vtkMRMLPlotSeriesNode", name))
+        series.SetAndObserveTableNodeID(table.GetID())
+        series.SetPlotType(series.PlotTypeScatter)
+        series.SetXColumnName(_RATES[0].name)
+        series.SetYColumnName(_RATES[1].name)
+        series.SetMarkerStyle(series.MarkerStyleNone)
+        series.SetColor(*rgb(colors[n % len(colors)]))
+        chart.AddAndObservePlotSeriesNodeID(series.GetID())
+    chart.SetTitle(f"{result.name}: ROC")
+    chart.SetXAxisTitle(_RATES[0].title)
+    chart.SetYAxisTitle(_RATES[1].title)
+    return chart

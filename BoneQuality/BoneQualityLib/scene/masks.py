@@ -1,0 +1,255 @@
+"""Segmentation and label map nodes to masks."""
+
+from __future__ import annotations
+
+import zlib
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from scipy import ndimage
+
+from ..anatomy.segments import assign
+from ..anatomy.structure import Segment
+from ..errors import BoneQualityError
+from ..image.grid import Grid
+from ..image.mask import Mask
+from .arrays import array_of, check_shear, check_volume, ijk_to_ras_of, image_of, matrix_array, transform_of
+from .labels import scheme_labels
+
+#: Lattice on which a segment that has nothing but a closed surface is filled, mm.
+SURFACE_STEP_MM = 0.5
+#: Larger values are no labels; to look them up would take memory by their size.
+LARGEST_LABEL = 65535
+
+
+@dataclass(frozen=True)
+class Segmentation:
+    """Masks for ``measure_case``: a segmentation or label map node, and how to read its labels.
+
+    labels: for a label map, a scheme's name, a LABELS.csv or ``{value: structure name}``; for a segmentation node, a LABELS.csv
+    or ``{segment name or ID: structure name}``, a person's choice that goes before terminology and names.
+    """
+
+    node: object
+    labels: str | dict | None = None
+
+
+def segments_of(segmentation: Segmentation) -> list[Segment]:
+    """The segments that show a structure, none of them read yet."""
+    node, labels = segmentation.node, segmentation.labels
+    if isinstance(labels, (str, Path)):
+        labels = scheme_labels(str(labels))
+    labels = {str(key): name for key, name in (labels or {}).items()}
+    segments = named_segments(node)
+    if node.IsA("vtkMRMLLabelMapVolumeNode"):
+        return _known_labels(node, segments, labels)
+    if labels and all(key.isdecimal() for key in labels):
+        raise BoneQualityError(
+            f"The labels of {node.GetName()} number label values, but its segments have names: use segment,name."
+        )
+    return assign(segments, labels)
+
+
+def named_segments(node) -> list[Segment]:
+    """Every segment of a segmentation node, or label value of a label map, whatever it shows, none of them read yet."""
+    if node.IsA("vtkMRMLLabelMapVolumeNode"):
+        return _label_values(node)
+    if node.IsA("vtkMRMLSegmentationNode"):
+        return _segmentation_segments(node)
+    raise BoneQualityError(f"{node.GetName()} is no segmentation and no label map; choose one.")
+
+
+def scheme_of(node, scheme: str) -> dict[str, str]:
+    """The labels of a named scheme for a label map; none for a segmentation node, whose segments have names."""
+    return scheme_labels(scheme) if scheme and node.IsA("vtkMRMLLabelMapVolumeNode") else {}
+
+
+def reference_volume(segmentation):
+    """The volume node on which a segmentation was drawn, where it says so."""
+    role = "GetReferenceImageGeometryReferenceRole"
+    return segmentation.GetNodeReference(getattr(segmentation, role)()) if hasattr(segmentation, role) else None
+
+
+def same_lattice(segmentation, volume) -> bool:
+    """Whether a segmentation's first mask lies on the voxels of a volume."""
+    grid = next((segment.load().grid for segment in named_segments(segmentation)), None)
+    image = image_of(volume).grid
+    if grid is None or not np.allclose(grid.ijk_to_ras[:3, :3], image.ijk_to_ras[:3, :3], atol=1e-4):
+        return False
+    offset = image.ijk(grid.ijk_to_ras[:3, 3])
+    return bool(np.allclose(offset, np.round(offset), atol=0.01))
+
+
+def checksums(node) -> dict[str, int]:
+    """Checksums of a volume's voxels (by ""), or of every segment's mask by its identifier; the same after saving and loading."""
+    if node.IsA("vtkMRMLScalarVolumeNode") and not node.IsA("vtkMRMLLabelMapVolumeNode"):
+        return {"": zlib.crc32(np.ascontiguousarray(image_of(node).array))}
+    return {segment.identifier: zlib.crc32(np.ascontiguousarray(segment.load().array)) for segment in named_segments(node)}
+
+
+def changed_at(node) -> list:
+    """A state of a volume, segmentation or label map node that is another one when what it holds was changed; no voxel is read."""
+    if not node.IsA("vtkMRMLSegmentationNode"):
+        return [node.GetImageData() and node.GetImageData().GetMTime()]
+    segmentation, found = node.GetSegmentation(), []
+    for n in range(segmentation.GetNumberOfSegments()):
+        segment = segmentation.GetNthSegment(n)
+        masks = [segment.GetRepresentation(name) for name in ("Binary labelmap", "Closed surface")]
+        found.append([segmentation.GetNthSegmentID(n), segment.GetLabelValue(), *(mask and mask.GetMTime() for mask in masks)])
+    return found
+
+
+def _label_values(node) -> list[Segment]:
+    check_volume(node)
+    name, layer = node.GetName(), _Layer(array_of(node.GetImageData()), name=node.GetName())
+    grid = Grid(layer.array.shape, ijk_to_ras_of(node))
+    values = list(layer.boxes)
+    if len(values) < 2:
+        return [Segment(name, "its file", _loader(layer, value, grid, name), str(value or "")) for value in values or [0]]
+    return [Segment(str(value), name, _loader(layer, value, grid, f"{name} {value}"), str(value)) for value in values]
+
+
+def _known_labels(node, segments: list[Segment], labels: dict[str, str]) -> list[Segment]:
+    name, values = node.GetName(), [segment.identifier for segment in segments if segment.identifier]
+    if labels and not all(key.isdecimal() for key in labels):
+        raise BoneQualityError(f"The labels of {name} name segments, but it is a label map: use value,name.")
+    if not labels and len(segments) > 1:
+        raise BoneQualityError(
+            f"{name} is a label map with the values {_some(values)}; name its label scheme, or give a LABELS.csv."
+        )
+    if not labels:
+        return assign(segments)
+    known = {value: structure for value, structure in labels.items() if value in values and structure}
+    if not known:
+        raise BoneQualityError(
+            f"No label of {name} ({_some(values)}) is in the label scheme that was named; name the one that made it."
+        )
+    by_value = {segment.identifier: segment for segment in segments}
+    called = [replace(by_value[value], name=f"{value} ({structure})", source=name) for value, structure in known.items()]
+    return assign(called, known)
+
+
+def _segmentation_segments(node) -> list[Segment]:
+    import vtk
+
+    segmentation = node.GetSegmentation()
+    to_world, layers, found = transform_of(node), {}, []
+    for n in range(segmentation.GetNumberOfSegments()):
+        segment = segmentation.GetNthSegment(n)
+        entry = vtk.reference("")
+        segment.GetTag("TerminologyEntry", entry)
+        found.append(
+            Segment(
+                _text(segment.GetName()),
+                node.GetName(),
+                lambda segment=segment: _segment_mask(segment, to_world, layers),
+                _text(segmentation.GetNthSegmentID(n)),
+                str(entry),
+            )
+        )
+    return found
+
+
+def _text(name) -> str:
+    """A segment's name; VTK gives bytes where a file held other letters than UTF-8."""
+    return name.decode("utf-8", "replace") if isinstance(name, bytes) else name or ""
+
+
+def _segment_mask(segment, to_world: np.ndarray, layers: dict) -> Mask:
+    import vtk
+
+    name, image = _text(segment.GetName()), segment.GetRepresentation("Binary labelmap")
+    if image is None:
+        return _filled_surface(segment, to_world)
+    extent, scalars = image.GetExtent(), image.GetPointData().GetScalars()
+    if scalars is None or any(extent[n] > extent[n + 1] for n in (0, 2, 4)):
+        return _no_mask(name)
+    if scalars not in layers:
+        layers[scalars] = _Layer(array_of(image), name)
+    layer = layers[scalars]
+    matrix = vtk.vtkMatrix4x4()
+    image.GetImageToWorldMatrix(matrix)
+    affine = to_world @ matrix_array(matrix)
+    affine[:3, 3] += affine[:3, :3] @ [extent[0], extent[2], extent[4]]
+    check_shear(affine, f"The segment {name}")
+    return layer.mask(int(segment.GetLabelValue()), Grid(layer.array.shape, affine), name)
+
+
+def _filled_surface(segment, to_world: np.ndarray) -> Mask:
+    import vtk
+
+    surface = segment.GetRepresentation("Closed surface")
+    if surface is None:
+        raise BoneQualityError(
+            f"The segment {segment.GetName()} has neither a label map nor a closed surface; create one in the Segmentations module."
+        )
+    if not surface.GetNumberOfPolys() and not surface.GetNumberOfStrips():
+        return _no_mask(segment.GetName())
+    bounds = np.array(surface.GetBounds()).reshape(3, 2)
+    count = np.ceil((bounds[:, 1] - bounds[:, 0]) / SURFACE_STEP_MM).astype(int) + 2
+    origin = bounds[:, 0] - SURFACE_STEP_MM / 2
+    stencil = vtk.vtkPolyDataToImageStencil()
+    stencil.SetInputData(surface)
+    stencil.SetOutputSpacing(*[SURFACE_STEP_MM] * 3)
+    stencil.SetOutputOrigin(*origin)
+    stencil.SetOutputWholeExtent(0, count[0] - 1, 0, count[1] - 1, 0, count[2] - 1)
+    filled = vtk.vtkImageStencilToImage()
+    filled.SetInputConnection(stencil.GetOutputPort())
+    filled.SetOutputScalarTypeToUnsignedChar()
+    filled.Update()
+    affine = np.diag([*[SURFACE_STEP_MM] * 3, 1.0])
+    affine[:3, 3] = origin
+    affine = to_world @ affine
+    check_shear(affine, f"The segment {segment.GetName()}")
+    layer = _Layer(array_of(filled.GetOutput()), segment.GetName())
+    return layer.mask(1, Grid(layer.array.shape, affine), segment.GetName())
+
+
+class _Layer:
+    """A label image that several segments may share: every label's bounding box, found in one pass."""
+
+    def __init__(self, array: np.ndarray, name: str):
+        self.array = array
+        if array.max() > LARGEST_LABEL:
+            raise BoneQualityError(f"{name} holds values up to {array.max():g}, so it is no label map; choose the segmentation.")
+        if not np.issubdtype(array.dtype, np.integer):
+            if not np.array_equal(array, np.round(array)):
+                raise BoneQualityError(f"{name} holds fractions, so it is no label map; give a mask of whole numbers.")
+            self.array = array = np.maximum(array, -1).astype(np.int32)
+        self.boxes: dict[int, tuple] = {}
+        filled = _filled_box(array)
+        if filled:
+            part = array[filled]
+            if part.min() < 0:
+                raise BoneQualityError(f"{name} holds negative values, so it is no label map; choose the segmentation.")
+            for value, box in enumerate(ndimage.find_objects(part), 1):
+                if box is not None:
+                    self.boxes[value] = tuple(slice(s.start + f.start, s.stop + f.start) for s, f in zip(box, filled))
+
+    def mask(self, value: int, grid: Grid, name: str) -> Mask:
+        box = self.boxes.get(value)
+        return Mask(name, self.array[box] == value, grid.box(box)) if box else _no_mask(name)
+
+
+def _filled_box(array: np.ndarray) -> tuple[slice, slice, slice] | None:
+    """Slices (of k, j, i) around all that a label image holds, without a copy of it: one pass along k, then only what is left."""
+    across = np.bitwise_or.reduce(array, axis=0)
+    if not across.any():
+        return None
+    j, i = (slice(int(n.min()), int(n.max()) + 1) for n in np.nonzero(across))
+    k = np.nonzero(np.bitwise_or.reduce(array[:, j, i], axis=(1, 2)))[0]
+    return slice(int(k[0]), int(k[-1]) + 1), j, i
+
+
+def _no_mask(name: str) -> Mask:
+    return Mask(name, np.zeros((1, 1, 1), bool), Grid((1, 1, 1), np.eye(4)))
+
+
+def _loader(layer: _Layer, value: int, grid: Grid, name: str):
+    return lambda: layer.mask(value, grid, name)
+
+
+def _some(values) -> str:
+    shown = [str(v) for v in list(values)[:8]]
+    return " ".join(shown) + (" ..." if len(values) > 8 else "") or "none"

@@ -1,0 +1,76 @@
+"""The MRML scene where there is no Slicer application around it: the real nodes and logics of slicer-core, without Qt."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+
+from ..errors import BoneQualityError
+
+_scene, _logics = None, []
+
+
+def mrml_scene():
+    """Slicer's own scene, or one of ours that lives as long as the process."""
+    global _scene
+    try:
+        import slicer
+    except ImportError as error:
+        raise BoneQualityError(f"3D Slicer's core is missing ({error}); run inside Slicer or install slicer-core.") from None
+    scene = getattr(slicer, "mrmlScene", None)
+    if scene is not None:
+        return scene
+    if _scene is None:
+        _scene = slicer.vtkMRMLScene()
+        _scene.AddNewNodeByClass("vtkMRMLSelectionNode")
+        for name in ("vtkSlicerSubjectHierarchyModuleLogic", "vtkSlicerSegmentationsModuleLogic", "vtkSlicerMarkupsLogic"):
+            logic = getattr(slicer, name)()
+            logic.SetMRMLScene(_scene)
+            _logics.append(logic)
+    return _scene
+
+
+@contextlib.contextmanager
+def messages_of_vtk() -> Iterator[list[str]]:
+    """Collect what VTK and MRML would print while the block runs; filled when it ends."""
+    import vtk
+
+    said: list[str] = []
+    before, window = vtk.vtkOutputWindow.GetInstance(), vtk.vtkStringOutputWindow()
+    vtk.vtkOutputWindow.SetInstance(window)
+    try:
+        yield said
+    finally:
+        vtk.vtkOutputWindow.SetInstance(before)
+        said.extend(line.strip() for line in window.GetOutput().splitlines() if line.strip())
+
+
+@contextlib.contextmanager
+def quiet_stderr() -> Iterator[None]:
+    """Keep what C++ libraries write to the process's standard error from the user's terminal.
+
+    The errors that matter come back as our own sentences; a block that fails unexpectedly shows what was held back.
+    """
+    if sys.stderr is None:  # closed by whoever started the process
+        yield
+        return
+    sys.stderr.flush()
+    with tempfile.TemporaryFile() as held_back:
+        terminal = os.dup(2)
+        os.dup2(held_back.fileno(), 2)
+        try:
+            yield
+        except (BoneQualityError, OSError, MemoryError, KeyboardInterrupt, SystemExit):
+            raise
+        except BaseException:
+            sys.stderr.flush()
+            held_back.seek(0)
+            os.write(terminal, held_back.read())
+            raise
+        finally:
+            sys.stderr.flush()
+            os.dup2(terminal, 2)
+            os.close(terminal)

@@ -1,0 +1,369 @@
+"""A cohort as it is asked for: the CSV file checked and typed, one row a case. Every fault is one sentence with its row and remedy."""
+
+from __future__ import annotations
+
+import csv
+import difflib
+import io
+import re
+from dataclasses import dataclass, field
+from itertools import combinations
+from pathlib import Path
+
+import numpy as np
+
+from ..columns import CASE_COLUMNS, LEVEL_COLUMNS, Column
+from ..errors import BoneQualityError
+from ..files.csv_tables import separator
+
+#: Measures that are taken where none are named and the file has them, and the facts that the group table shows beside them.
+MEASURES = ("hu_3d", "hu_3d_wide", "hu_multislice", "hu_middle", "hu_middle_l1", "vbq", "rcsa", "fat_infiltration_percent",
+            "fat_fraction_percent", "t_score")  # fmt: skip
+FACTS = ("age", "sex", "bmi", "hyperlipidemia")
+MISSING = ("", "na", "nan", "n/a")
+#: What two-valued outcome columns hold; the first of each pair is the event.
+YES_NO = (("yes", "no"), ("1", "0"), ("true", "false"), ("y", "n"))
+#: More subgroups than this are taken for a column of measurements.
+MOST_SUBGROUPS = 12
+#: A number above this is none of a measurement, and its squares overflow.
+LARGEST = 1e100
+#: Columns of ``Cohort.readings`` beside the case's id and the measures, whatever these are called.
+READER, READING = "(reader)", "(reading)"
+_KNOWN = {column.name: column for column in (*LEVEL_COLUMNS, *CASE_COLUMNS)}
+
+
+@dataclass(frozen=True)
+class Adjuster:
+    """A variable of the regressions; ``reference`` makes it categorical, with that level as the one compared to."""
+
+    name: str
+    reference: str | None = None
+
+
+@dataclass(frozen=True)
+class Question:
+    """What is asked of a cohort, in the words of the command line: column names and ``COLUMN=VALUE``, ``COLUMN[REFERENCE]``."""
+
+    outcome: str
+    value: str | None = None
+    measures: tuple[str, ...] = ()
+    by: str | None = None
+    adjust: tuple[Adjuster, ...] = ()
+    time: str | None = None
+    pairs: str | None = None
+    readers: str | None = None
+
+    @classmethod
+    def of(cls, outcome: str, measures="", by=None, adjust="", time=None, pairs=None, readers=None) -> Question:
+        """From texts (or lists of texts) as the command line has them; raises BoneQualityError."""
+        column, _, value = outcome.partition("=")
+        names = measures.split(",") if isinstance(measures, str) else measures
+        terms = re.findall(r"[^,\[]+(?:\[[^\]]*\])?|\S", adjust) if isinstance(adjust, str) else adjust
+        chosen = tuple(dict.fromkeys(name.strip() for name in names if name.strip()))
+        adjusters = tuple(dict.fromkeys(_adjuster(term.strip()) for term in terms if term.strip() not in ("", ",")))
+        question = cls(column.strip(), value.strip() or None, chosen, by, adjusters, time, pairs, readers)
+        question.check_roles()
+        return question
+
+    def check_roles(self) -> None:
+        """Raise BoneQualityError where a column is named for two things that it cannot be at once."""
+        roles = {"the case's id": ["case_id"], "outcome": [self.outcome], "time": [self.time], "pairs": [self.pairs],
+                 "readers": [self.readers]}  # fmt: skip
+        adjusters = [term.name for term in self.adjust]
+        levels = [term.name for term in self.adjust if term.reference]
+        clashes = [*combinations((roles | {"by": [self.by], "a measure": self.measures}).items(), 2),
+                   *((role, ("a variable to adjust for", adjusters)) for role in roles.items()),
+                   (("a measure", self.measures), ("levels to adjust for", levels))]  # fmt: skip
+        for (role, names), (other, others) in clashes:
+            for name in sorted(set(names) & set(others) - {None}):
+                raise BoneQualityError(f"{name!r} is named as {role} and also as {other}; name it once.")
+        for name in adjusters:
+            if adjusters.count(name) > 1:
+                raise BoneQualityError(f"{name!r} is compared to two levels; name it once in what is adjusted for.")
+
+    def columns(self) -> list[str]:
+        """Every column that is named."""
+        named = [self.outcome, *self.measures, self.by, *(term.name for term in self.adjust), self.time, self.pairs, self.readers]
+        return [name for name in dict.fromkeys(named) if name is not None]
+
+
+@dataclass(eq=False)
+class Cohort:
+    """Checked data: ``frame`` has a row a case, numbers as floats (nan: missing), categories as text (None: missing).
+
+    readings: with ``readers``, every reading: case_id, READER, READING (0 the first of this reader) and the measures.
+    """
+
+    name: str
+    question: Question
+    frame: object
+    events: np.ndarray
+    measures: tuple[Column, ...]
+    rows: int
+    readings: object = None
+    warnings: list[str] = field(default_factory=list)
+
+    def warn(self, sentence: str) -> None:
+        if sentence not in self.warnings:
+            self.warnings.append(sentence)
+
+    def is_number(self, name: str) -> bool:
+        return self.frame[name].dtype.kind == "f"
+
+    def complete(self, *names: str) -> np.ndarray:
+        """Which cases have all of these columns, (n,)."""
+        return self.frame[list(names)].notna().all(axis=1).to_numpy()
+
+    def values(self, name: str) -> np.ndarray:
+        return self.frame[name].to_numpy()
+
+    def subgroups(self) -> list[str]:
+        """The values of the ``by`` column, sorted; none where nothing was asked."""
+        return sorted(self.frame[self.question.by].dropna().unique()) if self.question.by else []
+
+    def members(self, subgroup: str | None) -> np.ndarray:
+        """Which cases belong to a subgroup, all for None."""
+        if subgroup is None:
+            return np.ones(len(self.frame), bool)
+        return (self.frame[self.question.by] == subgroup).to_numpy()
+
+    def variables(self) -> list[str]:
+        """The rows of the group table: measures, known facts, and what is adjusted for or split by."""
+        question = self.question
+        facts = [name for name in FACTS if name in self.frame]
+        named = [*(m.name for m in self.measures), *facts, *(term.name for term in question.adjust), question.by]
+        return [name for name in dict.fromkeys(named) if name not in (None, question.outcome)]
+
+
+def counted(number: int, word: str) -> str:
+    return f"{number} {word}" if number == 1 else f"{number} {word}s"
+
+
+def column_of(name: str) -> Column:
+    """Title and unit of a column: those of the case and level tables, else the name itself."""
+    return _KNOWN.get(name) or Column(name, name, "", 4)
+
+
+def load(source, question: Question) -> Cohort:
+    """Read and check ``source``, the path of a CSV file or a DataFrame; raises BoneQualityError for the first fault."""
+    name = "the table" if hasattr(source, "columns") else Path(source).name
+    table = source if hasattr(source, "columns") else read_csv(source)
+    if not len(table):
+        raise BoneQualityError(f"{name} holds no cases; give a row for every case.")
+    _check_columns(table, question, name)
+    frame = _typed(_text_of(table[_used(table, question)]), question, name)
+    _check_spelling(frame, question, name)
+    measures, readings, warnings = _measures(frame, question), None, []
+    if question.readers:
+        frame, readings = _by_case(frame, question, measures, warnings, name)
+    elif "case_id" in frame:
+        _check_unique(frame["case_id"], name)
+    event = _events(frame[question.outcome], question, name)
+    known = event.notna().to_numpy()
+    if not known.all():
+        warnings.append(f"{(~known).sum()} of {len(frame)} cases have no {question.outcome}; they are left out.")
+    rows, frame = len(frame), _without_empty(frame[known].reset_index(drop=True), question, warnings, name)
+    measures = tuple(column_of(measure) for measure in measures if measure in frame)
+    if not measures:
+        raise BoneQualityError(f"{name} holds none of the measures {', '.join(MEASURES)}; name columns with --measures.")
+    cohort = Cohort(name, question, frame, event[known].to_numpy(bool), measures, rows, readings, warnings)
+    _check_subgroups(cohort)
+    return cohort
+
+
+def read_csv(path):
+    """A CSV file as a DataFrame of text cells whose index holds the rows' numbers in the file; raises BoneQualityError."""
+    import pandas
+
+    path = Path(path)
+    try:
+        text = path.read_bytes().decode("utf-8-sig")
+        header, *rows = list(csv.reader(io.StringIO(text, newline=""), strict=True)) or [[]]
+    except OSError as error:
+        raise BoneQualityError(f"{path} cannot be read ({error.strerror}); check the path.") from None
+    except (UnicodeDecodeError, csv.Error):
+        raise BoneQualityError(f"{path} is not UTF-8 CSV text; save it as CSV UTF-8 (comma separated).") from None
+    if separator(text) != ",":
+        raise BoneQualityError(f"{path} is separated by semicolons or tabs; save it separated by commas, with decimal points.")
+    header = [cell.strip() for cell in header]
+    numbers = [number for number, row in enumerate(rows, 2) if any(row)]
+    rows = [row for row in rows if any(row)]
+    if not rows:
+        raise BoneQualityError(f"{path} holds no cases; give a CSV file with a header and a row for every case.")
+    for number, row in zip(numbers, rows):
+        if len(row) != len(header):
+            raise BoneQualityError(f"Row {number} of {path} has {len(row)} cells for {len(header)} columns; correct it.")
+    doubled = sorted({name for name in header if name and header.count(name) > 1})
+    if doubled:
+        raise BoneQualityError(f"{path} has two columns called {doubled[0]!r}; rename one.")
+    frame = pandas.DataFrame(rows, columns=header, index=numbers)
+    return frame.loc[:, [bool(name) for name in header]]  # a column without a name, as spreadsheets leave them, cannot be asked for
+
+
+def _text_of(frame):
+    """Every cell as text without blanks around it, missing ones None."""
+    text = frame.astype(object).where(frame.notna(), "").map(lambda cell: str(cell).strip())
+    return text.where(~text.map(str.lower).isin(MISSING), None)
+
+
+def _adjuster(term: str) -> Adjuster:
+    parts = re.fullmatch(r"([^\[\]]+?)\s*(?:\[([^\]]+)\])?", term)
+    if not parts:
+        raise BoneQualityError(f"{term!r} is no adjusting variable; write for example age,sex,raterisk[Less].")
+    return Adjuster(parts[1].strip(), parts[2] and parts[2].strip())
+
+
+def _check_columns(frame, question: Question, name: str) -> None:
+    for column in [*question.columns(), *(["case_id"] if question.readers else [])]:
+        if column not in frame.columns:
+            near = difflib.get_close_matches(column, frame.columns, 1)
+            near = near or [name for name in frame.columns if str(name).startswith(column)][:1]
+            unsayable = " Rename it: , [ ] and = have a meaning here." if near and set(",[]=") & set(near[0]) else ""
+            hint = f"did you mean {near[0]!r}?{unsayable}" if near else f"it has {', '.join(map(str, frame.columns[:20]))}."
+            raise BoneQualityError(f"{name} has no column {column!r}; {hint}")
+
+
+def _used(table, question: Question) -> list[str]:
+    known = ["case_id", *FACTS, *([] if question.measures else MEASURES)]
+    return list(dict.fromkeys([*question.columns(), *(name for name in known if name in table)]))
+
+
+def _typed(text, question: Question, name: str):
+    """The columns in use, numbers as floats."""
+    import pandas
+
+    categories = {term.name for term in question.adjust if term.reference} | {
+        question.outcome,
+        question.by,
+        question.pairs,
+        question.readers,
+    }
+    measured = {*question.measures, question.time}
+    typed = {}
+    for column in text:
+        cells = text[column]
+        numbers = pandas.to_numeric(cells, errors="coerce")
+        numbers = numbers.astype(float).where(numbers.astype(float).abs() <= LARGEST)
+        wrong = cells.notna() & numbers.isna()
+        known = _KNOWN.get(column)
+        must = column in measured or (known is not None and known.is_number)
+        if column in categories or column == "case_id" or (known is not None and not known.is_number and not must):
+            typed[column] = cells
+        elif must or (~wrong & cells.notna()).sum() > wrong.sum():
+            if wrong.any():
+                row = wrong.idxmax()
+                raise BoneQualityError(
+                    f"Row {row} of {name} holds {cells[row][:40]!r} in {column!r}, a column of numbers; write a number with a decimal point or leave it empty."
+                )
+            typed[column] = numbers
+        else:
+            typed[column] = cells
+    if question.time and (typed[question.time] < 0).any():
+        row = (typed[question.time] < 0).idxmax()
+        raise BoneQualityError(f"Row {row} of {name} holds a negative {question.time!r}; correct it.")
+    return pandas.DataFrame(typed, index=text.index)
+
+
+def _check_spelling(frame, question: Question, name: str) -> None:
+    """Raise BoneQualityError where levels differ by letter case alone, which would silently be groups of their own."""
+    for column in set(frame) - {"case_id", question.outcome, question.pairs}:
+        levels = frame[column].dropna().unique() if frame[column].dtype.kind == "O" else ()
+        spelled: dict[str, str] = {}
+        for level in sorted(levels):
+            if (other := spelled.setdefault(level.casefold(), level)) != level:
+                raise BoneQualityError(
+                    f"The column {column!r} of {name} holds {other!r} and {level!r}, which differ by letter case alone; write them the same."
+                )
+
+
+def _measures(frame, question: Question) -> list[str]:
+    """The measures that are asked for, else the known ones that are not asked for as something else."""
+    return list(question.measures) or [n for n in MEASURES if n in frame and n not in question.columns()]
+
+
+def _without_empty(frame, question: Question, warnings: list[str], name: str):
+    """The columns that hold anything; raises BoneQualityError for one that was named and holds nothing."""
+    empty = [column for column in frame if column != "case_id" and not frame[column].notna().any()]
+    for column in empty:
+        if column in question.columns():
+            raise BoneQualityError(f"{column!r} is empty in every row of {name} that has an outcome; name another column.")
+    if empty:
+        warnings.append(f"Nothing was measured or filled in for {', '.join(empty)}; these columns are left out.")
+    return frame.drop(columns=empty)
+
+
+def _check_unique(ids, name: str) -> None:
+    doubled = ids[ids.notna() & ids.duplicated()]
+    if len(doubled):
+        raise BoneQualityError(
+            f"{name} has two rows of case {doubled.iloc[0]!r} (row {doubled.index[0]}); keep one, or name the readers' column (--readers)."
+        )
+
+
+def _by_case(frame, question: Question, measures: list[str], warnings: list[str], name: str):
+    """One row a case, with the mean over the readers of the first reading of each; and all readings."""
+    for column in ("case_id", question.readers):
+        if frame[column].isna().any():
+            raise BoneQualityError(f"Row {frame[column].isna().idxmax()} of {name} has no {column!r}; fill it in.")
+    facts = [c for c in frame if c not in (*measures, "case_id", question.readers)]
+    by_case = frame.groupby("case_id", sort=False)
+    for fact in facts:
+        differing = by_case[fact].nunique()
+        if (differing > 1).any():
+            raise BoneQualityError(f"The readings of case {differing.idxmax()!r} in {name} differ in {fact!r}; make them the same.")
+    readings = frame[["case_id", *measures]].assign(**{READER: frame[question.readers]})
+    readings[READING] = readings.groupby(["case_id", READER]).cumcount()
+    first = readings[readings[READING] == 0].groupby("case_id", sort=False)
+    readers = readings[READER].nunique()
+    if readers == 1 and not readings[READING].any():
+        warnings.append(f"{question.readers} names one reader, who read no case twice: there is no agreement to show.")
+    for measure, count in first[measures].count().items():
+        if 0 < (fewer := count[count > 0] < readers).sum():
+            warnings.append(
+                f"{measure}: {fewer.sum()} of {len(fewer)} cases have no first reading by all {readers} readers; their values are means of fewer."
+            )
+    return by_case[facts].first().join(first[measures].mean()).reset_index(), readings.reset_index(drop=True)
+
+
+def _events(cells, question: Question, name: str):
+    """True for an event, False for none, None where unknown; both must be there."""
+    words = cells.str.casefold()
+    values = sorted(words.dropna().unique())
+    shown = ", ".join(repr(v) for v in sorted(cells.dropna().unique())[:8])
+    if question.value is None:
+        plain = words.map(lambda v: v[:-2] if isinstance(v, str) and v in ("1.0", "0.0") else v)
+        pair = next((p for p in YES_NO if set(plain.dropna()) <= set(p)), None)
+        if pair is None or not values:
+            raise BoneQualityError(
+                f"The outcome {question.outcome!r} of {name} holds {shown or 'nothing'}; say which value is the event: {question.outcome}=VALUE."
+            )
+        event = plain.map(lambda v: v == pair[0], na_action="ignore")
+    else:
+        event = words.map(lambda v: _same(v, question.value.casefold()), na_action="ignore")
+    if not event.any() or event.dropna().all():
+        said = f"no case with {question.outcome}={question.value}" if question.value else "one class only"
+        raise BoneQualityError(
+            f"The outcome {question.outcome!r} of {name} has {said} (it holds {shown}); both events and others are needed."
+        )
+    return event
+
+
+def _same(cell: str, value: str) -> bool:
+    try:
+        return float(cell) == float(value)
+    except ValueError:
+        return cell == value
+
+
+def _check_subgroups(cohort: Cohort) -> None:
+    by, found = cohort.question.by, cohort.subgroups()
+    if by and not 2 <= len(found) <= MOST_SUBGROUPS:
+        raise BoneQualityError(
+            f"The column {by!r} of {cohort.name} holds {counted(len(found), 'different value')}; 2 to {MOST_SUBGROUPS} subgroups can be compared."
+        )
+    if "all" in found:
+        raise BoneQualityError(f"A subgroup of {by!r} in {cohort.name} is called 'all', as all cases together are; rename it.")
+    for term in cohort.question.adjust:
+        if term.reference and not (cohort.frame[term.name] == term.reference).any():
+            levels = ", ".join(sorted(cohort.frame[term.name].dropna().unique())[:8])
+            raise BoneQualityError(f"{term.name!r} of {cohort.name} is never {term.reference!r}; name one of {levels}.")
