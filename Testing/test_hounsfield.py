@@ -9,7 +9,8 @@ from BoneQualityLib.errors import NotMeasured
 from BoneQualityLib.image.grid import Grid
 from BoneQualityLib.image.image import Image
 from BoneQualityLib.image.mask import Mask
-from BoneQualityLib.measures import slices
+from BoneQualityLib.image.resampling import resample
+from BoneQualityLib.measures.ellipse import largest_ellipse
 from BoneQualityLib.measures.hounsfield import measure_level
 from BoneQualityLib.measures.region import effective_margin
 from BoneQualityLib.measures.roi import PlanarRoi
