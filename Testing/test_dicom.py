@@ -11,7 +11,7 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, ImplicitVRLittleEndian, RLELossless, generate_uid
 
 from BoneQualityLib.errors import BoneQualityError
-from BoneQualityLib.files.dicom import DicomSeries, find_series
+from BoneQualityLib.files.dicom_series import DicomSeries, find_series
 from BoneQualityLib.image.acquisition import ImageTags
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data" / "ct_dicom_T11-T12" / "dicom"

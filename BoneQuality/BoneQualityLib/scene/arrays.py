@@ -7,7 +7,7 @@ import json
 import numpy as np
 
 from ..errors import BoneQualityError
-from ..files.dicom import read_tags
+from ..files.dicom_tags import read_tags
 from ..image.acquisition import ImageTags
 from ..image.grid import Grid
 from ..image.image import Image

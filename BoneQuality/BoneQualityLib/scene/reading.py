@@ -11,7 +11,7 @@ from pathlib import Path
 from ..errors import BoneQualityError
 from ..files.checks import ImageHeader, check_image_file, is_as_stored, structure_files
 from ..files.decimal_point import decimal_point
-from ..files.dicom import find_series
+from ..files.dicom_series import find_series
 from ..image.acquisition import ImageTags
 from .arrays import TAGS_ATTRIBUTE, array_of
 from .session import messages_of_vtk, mrml_scene

@@ -1,0 +1,94 @@
+"""Checks of single DICOM images, and of those that shall be one volume, before any reader gets them.
+
+Only headers are read here, the pixels by MRML's reader (GDCM in ITK). That reader follows the given list and applies every
+slice's own rescale, but takes without a word, so it is refused here: mixed orientations or echoes (it drops slices), CT without
+rescale (raw numbers instead of HU), no pixel spacing (1 mm), inverted gray scale, multi-frame objects (frames as stored),
+cut-off files (zeros).
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ..errors import BoneQualityError
+from .dicom_tags import number, numbers, text
+
+SAME_IN_SERIES = ("Modality", "Rows", "Columns", "PixelSpacing", "ImageOrientationPatient", "EchoNumbers")
+CT_UNITS = {"", "HU", "US"}
+ORIGINAL = "export the original series"
+
+
+@dataclass(frozen=True)
+class DicomSlice:
+    """One image of a series: its file, its header, and whether the pixels go on to their end."""
+
+    path: Path
+    header: object
+    is_whole: bool
+
+
+def has_all_pixels(file, header) -> bool:
+    """Whether the pixel data, at which ``file`` stands, go on to their end."""
+    syntax = header.file_meta.TransferSyntaxUID
+    if syntax.is_deflated:
+        return True
+    file.seek(8 if syntax.is_implicit_VR else 12, os.SEEK_CUR)
+    if not syntax.is_compressed:
+        frames = number(header, "NumberOfFrames") or 1
+        bits = header.Rows * header.Columns * header.BitsAllocated * header.get("SamplesPerPixel", 1) * frames
+        return os.fstat(file.fileno()).st_size - file.tell() >= bits // 8
+    while len(item := file.read(8)) == 8:
+        _, element, length = struct.unpack("<HHI", item)
+        if element == 0xE0DD:
+            return True
+        file.seek(length, os.SEEK_CUR)
+    return False
+
+
+def check_slice(each: DicomSlice) -> None:
+    """Raise BoneQualityError if MRML's reader would take this image for another one than it is."""
+    header, is_ct = each.header, text(each.header, "Modality") == "CT"
+    photometric, units = text(header, "PhotometricInterpretation"), text(header, "RescaleType") or ""
+    slope, intercept = number(header, "RescaleSlope"), number(header, "RescaleIntercept")
+    spacing, place = numbers(header, "PixelSpacing", 2), numbers(header, "ImagePositionPatient", 3)
+    axes = np.reshape(numbers(header, "ImageOrientationPatient", 6) or np.zeros(6), (2, 3))
+    faults = {
+        "has several frames, which is not supported: convert it to NIfTI with dcm2niix": (number(header, "NumberOfFrames") or 1)
+        > 1,
+        f"is a color image: {ORIGINAL}": header.get("SamplesPerPixel", 1) != 1,
+        f"stores gray values as {photometric}: {ORIGINAL}": photometric != "MONOCHROME2",
+        "is cut short: copy or export it again": not each.is_whole,
+        f"gives no valid rescale to HU: {ORIGINAL}": is_ct and (not slope or intercept is None),
+        f"holds {units}, not HU: choose the series with CT numbers": is_ct and units.upper() not in CT_UNITS,
+        f"gives no valid PixelSpacing: {ORIGINAL}": spacing is None or not min(spacing) > 0,
+        f"gives no valid ImageOrientationPatient: {ORIGINAL}": not np.allclose(axes @ axes.T, np.eye(2), atol=0.01),
+        f"gives no valid ImagePositionPatient: {ORIGINAL}": place is None,
+    }
+    for fault, is_there in faults.items():
+        if is_there:
+            raise BoneQualityError(f"{each.path} {fault}.")
+
+
+def check_same(folder: Path, slices: list[DicomSlice]) -> None:
+    """Raise BoneQualityError if the images of a series are not of one kind."""
+    first = slices[0]
+    for other in slices[1:]:
+        names = [name for name in SAME_IN_SERIES if not _same(first.header.get(name), other.header.get(name))]
+        if ("RescaleSlope" in first.header) != ("RescaleSlope" in other.header):
+            names.append("RescaleSlope")
+        if names:
+            pair = f"{first.path.name} and {other.path.name} differ in {names[0]}"
+            raise BoneQualityError(f"{folder} mixes images in one series ({pair}): keep the images of one stack only.")
+
+
+def _same(a, b) -> bool:
+    """Whether two values of a tag are equal, numbers to 1 in 1000."""
+    try:
+        return a == b or np.allclose(np.asarray(a, float), np.asarray(b, float), rtol=1e-3, atol=1e-3)
+    except (TypeError, ValueError):
+        return False
