@@ -14,7 +14,7 @@ from BoneQualityLib.measures.ellipse import largest_ellipse
 from BoneQualityLib.measures.hounsfield import measure_level
 from BoneQualityLib.measures.region import effective_margin
 from BoneQualityLib.measures.roi import PlanarRoi
-from BoneQualityLib.measures.slices import IN_PLANE_STEP_MM, place_slices, slice_stack
+from BoneQualityLib.measures.slices import IN_PLANE_STEP_MM, REFORMAT_STEP_MM, place_slices, slice_stack
 from BoneQualityLib.parameters import Parameters
 from BoneQualityLib.phantoms import phantom_spine
 from BoneQualityLib.phantoms.phantom_solids import Pit, cement
@@ -174,7 +174,7 @@ def test_every_ellipse_lies_inside_the_cancellous_region():
 
 def test_own_slices_are_used_up_to_5_degrees_and_reformats_beyond():
     spine = single_vertebra()
-    for degrees, step in ((4, 1.25), (6, slices.REFORMAT_STEP_MM)):
+    for degrees, step in ((4, 1.25), (6, REFORMAT_STEP_MM)):
         grid = phantom_spine.grid_for(spine, (0.8, 0.8, 1.25), rotation=rotation("R", degrees))
         stack, _ = slice_stack(body_of(spine, grid), ct_of(spine, grid))
         assert stack.spacing[2] == pytest.approx(step)

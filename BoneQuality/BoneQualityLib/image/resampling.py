@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
+import SimpleITK as sitk
 from scipy import ndimage
 
 from .grid import ALIGNED_VOXELS, Grid
+
+#: Points this close to the outermost voxel centers of an oblique array count as on them, voxels.
+EDGE_VOXELS = 2.0**-17
 
 
 def resample(array: np.ndarray, source: Grid, target: Grid, outside: float = 0.0) -> np.ndarray:
@@ -41,28 +45,39 @@ def _interpolated(values: np.ndarray, axis: int, positions: np.ndarray, outside:
 
 
 def _resampled(array: np.ndarray, to_source: np.ndarray, shape: tuple[int, ...], outside: float) -> np.ndarray:
-    """An array read on a lattice that is oblique to it, by VTK: it takes half of scipy's time."""
-    import vtk
-    from vtk.util.numpy_support import numpy_to_vtk, vtk_to_numpy
+    """An array read on a lattice that is oblique to it, by ITK on one thread: it takes a third of scipy's time.
 
-    array = np.ascontiguousarray(array)
-    image = vtk.vtkImageData()
-    image.SetDimensions(*array.shape[::-1])
-    image.GetPointData().SetScalars(numpy_to_vtk(array.ravel()))
-    matrix, transform, reslice = vtk.vtkMatrix4x4(), vtk.vtkMatrixToLinearTransform(), vtk.vtkImageReslice()
-    matrix.DeepCopy(to_source.ravel().tolist())
-    transform.SetInput(matrix)
-    reslice.SetInputData(image)
-    reslice.SetResliceTransform(transform)
-    reslice.SetInterpolationModeToLinear()
-    reslice.SetBackgroundLevel(outside)
-    reslice.BorderOff()
-    reslice.SetOutputSpacing(1, 1, 1)
-    reslice.SetOutputOrigin(0, 0, 0)
-    reslice.SetOutputExtent(0, shape[2] - 1, 0, shape[1] - 1, 0, shape[0] - 1)
-    reslice.SetNumberOfThreads(1)
-    reslice.Update()
-    return vtk_to_numpy(reslice.GetOutput().GetPointData().GetScalars()).reshape(shape)
+    to_source: from indices (i, j, k) of the lattice to those of the array.
+    """
+    reader = sitk.ResampleImageFilter()
+    reader.SetNumberOfThreads(1)
+    reader.SetSize([int(n) for n in shape[::-1]])
+    reader.SetInterpolator(sitk.sitkLinear)
+    reader.SetTransform(sitk.AffineTransform(to_source[:3, :3].ravel().tolist(), to_source[:3, 3].tolist()))
+    values = sitk.GetArrayFromImage(reader.Execute(sitk.GetImageFromArray(array)))
+    first, last = _within(to_source, shape, array.shape)
+    i = np.arange(shape[2], dtype=np.float32)
+    np.copyto(values, outside, where=(i < first) | (i > last))
+    return values
+
+
+def _within(to_source: np.ndarray, shape: tuple[int, ...], source_shape: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
+    """First and last i, shape (k, j, 1), between which a row of a lattice lies within the voxel centers of an array.
+
+    ITK itself reads on to the outer faces of the voxels.
+    """
+    k, j = np.ogrid[: shape[0], : shape[1]]
+    first, last = np.full(shape[:2], -np.inf), np.full(shape[:2], np.inf)
+    for (step, of_j, of_k, start), size in zip(to_source[:3], source_shape[::-1]):
+        start = start + of_j * j + of_k * k
+        low, high = -EDGE_VOXELS - start, size - 1 + EDGE_VOXELS - start
+        if abs(step) < 1e-12:
+            first[(low > 0) | (high < 0)] = np.inf
+            continue
+        low, high = (low / step, high / step) if step > 0 else (high / step, low / step)
+        np.maximum(first, low, out=first)
+        np.minimum(last, high, out=last)
+    return first[..., None].astype(np.float32), last[..., None].astype(np.float32)
 
 
 def sample(array: np.ndarray, grid: Grid, points_ras: np.ndarray, order: int = 1, outside: float = np.nan) -> np.ndarray:
