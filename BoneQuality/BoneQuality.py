@@ -618,8 +618,6 @@ class BoneQualityWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.ui.exportButton.toolTip = "" if folder else _("Choose a folder")
 
     def onExport(self, checked=False):
-        if self.ui.pictureBox.checked and not installedOnClick("matplotlib"):
-            return
         ui = self.ui
         with self.progress(_("Exporting")) as progress:
             paths = self.logic.export(

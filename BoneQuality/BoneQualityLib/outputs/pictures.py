@@ -1,143 +1,301 @@
-"""Pictures of a measured case: every ROI over the image it was read from."""
+"""Pictures of a measured case: every ROI over the image it was read from, radiological, the same for export, report, batch and demo."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from ..case.result import CaseResult
-from ..image.grid import ANTERIOR, RIGHT, SUPERIOR, Grid
+from ..image.grid import ANTERIOR, SUPERIOR
 from ..image.image import Image
-from ..image.resampling import resample
-from ..measures.roi import COLORS, PlanarRoi, RegionRoi
+from ..image.mask import Mask
+from ..measures.roi import COLORS, RegionRoi
+from .document import RESEARCH
+from .drawing import EDITED, WHITE, Canvas, Picture, sheet
+from .picture_planes import PicturePlane, facing, sagittal
+from .summary import shown
 
-STEP_MM, RIM_MM = 0.4, 12.0
-CT_WINDOW = (-250.0, 500.0)
+#: A slice of a vertebra: 110 mm in 400 pixels. Sagittal pictures: this wide, and this much beyond the outermost centers, at 0.4 mm.
+FIELD_MM, FIELD_PIXELS = 110.0, 400
+OVERVIEW_WIDTH_MM, OVERVIEW_RIM_MM, OVERVIEW_STEP_MM = 130.0, 34.0, 0.4
+#: Muscles fill their picture up to this rim.
+MUSCLE_RIM_MM = 12.0
+#: A bone window, HU. MR is shown from 0 to this percentile of the picture.
+CT_WINDOW, MR_PERCENTILE = (-250.0, 750.0), 99.0
+#: CT values lie below this in air, MR signals never do.
+CT_ONLY_HU = -200
+SLICES = ("upper", "middle", "lower")
+FRACTURED, HEIGHT_COLOR = "#ff4d4d", "#f72585"
+#: ROIs on planes closer than this are one picture, mm.
+SAME_PLANE_MM = 0.1
+#: Images that muscles are read from, the one to show first.
+AXIAL_ROLES = ("axial_mr", "fat", "water")
+COLUMNS = 4
 
 
-def draw_case(result: CaseResult, images: dict[str, Image], path: str | Path) -> None:
-    """Write a PNG: for CT the mid-sagittal plane and three axial slices a level, for T1 and muscles every slice that was read.
+@dataclass(frozen=True, eq=False)
+class Seen:
+    """What pictures are drawn from beside the document: images by role ("ct", "t1", "axial_mr", "fat"), regions, pixels that are fat."""
 
-    images: the images that were measured, by role ("ct", "t1", "axial_mr" or "fat").
+    images: dict[str, Image]
+    regions: tuple[RegionRoi, ...] = ()
+    fat: tuple[Mask, ...] = ()
+
+
+def draw(document: dict, seen: Seen) -> list[Picture]:
+    """Every picture of a case: CT overview, three slices per level, planes of the VBQ, slices of the muscles.
+
+    document: as CASE.json holds it. An image that is absent leaves out its pictures.
+
+    Example::
+
+        for picture in draw(document, Seen({"ct": image})):
+            Path(f"{picture.name}.png").write_bytes(picture.png)
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    panels = []
-    if "ct" in images:
-        panels += _ct_panels(result, images["ct"])
-    if "t1" in images:
-        panels += _t1_panels(result, images["t1"])
-    for role in ("axial_mr", "fat"):
-        if role in images:
-            panels += _muscle_panels(result, images[role])
-            break
-    columns = 4
-    figure = Figure(figsize=(3.2 * columns, 3.4 * int(np.ceil(len(panels) / columns))), facecolor="black", layout="constrained")
-    FigureCanvasAgg(figure)
-    for n, draw in enumerate(panels):
-        axes = figure.add_subplot(int(np.ceil(len(panels) / columns)), columns, n + 1)
-        axes.set_axis_off()
-        draw(axes)
-    figure.text(0.005, 0.002, "BoneQuality. Research use; not a medical device.", color="#aaaaaa", fontsize=7)
-    figure.savefig(path, dpi=110)
+    found = []
+    if "ct" in seen.images:
+        found += _ct_pictures(document, seen)
+    if "t1" in seen.images:
+        found += _t1_pictures(document, seen)
+    return found + _muscle_pictures(document, seen)
 
 
-def _ct_panels(result: CaseResult, image: Image):
-    levels = [level for level in result.levels if level.ct.rois]
-    rois = [roi for level in levels for roi in level.ct.rois]
-    centers = np.array([roi.place()["center"] for roi in rois if isinstance(roi, RegionRoi)])
-    panels = [
-        lambda axes: _plane(axes, image, rois, centers.mean(axis=0), ANTERIOR, SUPERIOR, np.ptp(centers[:, 2]) / 2 + 30, "CT")
+def contact_sheet(document: dict, seen: Seen) -> bytes:
+    """All pictures of a case on one PNG."""
+    pictures = draw(document, seen)
+    return Picture("sheet", "", sheet(pictures, COLUMNS, f"BoneQuality {document['software_version']}. {RESEARCH}")).png
+
+
+def _ct_pictures(document: dict, seen: Seen) -> list[Picture]:
+    levels = [level for level in document["levels"] if _planar(level, SLICES) or _regions(seen, level, "cancellous")]
+    if not levels:
+        return []
+    return [_ct_overview(document, levels, seen)] + [
+        _ct_slice(document, level, roi, seen) for level in levels for roi in _planar(level, SLICES)
     ]
+
+
+def _ct_overview(document: dict, levels: list[dict], seen: Seen) -> Picture:
+    """The mid-sagittal plane with regions, heights, and where the slices cross it."""
+    plane = _sagittal_plane([_middle(level) for level in levels], _anterior(levels))
+    canvas = _canvas(plane, seen.images["ct"])
     for level in levels:
-        for roi in level.ct.rois:
-            if isinstance(roi, PlanarRoi) and f"hu_{roi.kind}" in level.ct.values:
-                title = f"{level.name} {roi.kind} {level.ct.values['hu_' + roi.kind]:.0f} HU"
-                up = np.cross(roi.normal, RIGHT)
-                panels.append(
-                    lambda axes, r=roi, t=title, up=up: _plane(axes, image, rois, r.center, np.cross(up, r.normal), up, 34, t, [r])
-                )
-    return panels
+        for region in _regions(seen, level, "cancellous"):
+            _draw_region(canvas, region)
+        for roi in _planar(level, SLICES):
+            ends = _across(roi, plane)
+            canvas.curve(ends, COLORS[roi["kind"]], closed=False)
+        for line in (level.get("height_lines") or {}).values():
+            canvas.curve(line, HEIGHT_COLOR, closed=False)
+        grade = level.get("genant_grade")
+        about = f" grade {grade:.0f}?" if grade else ""
+        behind = _middle(level) + 30 * plane.right
+        canvas.label(behind, f"{level['level']}{about}", FRACTURED if grade else WHITE, "lm")
+    edited = any(roi.get("edited") for level in levels for roi in _planar(level, SLICES))
+    pixels = canvas.finished("CT, mid-sagittal", document["case_id"], edited)
+    caption = "CT, mid-sagittal plane: cancellous regions, the three slices of every level, and the heights."
+    return Picture("ct_overview", caption, pixels, kind="overview")
 
 
-def _t1_panels(result: CaseResult, image: Image):
-    rois = [roi for level in result.levels for roi in level.t1.rois]
-    rois += [csf.roi for csf in result.csf.values() if csf.roi is not None]
-    planes: dict[float, list] = {}
-    for roi in rois:
-        if isinstance(roi, PlanarRoi):
-            planes.setdefault(round(float(roi.center @ roi.normal), 1), []).append(roi)
-    value = result.values.get("vbq")
-    panels = []
-    for there in planes.values():
-        points = np.concatenate([curve for roi in there for curve in roi.curves()])
-        middle = 0.5 * (points.min(axis=0) + points.max(axis=0))
-        kinds = " ".join(dict.fromkeys(f"{r.kind} {r.level}" if r.kind == "csf" else r.kind for r in there))
-        title = f"T1 {kinds}" + (f"  VBQ {value:.2f}" if value and "marrow" in kinds else "")
-        half = np.ptp(points[:, 2]) / 2 + RIM_MM
-        panels.append(lambda axes, r=there, m=middle, t=title, h=half: _plane(axes, image, r, m, r[0].u, r[0].v, h, t, r))
-    if not planes and rois:
-        centers = np.array([roi.place()["center"] for roi in rois])
-        panels.append(
-            lambda axes: _plane(axes, image, rois, centers.mean(axis=0), ANTERIOR, SUPERIOR, np.ptp(centers[:, 2]) / 2 + 30, "T1")
-        )
-    return panels
-
-
-def _muscle_panels(result: CaseResult, image: Image):
-    panels = []
-    for there in result.muscles.slices:
-        points = np.concatenate([curve for roi in there.rois for curve in roi.curves()] or [there.plane.center[None]])
-        middle = 0.5 * (points.min(axis=0) + points.max(axis=0))
-        half = np.ptp(points, axis=0).max() / 2 + RIM_MM
-        ratio = next((row["rcsa"] for row in there.rows() if row["muscle"] == "all"), None)
-        title = there.plane.name + (f"  rCSA {ratio:.2f}" if ratio else "")
-        panels.append(lambda axes, s=there, m=middle, h=half, t=title: _muscle_slice(axes, image, s, m, h, t))
-    return panels
-
-
-def _muscle_slice(axes, image: Image, there, middle, half: float, title: str) -> None:
-    """One slice with its compartments and disc, and in red the pixels that count as fat."""
-    plane = there.plane
-    middle = middle + ((plane.center - middle) @ plane.normal) * plane.normal
-    _plane(axes, image, there.rois, middle, plane.u, plane.v, half, title, there.rois)
-    for fat in (c.fat_pixels for c in there.compartments if c.fat_pixels is not None):
-        first = (fat.grid.ras([-0.5, -0.5, 0]) - middle) @ np.stack([plane.u, plane.v], axis=1)
-        last = first + fat.grid.spacing[:2] * fat.array.shape[:0:-1]
-        red = fat.array[0][..., None] * np.array([1.0, 0.1, 0.1, 0.55])
-        axes.imshow(red, origin="lower", extent=(first[0], last[0], first[1], last[1]), interpolation="nearest")
-
-
-def _plane(axes, image: Image, rois, center, right, up, half: float, title: str, own=()) -> None:
-    """The image on a plane through ``center``; the outlines of ``own``, where regions and other slices cross it."""
-    count = int(2 * half / STEP_MM) + 1
-    affine = np.eye(4)
-    normal = np.cross(right, up)
-    affine[:3, :3] = np.stack([right * STEP_MM, up * STEP_MM, normal], axis=1)
-    affine[:3, 3] = center - (right + up) * half
-    lattice = Grid((1, count, count), affine)
-    values = resample(image.array, image.grid, lattice)[0]
-    first, last = -half - STEP_MM / 2, -half + (count - 0.5) * STEP_MM
-    low, high = CT_WINDOW if image.array[::4, ::4, ::4].min() < -200 else (0.0, float(np.percentile(values, 99)))
-    axes.imshow(
-        values, cmap="gray", vmin=low, vmax=high, origin="lower", extent=(first, last, first, last), interpolation="nearest"
+def _ct_slice(document: dict, level: dict, roi: dict, seen: Seen) -> Picture:
+    plane = facing(roi["center"], roi["normal"], (FIELD_PIXELS, FIELD_PIXELS), FIELD_MM / FIELD_PIXELS)
+    canvas = _canvas(plane, seen.images["ct"])
+    for region in _regions(seen, level, "cancellous"):
+        _draw_region(canvas, region)
+    _draw_roi(canvas, roi)
+    said = shown(level.get(f"hu_{roi['kind']}"), 0)
+    pixels = canvas.finished(f"{level['level']} {roi['kind']}: {said} HU", document["case_id"], roi["edited"])
+    return Picture(
+        f"ct_{level['level']}_{roi['kind']}", f"{level['level']}, {roi['kind']} slice", pixels, level["level"], roi["kind"]
     )
-    across = np.stack([right, up], axis=1)
+
+
+def _t1_pictures(document: dict, seen: Seen) -> list[Picture]:
+    """One picture for every plane that marrow or CSF was read on; marrow read in the volume is shown mid-sagittal."""
+    rois = [roi for level in document["levels"] for roi in _planar(level, ("marrow",))]
+    rois += [csf["roi"] for csf in document["csf"].values() if csf["roi"] and csf["roi"]["shape"] != "region"]
+    found = []
+    regions = [region for region in seen.regions if region.kind == "marrow"]
+    if regions:
+        levels = [level for level in document["levels"] if _regions(seen, level, "marrow")]
+        plane = _sagittal_plane([_center_of(region) for region in regions], _anterior(levels))
+        canvas = _canvas(plane, seen.images["t1"])
+        for region in regions:
+            _draw_region(canvas, region)
+        found.append(
+            Picture("t1_marrow", "T1 MRI: marrow", canvas.finished(_vbq(document), document["case_id"], False), kind="vbq")
+        )
+    for number, there in enumerate(_by_plane(rois), 1):
+        points = np.concatenate([curve for roi in there for curve in curves(roi)])
+        plane = _around(points, there[0]["normal"])
+        canvas = _canvas(plane, seen.images["t1"])
+        for roi in there:
+            _draw_roi(canvas, roi)
+            canvas.label(np.asarray(roi["center"], float), roi["level"])
+        marrow = any(roi["kind"] == "marrow" for roi in there)
+        kinds = dict.fromkeys("marrow" if roi["kind"] == "marrow" else f"CSF {roi['level']}" for roi in there)
+        pixels = canvas.finished(_vbq(document) if marrow else "T1", document["case_id"], any(roi["edited"] for roi in there))
+        found.append(Picture(f"t1_{number}", f"T1 MRI: {', '.join(kinds)}", pixels, kind="vbq"))
+    return found
+
+
+def _vbq(document: dict) -> str:
+    value = document["case"].get("vbq")
+    return "T1, no VBQ" if value is None else f"T1, VBQ {value:.2f}"
+
+
+def _muscle_pictures(document: dict, seen: Seen) -> list[Picture]:
+    images = [image for role, image in seen.images.items() if role.startswith(AXIAL_ROLES)]
+    found = []
+    for number, there in enumerate(document["muscle_slices"] if images else (), 1):
+        rois = [roi for roi in there["rois"] if roi["shape"] != "region"]
+        points = np.concatenate([curve for roi in rois for curve in curves(roi)] or [np.array([there["center"]])])
+        normal, center = np.asarray(there["normal"], float), np.asarray(there["center"], float)
+        middle = 0.5 * (points.min(axis=0) + points.max(axis=0))
+        field = max(np.ptp(points, axis=0).max() + 2 * MUSCLE_RIM_MM, FIELD_MM)
+        place = middle + ((center - middle) @ normal) * normal
+        plane = facing(place, normal, (FIELD_PIXELS, FIELD_PIXELS), field / FIELD_PIXELS)
+        canvas = _canvas(plane, _read_from(images, center, normal))
+        for pixels in seen.fat:
+            if _lies_on(pixels, center, normal):
+                canvas.area(plane.covered(pixels), COLORS["fat"])
+        for roi in rois:
+            _draw_roi(canvas, roi)
+        title = there["name"] + _muscle_values(document, there)
+        edited = any(roi["edited"] for roi in rois)
+        picture = canvas.finished(title, document["case_id"], edited)
+        found.append(
+            Picture(f"muscles_{number}", f"Muscles, {there['name']}; red: pixels that count as fat", picture, kind="muscles")
+        )
+    return found
+
+
+def _muscle_values(document: dict, there: dict) -> str:
+    position = there["center"][2]
+    of_all = [
+        row
+        for row in document["muscles"]
+        if row["muscle"] == "all" and abs((row.get("slice_s_mm") or 0) - position) < SAME_PLANE_MM
+    ]
+    ratio = of_all[0].get("rcsa") if of_all else None
+    return "" if ratio is None else f", rCSA {ratio:.2f}"
+
+
+def _read_from(images: list[Image], center: np.ndarray, normal: np.ndarray) -> Image:
+    """The image whose own planes lie closest to this one: that the muscles were read from."""
+
+    def distance(image: Image) -> tuple[float, float]:
+        ijk, last = image.grid.ijk(center), np.array(image.grid.shape)[::-1] - 1
+        outside = np.linalg.norm(np.maximum(np.maximum(-ijk, ijk - last), 0) * image.grid.spacing)
+        return round(float(outside), 3), round(1 - float(np.abs(normal @ image.grid.directions).max()), 6)
+
+    return min(images, key=distance)
+
+
+def _lies_on(pixels: Mask, center: np.ndarray, normal: np.ndarray) -> bool:
+    along = pixels.grid.directions[:, 2]
+    middle = pixels.grid.ras((np.array(pixels.grid.shape)[::-1] - 1) / 2)
+    return abs(along @ normal) > 0.999 and abs((middle - center) @ normal) < SAME_PLANE_MM
+
+
+def _canvas(plane: PicturePlane, image: Image) -> Canvas:
+    values = plane.values(image)
+    if image.thinned.min() < CT_ONLY_HU:
+        return Canvas(plane, values, CT_WINDOW)
+    inside = values[np.isfinite(values)]
+    brightest = float(np.percentile(inside, MR_PERCENTILE)) if len(inside) else 1.0
+    return Canvas(plane, values, (0.0, brightest if brightest > 0 else 1.0))
+
+
+def _draw_roi(canvas: Canvas, roi: dict) -> None:
+    for curve in curves(roi):
+        canvas.curve(curve, EDITED if roi["edited"] else COLORS.get(roi["kind"], WHITE))
+
+
+def _draw_region(canvas: Canvas, region: RegionRoi) -> None:
+    inside = canvas.plane.share(region.weights, region.grid) > 0.5
+    if inside.any():
+        canvas.outline(inside, COLORS.get(region.kind, WHITE))
+
+
+def curves(roi: dict, points: int = 64) -> list[np.ndarray]:
+    """The closed curves of a planar ROI as the document has it, RAS mm, each shape (n, 3)."""
+    if roi["shape"] == "ellipse":
+        angle = np.linspace(0, 2 * np.pi, points, endpoint=False)[:, None]
+        u, v = (np.asarray(roi[name], float) * length for name, length in zip("uv", roi["semi_axes_mm"]))
+        return [np.asarray(roi["center"], float) + np.cos(angle) * u + np.sin(angle) * v]
+    return [np.asarray(curve, float) for curve in roi["outlines_ras"]]
+
+
+def _across(roi: dict, plane: PicturePlane) -> np.ndarray:
+    """The two ends of a planar ROI along the picture's horizontal, RAS mm."""
+    points = np.concatenate(curves(roi))
+    along = points @ plane.right
+    return points[[along.argmin(), along.argmax()]]
+
+
+def _planar(level: dict, kinds) -> list[dict]:
+    return [roi for roi in level["rois"] if roi["kind"] in kinds and roi["shape"] != "region"]
+
+
+def _regions(seen: Seen, level: dict, kind: str) -> list[RegionRoi]:
+    return [region for region in seen.regions if (region.level, region.kind) == (level["level"], kind)]
+
+
+def _center_of(region: RegionRoi) -> np.ndarray:
+    return region.grid.points(region.weights > 0.5).mean(axis=0)
+
+
+def _middle(level: dict) -> np.ndarray:
+    frame = level.get("frame")
+    return np.asarray(frame["center"] if frame else np.mean([roi["center"] for roi in level["rois"]], axis=0), float)
+
+
+def _anterior(levels: list[dict]) -> np.ndarray:
+    found = [level["frame"]["anterior"] for level in levels if level.get("frame")]
+    return np.mean(found, axis=0) if found else ANTERIOR
+
+
+def _sagittal_plane(centers: list[np.ndarray], anterior: np.ndarray) -> PicturePlane:
+    """Through the middles of the levels, along the spine."""
+    top, bottom = max(centers, key=lambda c: c[2]), min(centers, key=lambda c: c[2])
+    up = top - bottom if len(centers) > 1 else SUPERIOR
+    height = np.ptp(np.array(centers) @ (up / np.linalg.norm(up))) + 2 * OVERVIEW_RIM_MM
+    size = (round(OVERVIEW_WIDTH_MM / OVERVIEW_STEP_MM), round(height / OVERVIEW_STEP_MM))
+    return sagittal(np.mean(centers, axis=0), up, anterior, size, OVERVIEW_STEP_MM)
+
+
+def _around(points: np.ndarray, normal) -> PicturePlane:
+    """The plane of flat ROIs, as wide as an overview and as high as they need."""
+    middle = 0.5 * (points.min(axis=0) + points.max(axis=0))
+    normal = np.asarray(normal, float)
+    middle = middle + ((points[0] - middle) @ normal) * normal
+    plane = facing(middle, normal, (1, 1), OVERVIEW_STEP_MM)
+    height = np.ptp(points @ plane.up) + OVERVIEW_RIM_MM
+    width = max(OVERVIEW_WIDTH_MM, np.ptp(points @ plane.right) + OVERVIEW_RIM_MM)
+    size = tuple(round(length / OVERVIEW_STEP_MM) for length in (width, height))
+    return PicturePlane(plane.center, plane.right, plane.up, size, plane.step)
+
+
+def _by_plane(rois: list[dict]) -> list[list[dict]]:
+    """ROIs by the plane they lie on, that of the first one first; the normal's sign does not matter."""
+    groups: list[list[dict]] = []
     for roi in rois:
-        color = COLORS.get(roi.kind, "white")
-        if isinstance(roi, RegionRoi):
-            share = resample(roi.weights, roi.grid, lattice)[0]
-            if share.max() > 0.5:
-                axes.contour(share, [0.5], colors=color, linewidths=0.7, extent=(first, last, first, last))
-        elif not any(roi is r for r in own) and abs(roi.normal @ normal) < 0.5:
-            ends = np.concatenate([(curve - center) @ across for curve in roi.curves()])
-            axes.plot(*ends[[ends[:, 0].argmin(), ends[:, 0].argmax()]].T, color=color, linewidth=1)
-    for roi in own:
-        for curve in roi.curves():
-            closed = np.concatenate([curve, curve[:1]])
-            axes.plot(*((closed - center) @ across).T, color=COLORS.get(roi.kind, "white"), linewidth=1)
-    axes.set_title(title, color="white", fontsize=8)
-    axes.set_xlim(-half, half)
-    axes.set_ylim(-half, half)
+        center, normal = np.asarray(roi["center"], float), np.asarray(roi["normal"], float)
+        for group in groups:
+            first = group[0]
+            along = abs(normal @ np.asarray(first["normal"], float)) > 0.9999
+            if along and abs((center - np.asarray(first["center"], float)) @ normal) < SAME_PLANE_MM:
+                group.append(roi)
+                break
+        else:
+            groups.append([roi])
+    return groups
+
+
+def draw_case(result, images: dict[str, Image], path) -> None:
+    """Write all pictures of a measured case to one PNG; images by role ("ct", "t1", "axial_mr" or "fat")."""
+    regions = tuple(roi for roi in result.rois if isinstance(roi, RegionRoi))
+    fat = tuple(result.muscles.fat_pixels) if result.muscles is not None else ()
+    Path(path).write_bytes(contact_sheet(result.document(), Seen(images, regions, fat)))
