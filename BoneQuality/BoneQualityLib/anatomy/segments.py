@@ -1,20 +1,44 @@
-"""Segments, and which structure each of them shows."""
+"""Segments, and which structure each of them shows.
+
+What is not clear stops a case only where it would measure that structure, so conflicts are kept until the measuring asks for
+what it needs: a segmentation of the whole body has many segments that no case of bone quality uses.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from ..errors import BoneQualityError
-from .structure import Segment
-from .vocabulary import identify, structure_by_name
+from .structure import Conflict, Segment, Structure
+from .vocabulary import JOINED, MUSCLES, identify, structure_by_name
+
+#: What is measured on each image of a case, or used for it, by kind of structure.
+MEASURED_KINDS = dict(
+    ct=frozenset(("vertebra", "bodies", "exclude")),
+    t1=frozenset(("vertebra", "bodies", "exclude", "csf", "sac", "cord")),
+    axial_mr=frozenset((*MUSCLES, *JOINED, "disc")),
+)
+#: Structures that several segments may show.
+_MANY = ("exclude", "bodies")
 
 
-def assign(segments: Iterable[Segment], chosen: dict[str, str] | None = None) -> list[Segment]:
-    """The segments that show a known structure, each with it.
+@dataclass(frozen=True)
+class Identified:
+    """The segments of a segmentation that show a known structure, each with it, and what is not clear."""
+
+    segments: tuple[Segment, ...] = ()
+    conflicts: tuple[Conflict, ...] = ()
+
+    def __add__(self, other: Identified) -> Identified:
+        return Identified(self.segments + other.segments, self.conflicts + other.conflicts)
+
+
+def assign(segments: Iterable[Segment], chosen: dict[str, str] | None = None) -> Identified:
+    """Which structures segments show.
 
     chosen: a person's choice, segment name or ID -> structure name ("" for none); it comes before terminology and name.
-    Raises BoneQualityError where two segments show one structure, or a chosen name is no structure or no segment.
+    Raises BoneQualityError if a chosen name is no structure or no segment.
     """
     segments = list(segments)
     chosen = chosen or {}
@@ -22,35 +46,64 @@ def assign(segments: Iterable[Segment], chosen: dict[str, str] | None = None) ->
     if missing:
         where = segments[0].source if segments else "the segmentation"
         raise BoneQualityError(f"There is no segment {missing[0]} in {where}; correct the names that were chosen for its segments.")
-    found = []
+    found, conflicts = [], []
     for segment in segments:
         choice = chosen.get(segment.identifier, chosen.get(segment.name))
-        if choice is None:
-            structure = identify(segment)
-        elif not choice.strip():
-            continue
-        else:
-            structure = structure_by_name(choice, segment)
-            if structure is None:
-                raise BoneQualityError(
-                    f"{choice!r}, chosen for the {segment}, is no structure known here; write for example L1 or L1 body, CSF L3, "
-                    "thecal sac."
-                )
-        if structure is not None:
+        structure = identify(segment) if choice is None else _chosen(choice, segment)
+        if isinstance(structure, Conflict):
+            conflicts.append(structure)
+        elif structure is not None:
             found.append(replace(segment, structure=structure))
-    return found
+    return Identified(tuple(found), tuple(conflicts))
+
+
+def _chosen(choice: str, segment: Segment) -> Structure | None:
+    """The structure that a person chose, None for none."""
+    if not choice.strip():
+        return None
+    structure = structure_by_name(choice, segment)
+    if isinstance(structure, Conflict):
+        raise BoneQualityError(structure.sentence)
+    if structure is None:
+        raise BoneQualityError(
+            f"{choice!r}, chosen for the {segment}, is no structure known here; write for example L1 or L1 body, CSF L3, thecal sac."
+        )
+    return structure
+
+
+def settle(identified: Identified) -> Identified:
+    """The segments that show their structure alone, and everything that is not clear: two segments for one structure too."""
+    groups: dict[tuple, list[Segment]] = {}
+    for segment in identified.segments:
+        groups.setdefault(_key(segment), []).append(segment)
+    doubled = [_both(same) for key, same in groups.items() if len(same) > 1 and key[0] not in _MANY]
+    unclear = {structure for conflict in doubled for structure in conflict.structures}
+    alone = tuple(segment for segment in identified.segments if segment.structure not in unclear)
+    return Identified(alone, (*identified.conflicts, *doubled))
+
+
+def check_clear(settled: Identified, measured: frozenset[str]) -> None:
+    """Raise BoneQualityError with the first conflict about a kind of structure that the case would measure.
+
+    A segment's name and terminology disagree, its name fits two structures, or two segments show one structure.
+    """
+    for conflict in settled.conflicts:
+        if any(structure.kind in measured for structure in conflict.structures):
+            raise BoneQualityError(conflict.sentence)
 
 
 def check_unique(segments: list[Segment]) -> None:
-    """Raise BoneQualityError where two segments show one structure. Exclusions may be many."""
-    seen: dict[tuple, Segment] = {}
-    for segment in segments:
-        structure = segment.structure
-        if structure.kind in ("exclude", "bodies"):
-            continue
-        key = (structure.kind, "" if structure.side else structure.level, structure.side)
-        if key in seen:
-            raise BoneQualityError(
-                f"The {seen[key]} and the {segment} both show {replace(structure, covers='')}; rename or remove one."
-            )
-        seen[key] = segment
+    """Raise BoneQualityError if two segments show one structure. Exclusions may be many."""
+    check_clear(settle(Identified(tuple(segments))), frozenset().union(*MEASURED_KINDS.values()))
+
+
+def _key(segment: Segment) -> tuple[str, str, str]:
+    """What two segments have in common that show one structure; a muscle is one, whatever levels their names say."""
+    structure = segment.structure
+    level = "" if structure.kind in (*MUSCLES, *JOINED) else structure.level
+    return structure.kind, level, structure.side
+
+
+def _both(same: list[Segment]) -> Conflict:
+    sentence = f"The {same[0]} and the {same[1]} both show {replace(same[0].structure, covers='')}; rename or remove one."
+    return Conflict(tuple(dict.fromkeys(segment.structure for segment in same)), sentence)

@@ -12,9 +12,10 @@ from ..image.mask import Mask
 class Structure:
     """What a segment shows.
 
-    kind: vertebra, bodies (of any level), disc, csf, sac, cord, sacrum, exclude, psoas_major, multifidus, erector_spinae,
+    kind: vertebra, bodies (of any level), disc, csf, sac, cord, sacrum, rib, exclude, psoas_major, multifidus, erector_spinae,
     iliopsoas, autochthon.
-    level: of a vertebra, of a disc (L3-L4), of CSF drawn at a level, of an exclusion; "" where none is said.
+    level: of a vertebra, of a disc (L3-L4), of CSF drawn at a level, of an exclusion, of the vertebra that a rib belongs to; S1 of
+    the first sacral vertebra; "" where none is said.
     side: "left", "right" or "". covers: "vertebra", "body", "cancellous" or "" (not said).
     """
 
@@ -25,6 +26,14 @@ class Structure:
 
     def __str__(self) -> str:
         return " ".join(filter(None, (self.side, self.level, self.kind.replace("_", " "), self.covers)))
+
+
+@dataclass(frozen=True)
+class Conflict:
+    """A segment, or several, whose structure is not clear: which ones they may show, and the sentence that names the remedy."""
+
+    structures: tuple[Structure, ...]
+    sentence: str
 
 
 @dataclass(frozen=True, eq=False)

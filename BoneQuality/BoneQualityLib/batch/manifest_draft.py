@@ -99,10 +99,7 @@ def _holds_dicom(here: Path, names: list[str]) -> bool:
 
 def _is_structure(name: str) -> bool:
     """Whether a file is named like one structure, as in a folder with one file a structure."""
-    try:
-        return identify(Segment(_stem(name), name, lambda: None)) is not None
-    except BoneQualityError:
-        return True
+    return identify(Segment(_stem(name), name, lambda: None)) is not None
 
 
 def _stem(name: str) -> str:

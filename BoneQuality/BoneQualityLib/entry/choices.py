@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, fields
 
-from ..anatomy.segments import assign, check_unique
+from ..anatomy.segments import MEASURED_KINDS, Identified, assign, settle
 from ..anatomy.structure import Segment, Structure
 from ..anatomy.vocabulary import JOINED, MUSCLES, SIDES
 from ..errors import BoneQualityError
@@ -45,6 +45,7 @@ class Role:
 SPINE_ROLES = (Role("ct", "CT"), Role("t1", "T1 MRI"))
 MUSCLE_ROLE = Role("axial_mr", "axial MRI", "muscles")
 ROLES = (*SPINE_ROLES, MUSCLE_ROLE)
+_EVERY_KIND = frozenset().union(*MEASURED_KINDS.values())
 
 
 @dataclass(frozen=True)
@@ -99,12 +100,14 @@ class Found:
     """What a segmentation holds.
 
     segments: the name of every segment, by identifier. shows: the identifier of the segment that shows a structure, by the
-    structure's name. faults: what is ambiguous, a sentence each.
+    structure's name. faults: what is not clear among the structures that would be measured, a sentence each; ignored: likewise
+    among the others, which are left out.
     """
 
     segments: dict[str, str] = field(default_factory=dict)
     shows: dict[str, str] = field(default_factory=dict)
     faults: tuple[str, ...] = ()
+    ignored: tuple[str, ...] = ()
 
     @property
     def levels(self) -> list[str]:
@@ -121,10 +124,11 @@ def called(structure: Structure) -> str:
     return " ".join(pattern.format(level=structure.level).split())
 
 
-def find_structures(node, chosen: dict[str, str], scheme: str = "") -> Found:
+def find_structures(node, chosen: dict[str, str], scheme: str = "", measured: frozenset[str] = _EVERY_KIND) -> Found:
     """What the segments of a segmentation or label map node show, by a person's choice, terminology, name or label scheme.
 
-    chosen: structure by segment identifier, "" for none. Segments whose structure is ambiguous show none until one is chosen.
+    chosen: structure by segment identifier, "" for none. measured: the kinds of structures that would be measured, see
+    ``MEASURED_KINDS``. Segments whose structure is ambiguous show none until one is chosen.
     """
     if node is None:
         return Found()
@@ -133,24 +137,24 @@ def find_structures(node, chosen: dict[str, str], scheme: str = "") -> Found:
     except BoneQualityError as fault:
         return Found(faults=(str(fault),))
     labels = segmentation_input(node, chosen, scheme, segments).labels
-    shows, faults, known = {}, [], []
+    shows, faults, identified = {}, [], Identified()
     for segment in segments:
         try:
-            known += _assigned(segment, labels)
+            identified += _assigned(segment, labels)
         except BoneQualityError as fault:
             faults.append(str(fault))
-    for segment in known:
+    for segment in identified.segments:
         shows.setdefault(called(segment.structure), segment.identifier)
-    try:
-        check_unique(known)
-    except BoneQualityError as fault:
-        faults.append(str(fault))
+    ignored = []
+    for conflict in settle(identified).conflicts:
+        stops = any(structure.kind in measured for structure in conflict.structures)
+        (faults if stops else ignored).append(conflict.sentence)
     meanings = scheme_of(node, scheme)
     names = {s.identifier: f"{s.name} ({meanings[s.identifier]})" if s.identifier in meanings else s.name for s in segments}
-    return Found(names, shows, tuple(faults))
+    return Found(names, shows, tuple(faults), tuple(ignored))
 
 
-def _assigned(segment: Segment, labels: dict[str, str]) -> list[Segment]:
+def _assigned(segment: Segment, labels: dict[str, str]) -> Identified:
     return assign([segment], {key: value for key, value in labels.items() if key == segment.identifier})
 
 
@@ -169,7 +173,7 @@ def choose(node, chosen: dict[str, str], scheme: str, structure: str, identifier
 
 def _shown_by(segment: Segment, labels: dict[str, str]) -> list[str]:
     try:
-        return [called(each.structure) for each in _assigned(segment, labels)]
+        return [called(each.structure) for each in _assigned(segment, labels).segments]
     except BoneQualityError:
         return []
 

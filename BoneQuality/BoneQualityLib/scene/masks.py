@@ -9,46 +9,83 @@ from pathlib import Path
 import numpy as np
 from scipy import ndimage
 
-from ..anatomy.segments import assign
+from ..anatomy.segments import MEASURED_KINDS, Identified, assign, check_clear, settle
 from ..anatomy.structure import Segment
 from ..errors import BoneQualityError
 from ..image.grid import Grid
 from ..image.mask import Mask
 from .arrays import array_of, check_shear, check_volume, ijk_to_ras_of, image_of, matrix_array, transform_of
-from .labels import scheme_labels
+from .labels import Labels, scheme_labels, value_in_name
 
 #: Lattice on which a segment that has nothing but a closed surface is filled, mm.
 SURFACE_STEP_MM = 0.5
 #: Larger values are no labels; to look them up would take memory by their size.
 LARGEST_LABEL = 65535
+#: Values of a label map may be off a whole number by this much: a scl_slope that nibabel chose for 8 bits rounds so far.
+ROUNDING = 0.05
 
 
 @dataclass(frozen=True)
 class Segmentation:
     """Masks for ``measure_case``: a segmentation or label map node, and how to read its labels.
 
-    labels: for a label map, a scheme's name, a LABELS.csv or ``{value: structure name}``; for a segmentation node, a LABELS.csv
-    or ``{segment name or ID: structure name}``, a person's choice that goes before terminology and names.
+    labels: for a label map, or a segmentation whose segments are named by its label values, a scheme's name, a LABELS.csv, a
+    color table or ``{value: structure name}``; for other segmentations a LABELS.csv or ``{segment name or ID: structure name}``,
+    a person's choice that goes before terminology and names.
     """
 
     node: object
-    labels: str | dict | None = None
+    labels: str | dict | Labels | None = None
 
 
-def segments_of(segmentation: Segmentation) -> list[Segment]:
-    """The segments that show a structure, none of them read yet."""
+def identified(segmentation: Segmentation) -> Identified:
+    """The segments that show a structure, none of them read yet, and those whose structure is not clear."""
     node, labels = segmentation.node, segmentation.labels
     if isinstance(labels, (str, Path)):
         labels = scheme_labels(str(labels))
-    labels = {str(key): name for key, name in (labels or {}).items()}
+    if not isinstance(labels, Labels):
+        names = {str(key): name for key, name in (labels or {}).items()}
+        labels = Labels(names, of_segments=not all(key.isdecimal() for key in names))
     segments = named_segments(node)
     if node.IsA("vtkMRMLLabelMapVolumeNode"):
         return _known_labels(node, segments, labels)
-    if labels and all(key.isdecimal() for key in labels):
+    if labels.of_segments or not labels.names:
+        return assign(segments, labels.names)
+    valued = {value: segment for segment in segments if (value := _value_of(segment, labels))}
+    if not valued:
         raise BoneQualityError(
             f"The labels of {node.GetName()} number label values, but its segments have names: use segment,name."
         )
-    return assign(segments, labels)
+    named = [segment for segment in segments if segment not in valued.values()]
+    return _with_labels(list(valued.values()), {segment.identifier: value for value, segment in valued.items()}, labels) + assign(
+        named
+    )
+
+
+def segments_of(segmentation: Segmentation) -> list[Segment]:
+    """The segments that show a structure; raises BoneQualityError if that of one is not clear."""
+    settled = settle(identified(segmentation))
+    check_clear(settled, frozenset().union(*MEASURED_KINDS.values()))
+    return list(settled.segments)
+
+
+def _value_of(segment: Segment, labels: Labels) -> str:
+    """The label value by which a segment of a segmentation node is known, if the labels have it."""
+    by_name = value_in_name(segment.name)
+    if by_name in labels.names:
+        return by_name
+    return segment.identifier if segment.identifier in labels.names else ""
+
+
+def _with_labels(segments: list[Segment], values: dict[str, str], labels: Labels) -> Identified:
+    """Segments as their labels say; values: label value by the segment's identifier."""
+    if labels.is_choice:
+        return assign(segments, {identifier: labels.names[value] for identifier, value in values.items()})
+    return assign(
+        replace(segment, name=labels.names[value], terminology=labels.terminology[value])
+        for segment in segments
+        if (value := values[segment.identifier])
+    )
 
 
 def named_segments(node) -> list[Segment]:
@@ -61,8 +98,14 @@ def named_segments(node) -> list[Segment]:
 
 
 def scheme_of(node, scheme: str) -> dict[str, str]:
-    """The labels of a named scheme for a label map; none for a segmentation node, whose segments have names."""
-    return scheme_labels(scheme) if scheme and node.IsA("vtkMRMLLabelMapVolumeNode") else {}
+    """Structure by segment identifier as a named scheme says: of a label map, or of segments that are named by label values."""
+    if not scheme:
+        return {}
+    names = scheme_labels(scheme).names
+    if node.IsA("vtkMRMLLabelMapVolumeNode"):
+        return dict(names)
+    values = {segment.identifier: value_in_name(segment.name) for segment in named_segments(node)}
+    return {identifier: names[value] for identifier, value in values.items() if value in names}
 
 
 def reference_volume(segmentation):
@@ -110,24 +153,24 @@ def _label_values(node) -> list[Segment]:
     return [Segment(str(value), name, _loader(layer, value, grid, f"{name} {value}"), str(value)) for value in values]
 
 
-def _known_labels(node, segments: list[Segment], labels: dict[str, str]) -> list[Segment]:
+def _known_labels(node, segments: list[Segment], labels: Labels) -> Identified:
     name, values = node.GetName(), [segment.identifier for segment in segments if segment.identifier]
-    if labels and not all(key.isdecimal() for key in labels):
+    if labels.of_segments:
         raise BoneQualityError(f"The labels of {name} name segments, but it is a label map: use value,name.")
-    if not labels and len(segments) > 1:
+    if not labels.names and len(segments) > 1:
         raise BoneQualityError(
             f"{name} is a label map with the values {_some(values)}; name its label scheme, or give a LABELS.csv."
         )
-    if not labels:
+    if not labels.names:
         return assign(segments)
-    known = {value: structure for value, structure in labels.items() if value in values and structure}
+    known = {value: structure for value, structure in labels.names.items() if value in values and structure}
     if not known:
         raise BoneQualityError(
             f"No label of {name} ({_some(values)}) is in the label scheme that was named; name the one that made it."
         )
     by_value = {segment.identifier: segment for segment in segments}
     called = [replace(by_value[value], name=f"{value} ({structure})", source=name) for value, structure in known.items()]
-    return assign(called, known)
+    return _with_labels(called, {value: value for value in known}, labels)
 
 
 def _segmentation_segments(node) -> list[Segment]:
@@ -214,9 +257,10 @@ class _Layer:
         if array.max() > LARGEST_LABEL:
             raise BoneQualityError(f"{name} holds values up to {array.max():g}, so it is no label map; choose the segmentation.")
         if not np.issubdtype(array.dtype, np.integer):
-            if not np.array_equal(array, np.round(array)):
+            whole = np.round(array)
+            if not np.abs(array - whole).max(initial=0) <= ROUNDING:
                 raise BoneQualityError(f"{name} holds fractions, so it is no label map; give a mask of whole numbers.")
-            self.array = array = np.maximum(array, -1).astype(np.int32)
+            self.array = array = np.maximum(whole, -1).astype(np.int32)
         self.boxes: dict[int, tuple] = {}
         filled = _filled_box(array)
         if filled:

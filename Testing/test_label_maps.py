@@ -1,0 +1,120 @@
+"""Label maps and segmentations as other programs leave them: scaled values, color tables, segments named by numbers."""
+
+from __future__ import annotations
+
+import gzip
+import struct
+
+import numpy as np
+import pytest
+
+from BoneQualityLib.anatomy.schemes import SCHEMES
+from spine_files import CT_GRID, bodies, image_file, label_map, measure, segmentation_file, spine_files
+from total_segments import total_segments
+
+MEAN_HU = "120.00"
+TABLE_HEADER = (
+    "LabelValue,Name,Color_R,Color_G,Color_B,Color_A,Category_CodingScheme,Category_CodeValue,Category_CodeMeaning,Type_CodingScheme,"
+    "Type_CodeValue,Type_CodeMeaning,TypeModifier_CodingScheme,TypeModifier_CodeValue,TypeModifier_CodeMeaning,Region_CodingScheme,"
+    "Region_CodeValue,Region_CodeMeaning,RegionModifier_CodingScheme,RegionModifier_CodeValue,RegionModifier_CodeMeaning"
+)
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    return spine_files(tmp_path_factory.mktemp("spine"))
+
+
+@pytest.fixture
+def measured(tmp_path, files, capfd):
+    """The run with these masks on the CT."""
+    return lambda masks, *options: measure(capfd, tmp_path / "out", *files.ct, "--ct-segmentation", masks, *options)
+
+
+def scaled(path, dtype):
+    """The label map as nibabel writes floats as whole numbers: they span the type, and scl_slope scales them back."""
+    values = label_map((20, 21, 22)).astype(float)
+    span = np.iinfo(dtype)
+    slope = np.float32(values.max() / (span.max - span.min))
+    inter = -span.min * slope
+    stored = np.round((values - inter) / slope).astype(dtype)
+    plain = image_file(path.with_name("plain.nii"), stored)
+    data = bytearray(plain.read_bytes())
+    data[112:120] = struct.pack("<2f", slope, inter)
+    path.write_bytes(gzip.compress(bytes(data)))
+    assert 0 < np.abs(stored * slope + inter - values).max() < 0.05
+    return path
+
+
+@pytest.mark.parametrize("dtype", [np.int16, np.uint8])
+def test_labels_that_a_scale_leaves_beside_whole_numbers_are_read_as_these(tmp_path, measured, dtype):
+    assert measured(f"{scaled(tmp_path / 'labels.nii.gz', dtype)}@verse").done().case["hu_3d"] == MEAN_HU
+
+
+@pytest.mark.parametrize("off, is_read", [(0.049, True), (-0.049, True), (0.06, False), (-0.06, False)])
+def test_labels_count_as_whole_numbers_up_to_a_twentieth(tmp_path, measured, off, is_read):
+    array = label_map().astype(np.float32)
+    array[array > 0] += off
+    outcome = measured(f"{image_file(tmp_path / 'labels.nrrd', array)}@totalsegmentator")
+    assert outcome.done().case["hu_3d"] == MEAN_HU if is_read else "holds fractions" in outcome.refusal()
+
+
+def color_table(path, rows):
+    cells = [[str(value), f'"{name}"', "1", "2", "3", "255", *codes] for value, name, codes in rows]
+    path.write_text("\n".join([TABLE_HEADER, *(",".join(row + [""] * (21 - len(row))) for row in cells)]) + "\n", encoding="utf-8")
+    return path
+
+
+def code_of(level_code):
+    return ["SCT", "123037004", "Anatomical Structure", "SCT", level_code, "a vertebra"]
+
+
+def test_a_color_table_of_slicer_says_what_labels_mean_and_other_organs_are_no_fault(tmp_path, files, measured):
+    rows = [(n, name, []) for n, (_, name, _) in enumerate(total_segments(), 1)]
+    outcome = measured(f"{files.label_map}@{color_table(tmp_path / 'colors.csv', rows)}").done()
+    assert outcome.case["hu_3d"] == MEAN_HU and list(outcome.levels) == ["L1", "L2", "L3"]
+
+
+def test_the_codes_of_a_color_table_count_where_its_names_say_nothing(tmp_path, files, measured):
+    rows = [(31, "Struktur A", code_of("66794005")), (30, "Struktur B", code_of("14293000")), (29, "Leber", [])]
+    outcome = measured(f"{files.label_map}@{color_table(tmp_path / 'colors.csv', rows)}").done()
+    assert list(outcome.levels) == ["L1", "L2"]
+
+
+def test_a_color_table_whose_codes_contradict_its_names_is_refused(tmp_path, files, measured):
+    rows = [(31, "L1", code_of("14293000")), (29, "L3", [])]
+    sentence = measured(f"{files.label_map}@{color_table(tmp_path / 'colors.csv', rows)}").refusal()
+    assert "L1 vertebra by its name but L2 vertebra by its terminology" in sentence
+
+
+@pytest.mark.parametrize("named", ["{}", "Segment_{}", "Label_{}", "label {:03}"])
+def test_segments_named_by_label_values_are_understood_by_a_scheme_that_is_named(tmp_path, measured, named):
+    masks = {named.format(value): mask for value, mask in zip((31, 30, 29), bodies(CT_GRID).values())}
+    drawn = segmentation_file(tmp_path / "imported.seg.nrrd", masks)
+    assert "is named like a vertebra" in measured(drawn).refusal()
+    outcome = measured(f"{drawn}@totalsegmentator").done()
+    assert outcome.case["hu_3d"] == MEAN_HU and list(outcome.levels) == ["L1", "L2", "L3"]
+
+
+def test_a_scheme_for_all_label_maps_leaves_segments_alone_that_are_named_by_numbers(tmp_path, measured):
+    masks = {f"Segment_{value}": mask for value, mask in zip((31, 30, 29), bodies(CT_GRID).values())}
+    drawn = segmentation_file(tmp_path / "drawn.seg.nrrd", masks)
+    assert "is named like a vertebra" in measured(drawn, "--label-scheme", "totalsegmentator").refusal()
+
+
+@pytest.mark.parametrize("scheme", ["vertebrae_pp", "vertebrae_pp_refined", "verse"])
+def test_the_vertebrae_of_totalsegmentators_refined_tasks_have_the_numbers_of_verse(tmp_path, measured, scheme):
+    path = image_file(tmp_path / "labels.nii.gz", label_map((20, 21, 22)))
+    outcome = measured(f"{path}@{scheme}").done()
+    assert list(outcome.levels) == ["L1", "L2", "L3"]
+
+
+@pytest.mark.parametrize(
+    "scheme, values",
+    [
+        ("musclemap", {5101: "left multifidus", 5112: "right erector spinae", 5121: "left psoas major", 5122: "right psoas major"}),
+        ("abdominal_muscles", {15: "right erector spinae", 18: "left multifidus", 19: "right psoas major", 20: "left psoas major"}),
+    ],
+)
+def test_muscle_schemes_number_the_muscles_as_their_tools_do(scheme, values):
+    assert {value: SCHEMES[scheme][value] for value in values} == values
