@@ -8,10 +8,13 @@ import re
 from dataclasses import asdict
 from pathlib import Path
 
+import numpy as np
+
 from ..errors import BoneQualityError
-from ..files.checks import ImageHeader, check_image_file, is_as_stored, structure_files
+from ..files.checks import ImageHeader, check_image_file, stem, stored_image, structure_files
 from ..files.decimal_point import decimal_point
 from ..files.dicom_series import find_series
+from ..files.stored_image import StoredImage, is_as_stored, stored_voxels
 from ..image.acquisition import ImageTags
 from .arrays import TAGS_ATTRIBUTE, array_of
 from .session import messages_of_vtk, mrml_scene
@@ -25,7 +28,7 @@ def read_volume(path: str, series: str | None = None):
         node = _read("vtkMRMLScalarVolumeNode", "vtkMRMLVolumeArchetypeStorageNode", found.paths, Path(path).name)
         slices = node.GetImageData().GetDimensions()[2]
         if slices != len(found.paths):
-            mrml_scene().RemoveNode(node)
+            remove_nodes([node])
             raise BoneQualityError(
                 f"Of the {len(found.paths)} slices in {path} only {slices} were read; import it with the DICOM module and save it as NRRD."
             )
@@ -34,14 +37,14 @@ def read_volume(path: str, series: str | None = None):
     header = check_image_file(path, unpack=False)
     if header.is_segmentation:
         raise BoneQualityError(f"{path} is a segmentation; give it as the segmentation, and an image as the volume.")
-    return _read_whole("vtkMRMLScalarVolumeNode", header, path, _stem(path))
+    return _read_whole("vtkMRMLScalarVolumeNode", header, path, stem(path))
 
 
 @decimal_point()
 def read_segmentation(path: str):
     """Nodes from a segmentation file (.seg.nrrd), a label map (any image file), or a folder with one file a structure."""
     if not Path(path).is_dir():
-        return [_read_masks(path, _stem(path))]
+        return [_read_masks(path, stem(path))]
     with contextlib.ExitStack() as undone:
         nodes = []
         for name, file in structure_files(path):
@@ -52,40 +55,74 @@ def read_segmentation(path: str):
 
 
 def _read_masks(path, name: str):
-    header = check_image_file(path, unpack=False)
-    if header.is_segmentation:
-        check_image_file(path)  # before it is read: MRML's reader ends the process on some damaged ones
-        return _read("vtkMRMLSegmentationNode", "vtkMRMLSegmentationStorageNode", [path], name)
-    return _read_whole("vtkMRMLLabelMapVolumeNode", header, path, name)
+    header = check_image_file(path, unpack=False, is_mask=True)
+    if not header.is_segmentation:
+        return _read_whole("vtkMRMLLabelMapVolumeNode", header, path, name)
+    stored = stored_image(path)
+    node = _read("vtkMRMLSegmentationNode", "vtkMRMLSegmentationStorageNode", [path], name)
+    with _removed_on_error(node):
+        _check_segments(stored, node)
+    return node
 
 
 def _read_whole(node_class: str, header: ImageHeader, path, name: str):
     """A volume node whose voxels are those of an undamaged file; compressed ones are unpacked once, by the reader."""
+    stored = stored_image(path)
     try:
         node = _read(node_class, _storage_of(path, header.pixel_type), [path], name)
     except BoneQualityError:
         check_image_file(path)
         raise
-    if not is_as_stored(path, array_of(node.GetImageData())):
-        with contextlib.ExitStack() as undone:
-            undone.callback(remove_nodes, [node])
-            check_image_file(path)
-            undone.pop_all()
+    with _removed_on_error(node):
+        _set_as_stored(stored, node)
     return node
+
+
+def _set_as_stored(stored: StoredImage, node) -> None:
+    """Make a node's voxels those of the file, where a reader took others: those of x.nii beside x.nii.gz, 0 for NaN."""
+    array = array_of(node.GetImageData())
+    if is_as_stored(stored, array):
+        return
+    voxels = stored_voxels(stored).reshape(stored.size[2::-1])
+    if array.shape != voxels.shape:
+        raise BoneQualityError(f"{stored.path} is read with another size than its header says; save it again, as NRRD.")
+    for read, own in zip(array, voxels):  # slice by slice, so that no second image is made
+        if stored.rescale != (1.0, 0.0):
+            own = (own * np.float64(stored.rescale[0]) + stored.rescale[1]).astype(array.dtype)
+            if np.allclose(read, own, rtol=1e-5, atol=1e-3 * abs(stored.rescale[0])):
+                continue
+        read[...] = own
+    node.GetImageData().Modified()
+
+
+def _check_segments(stored: StoredImage, node) -> None:
+    """Raise BoneQualityError where a segment has another number of voxels than in the file."""
+    layers = stored_voxels(stored).reshape(*stored.size[2::-1], -1)
+    segmentation = node.GetSegmentation()
+    for segment in stored.segments:
+        read = segmentation.GetSegment(segment.segment_id)
+        labels = read and read.GetRepresentation("Binary labelmap")
+        inside = np.count_nonzero(layers[..., segment.layer] == segment.label_value)
+        empty = labels is None or not labels.GetNumberOfPoints() or labels.GetPointData().GetScalars() is None
+        found = 0 if empty else np.count_nonzero(array_of(labels) == read.GetLabelValue())
+        if found != inside:
+            raise BoneQualityError(
+                f"{stored.path} is read with other segments than it holds; load it in 3D Slicer and save it again."
+            )
+
+
+@contextlib.contextmanager
+def _removed_on_error(node):
+    with contextlib.ExitStack() as undone:
+        undone.callback(remove_nodes, [node])
+        yield
+        undone.pop_all()
 
 
 def _storage_of(path, pixel_type: str = "") -> str:
     """The storage node's class. MRML's NRRD reader ends the process on 64-bit integers (Slicer 5.12); ITK's takes them."""
     nrrd = str(path).lower().endswith((".nrrd", ".nhdr")) and not re.match("64-bit .*integer", pixel_type)
     return "vtkMRMLNRRDStorageNode" if nrrd else "vtkMRMLVolumeArchetypeStorageNode"
-
-
-def _stem(path) -> str:
-    name = Path(path).name
-    for ending in (".seg.nrrd", ".nii.gz", ".nrrd", ".nhdr", ".nii", ".mha", ".mhd"):
-        if name.lower().endswith(ending):
-            return name[: -len(ending)]
-    return name
 
 
 def _read(node_class: str, storage_class: str, paths, name: str):
@@ -100,7 +137,7 @@ def _read(node_class: str, storage_class: str, paths, name: str):
         done = storage.ReadData(node)
     image = node.GetImageData() if node.IsA("vtkMRMLVolumeNode") else node.GetSegmentation()
     if not done or image is None or any("ERROR" in line for line in said):
-        scene.RemoveNode(node)
+        remove_nodes([node])
         raise BoneQualityError(f"{paths[0]} cannot be read; it may be damaged: export or copy it again.")
     return node
 
