@@ -618,6 +618,8 @@ class BoneQualityWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.ui.exportButton.toolTip = "" if folder else _("Choose a folder")
 
     def onExport(self, checked=False):
+        if not installedOnClick(*lib.outputs.report.PACKAGES):
+            return
         ui = self.ui
         with self.progress(_("Exporting")) as progress:
             paths = self.logic.export(

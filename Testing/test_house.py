@@ -37,7 +37,7 @@ def test_only_the_scene_speaks_mrml(module):
 
 def test_every_file_of_the_library_is_installed_with_the_extension():
     listed = set(re.findall(r"\$\{MODULE_NAME\}Lib/([\w/]+\.\w+)", (ROOT / "BoneQuality" / "CMakeLists.txt").read_text()))
-    assert listed == {path.relative_to(LIBRARY).as_posix() for path in LIBRARY.rglob("*.*") if path.suffix in (".py", ".csv", ".html")}
+    assert listed == {path.relative_to(LIBRARY).as_posix() for path in LIBRARY.rglob("*.*") if path.suffix in (".py", ".csv", ".html", ".txt")}
 
 
 def test_the_readmes_pictures_are_there():

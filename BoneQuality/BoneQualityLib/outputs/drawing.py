@@ -15,8 +15,10 @@ from .picture_planes import PicturePlane
 
 #: Lines are drawn on a lattice this many times finer and averaged, so that they are smooth.
 FINER = 2
-#: Pixels: line width, the dark rim that sets a line off from bone, the height of letters.
+#: Pixels: line width, the dark rim that sets a line off from bone, the height of letters on a sheet.
 LINE, RIM, LETTERS = 1.6, 1.0, 15
+#: Height of letters on a picture as a share of its width: 2 mm where it is printed 40 mm wide.
+LETTERS_SHARE = 0.052
 JPEG_QUALITY = 82
 AREA_OPACITY = 0.45
 WHITE, EDITED = "#ffffff", "#ffd60a"
@@ -94,17 +96,22 @@ class Canvas:
             small = layer.reduce(FINER)
             self.pixels.paste(ink or small.convert("RGB"), mask=small if ink else small.getchannel("A"))
         width, height = self.plane.size
-        marks = self.plane.marks
-        at = dict(left=((4, height / 2), "lm"), right=((width - 4, height / 2), "rm"), top=((width / 2, 24), "mt"))
-        at["bottom"] = ((width / 2, height - 5), "mb")
+        below = self.letters + 10
+        at = dict(left=((4, height / 2), "lm"), right=((width - 4, height / 2), "rm"))
+        at.update(top=((width / 2, below), "mt"), bottom=((width / 2, height - 5), "mb"))
         for edge, (place, anchor) in at.items():
-            self._text(place, marks[edge], WHITE, anchor)
+            self._text(place, self.plane.marks[edge], WHITE, anchor)
         self._text((5, 5), title, WHITE, "lt")
-        self._text((5, height - 5), case_id, WHITE, "lb", most=width / 2 - 20)
+        self._text((5, height - 5), case_id, WHITE, "lb", most=width / 2 - self.letters)
         if edited:
-            self._text((width - 5, 24), "edited", EDITED, "rt")
+            self._text((width - 5, below), "edited", EDITED, "rt")
         self._scale_bar()
         return self.pixels
+
+    @property
+    def letters(self) -> int:
+        """Height of letters, pixels."""
+        return round(LETTERS_SHARE * self.plane.size[0])
 
     def _scale_bar(self) -> None:
         width, height = self.plane.size
@@ -117,7 +124,7 @@ class Canvas:
         self._text(((start + end) / 2, y - 5), f"{length} mm", WHITE, "mb")
 
     def _text(self, place, text: str, color: str, anchor: str, most: float | None = None) -> None:
-        draw, font = ImageDraw.Draw(self.pixels), ImageFont.load_default(LETTERS)
+        draw, font = ImageDraw.Draw(self.pixels), ImageFont.load_default(self.letters)
         while most is not None and len(text) > 1 and draw.textlength(text, font) > most:
             text = text.rstrip("\N{HORIZONTAL ELLIPSIS}")[:-1] + "\N{HORIZONTAL ELLIPSIS}"
         draw.text(place, text, color, font, anchor, stroke_width=2, stroke_fill="black")

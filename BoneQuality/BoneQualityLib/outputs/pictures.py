@@ -166,7 +166,7 @@ def _muscle_pictures(document: dict, seen: Seen) -> list[Picture]:
         edited = any(roi["edited"] for roi in rois)
         picture = canvas.finished(title, document["case_id"], edited)
         found.append(
-            Picture(f"muscles_{number}", f"Muscles, {there['name']}; red: pixels that count as fat", picture, kind="muscles")
+            Picture(f"muscles_{number}", f"Muscles, {there['name']}", picture, kind="muscles")
         )
     return found
 

@@ -1,0 +1,60 @@
+"""Pages and texts from templates, ours or a person's own (jinja2)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ..errors import BoneQualityError
+
+#: Needed for pages and texts; 3D Slicer does not bring it along.
+PACKAGES = ("jinja2",)
+OWN = Path(__file__).with_name("pages")
+#: Templates that a person may replace.
+REPLACEABLE = ("report.html", "ris.txt")
+
+
+def render(name: str, content: dict, folder: str | Path | None = None) -> str:
+    """The text that template ``name`` makes of ``content``; in HTML all content is escaped.
+
+    folder: a person's own templates; what it lacks is taken from ours, which its templates may extend as
+    ``bonequality/report.html``. Raises BoneQualityError naming the template and the line where one cannot be used.
+    """
+    jinja2 = _jinja2()
+    from jinja2.sandbox import SandboxedEnvironment
+
+    ours = jinja2.FileSystemLoader(OWN)
+    theirs = [jinja2.FileSystemLoader(folder)] if folder is not None and name in REPLACEABLE else []
+    environment = SandboxedEnvironment(
+        loader=jinja2.ChoiceLoader([*theirs, ours, jinja2.PrefixLoader({"bonequality": ours})]),
+        autoescape=jinja2.select_autoescape(["html"]), undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )  # fmt: skip
+    try:
+        return environment.get_template(name).render(content)
+    except jinja2.TemplateSyntaxError as error:
+        raise BoneQualityError(
+            f"Line {error.lineno} of the template {error.name} is wrong ({error.message}); correct it."
+        ) from None
+    except (jinja2.TemplateError, TypeError, ValueError, AttributeError, UnicodeDecodeError, ArithmeticError) as error:
+        if not theirs:
+            raise
+        raise BoneQualityError(
+            f"The template {name} in {folder} cannot be used ({error}); correct it, or leave out --template."
+        ) from None
+
+
+def check_folder(folder: str | Path) -> None:
+    """Raise BoneQualityError for a folder that holds none of the templates that a person may replace."""
+    if not any((Path(folder) / name).is_file() for name in REPLACEABLE):
+        raise BoneQualityError(f"{folder} holds no template; put {' or '.join(REPLACEABLE)} there.")
+
+
+def _jinja2():
+    try:
+        import jinja2
+    except ImportError:
+        raise BoneQualityError(
+            "The report needs the Python package jinja2; install it (in 3D Slicer: slicer.util.pip_install('jinja2')), "
+            "or leave out the report."
+        ) from None
+    return jinja2
