@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import BoneQualityError
-from .dicom_tags import number, numbers, text
+from .dicom_values import number, numbers, text
 
 SAME_IN_SERIES = ("Modality", "Rows", "Columns", "PixelSpacing", "ImageOrientationPatient", "EchoNumbers")
 CT_UNITS = {"", "HU", "US"}

@@ -15,7 +15,8 @@ import numpy as np
 
 from ..errors import BoneQualityError
 from .dicom_checks import DicomSlice, check_same, check_slice, has_all_pixels
-from .dicom_tags import header_tags, numbers, text
+from .dicom_tags import header_tags
+from .dicom_values import numbers, text
 
 EXTENSIONS = {".dcm", ".dicom", ".ima"}
 NOT_OF_THE_PATIENT = {"SEG", "RTDOSE"}

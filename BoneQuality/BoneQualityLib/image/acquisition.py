@@ -7,7 +7,11 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class ImageTags:
-    """How an image was taken, as its DICOM tags say; None is unknown. Holds no patient data, dates or UIDs."""
+    """How an image was taken, as its DICOM tags say; None is unknown. Holds no patient data, dates, UIDs or free text.
+
+    weighting: "T1", "other" or unknown, by the series' description. derived: what was computed, such as "ADC". padding: the value
+    of voxels without data.
+    """
 
     modality: str | None = None
     kvp: float | None = None
@@ -22,3 +26,10 @@ class ImageTags:
     model: str | None = None
     fat_suppressed: str | None = None
     scanning_sequence: str | None = None
+    gradient_echo: str | None = None
+    inversion_recovery: str | None = None
+    weighting: str | None = None
+    dixon: str | None = None
+    derived: str | None = None
+    spectral: str | None = None
+    padding: float | None = None

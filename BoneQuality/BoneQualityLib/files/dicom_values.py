@@ -1,0 +1,32 @@
+"""Values of DICOM tags: texts of one line and finite numbers, whatever the header holds."""
+
+from __future__ import annotations
+
+import math
+import re
+
+
+def text(header, name: str) -> str | None:
+    """A tag's values as one line without quotes, None where it is absent, empty or malformed."""
+    try:
+        value = header.get(name)
+        values = [value] if isinstance(value, str) else list(value or [])
+        return " ".join(re.sub(r"[\"'\x00-\x1f]", " ", " ".join(map(str, values))).split()) or None
+    except Exception:  # a malformed tag is as good as none
+        return None
+
+
+def numbers(header, name: str, count: int) -> list[float] | None:
+    """A tag's ``count`` finite numbers, None where it has other ones."""
+    try:
+        value = header.get(name)
+        values = [float(v) for v in (value if count > 1 else [value])]
+    except Exception:  # a malformed tag is as good as none
+        return None
+    return values if len(values) == count and all(map(math.isfinite, values)) else None
+
+
+def number(header, name: str) -> float | None:
+    """A tag's finite number, None where it has none."""
+    values = numbers(header, name, 1)
+    return values[0] if values else None
