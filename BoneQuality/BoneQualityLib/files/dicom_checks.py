@@ -8,8 +8,6 @@ cut-off files (zeros).
 
 from __future__ import annotations
 
-import os
-import struct
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,36 +16,23 @@ import numpy as np
 from ..errors import BoneQualityError
 from .dicom_values import number, numbers, text
 
-SAME_IN_SERIES = ("Modality", "Rows", "Columns", "PixelSpacing", "ImageOrientationPatient", "EchoNumbers")
+SAME_IN_SERIES = (
+    "Modality", "Rows", "Columns", "PixelSpacing", "ImageOrientationPatient", "EchoNumbers", "RescaleSlope", "RescaleIntercept",
+    "BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation",
+)  # fmt: skip
+#: Numbers that GDCM reads wherever they are, and ends the process over some that are none.
+NUMBERS = ("SpacingBetweenSlices", "RescaleSlope", "RescaleIntercept", "NumberOfFrames")
 CT_UNITS = {"", "HU", "US"}
 ORIGINAL = "export the original series"
 
 
 @dataclass(frozen=True)
 class DicomSlice:
-    """One image of a series: its file, its header, and whether the pixels go on to their end."""
+    """One image of a series: its file, its header, and what is wrong with its pixels ("" for nothing)."""
 
     path: Path
     header: object
-    is_whole: bool
-
-
-def has_all_pixels(file, header) -> bool:
-    """Whether the pixel data, at which ``file`` stands, go on to their end."""
-    syntax = header.file_meta.TransferSyntaxUID
-    if syntax.is_deflated:
-        return True
-    file.seek(8 if syntax.is_implicit_VR else 12, os.SEEK_CUR)
-    if not syntax.is_compressed:
-        frames = number(header, "NumberOfFrames") or 1
-        bits = header.Rows * header.Columns * header.BitsAllocated * header.get("SamplesPerPixel", 1) * frames
-        return os.fstat(file.fileno()).st_size - file.tell() >= bits // 8
-    while len(item := file.read(8)) == 8:
-        _, element, length = struct.unpack("<HHI", item)
-        if element == 0xE0DD:
-            return True
-        file.seek(length, os.SEEK_CUR)
-    return False
+    pixel_fault: str
 
 
 def check_slice(each: DicomSlice) -> None:
@@ -62,13 +47,14 @@ def check_slice(each: DicomSlice) -> None:
         > 1,
         f"is a color image: {ORIGINAL}": header.get("SamplesPerPixel", 1) != 1,
         f"stores gray values as {photometric}: {ORIGINAL}": photometric != "MONOCHROME2",
-        "is cut short: copy or export it again": not each.is_whole,
+        each.pixel_fault: bool(each.pixel_fault),
         f"gives no valid rescale to HU: {ORIGINAL}": is_ct and (not slope or intercept is None),
         f"holds {units}, not HU: choose the series with CT numbers": is_ct and units.upper() not in CT_UNITS,
         f"gives no valid PixelSpacing: {ORIGINAL}": spacing is None or not min(spacing) > 0,
         f"gives no valid ImageOrientationPatient: {ORIGINAL}": not np.allclose(axes @ axes.T, np.eye(2), atol=0.01),
         f"gives no valid ImagePositionPatient: {ORIGINAL}": place is None,
     }
+    faults |= {f"gives no valid {name}: {ORIGINAL}": bool(header.get(name)) and number(header, name) is None for name in NUMBERS}
     for fault, is_there in faults.items():
         if is_there:
             raise BoneQualityError(f"{each.path} {fault}.")
@@ -79,8 +65,6 @@ def check_same(folder: Path, slices: list[DicomSlice]) -> None:
     first = slices[0]
     for other in slices[1:]:
         names = [name for name in SAME_IN_SERIES if not _same(first.header.get(name), other.header.get(name))]
-        if ("RescaleSlope" in first.header) != ("RescaleSlope" in other.header):
-            names.append("RescaleSlope")
         if names:
             pair = f"{first.path.name} and {other.path.name} differ in {names[0]}"
             raise BoneQualityError(f"{folder} mixes images in one series ({pair}): keep the images of one stack only.")

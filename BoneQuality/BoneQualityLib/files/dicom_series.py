@@ -14,7 +14,8 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import BoneQualityError
-from .dicom_checks import DicomSlice, check_same, check_slice, has_all_pixels
+from .dicom_checks import DicomSlice, check_same, check_slice
+from .dicom_pixels import inflates_too_far, pixel_fault
 from .dicom_tags import header_tags
 from .dicom_values import numbers, text
 
@@ -77,10 +78,12 @@ def _read(path: Path) -> DicomSlice | None:
                 if path.suffix.lower() in EXTENSIONS:
                     raise BoneQualityError(f"{path} is no DICOM file despite its name: copy it again or remove it.")
                 return None
+            if inflates_too_far(path):
+                raise EOFError
             file.seek(0)
             header = pydicom.dcmread(file, stop_before_pixels=True)
-            if "Rows" in header and text(header, "Modality") not in NOT_OF_THE_PATIENT:
-                return DicomSlice(path, header, has_all_pixels(file, header))
+            if "Rows" in header:
+                return DicomSlice(path, header, pixel_fault(file, header))
             kind = header.file_meta.get("MediaStorageSOPClassUID", pydicom.uid.UID("")).name
             if "Rows" not in header and (not kind or "Image Storage" in kind):
                 raise EOFError
@@ -97,6 +100,7 @@ def _chosen(folder: Path, slices: list[DicomSlice], series_uid: str | None) -> l
     groups: dict[str, list[DicomSlice]] = {}
     for each in slices:
         groups.setdefault(text(each.header, "SeriesInstanceUID") or "", []).append(each)
+    groups = {uid: g for uid, g in groups.items() if any(text(s.header, "Modality") not in NOT_OF_THE_PATIENT for s in g)}
     listed = "; ".join(f"{uid or 'no UID'}: {len(g)} {text(g[0].header, 'Modality')} images" for uid, g in groups.items())
     if not groups:
         raise BoneQualityError(f"{folder} holds no DICOM image: name a folder with one image series.")

@@ -13,6 +13,7 @@ import numpy as np
 from ..errors import BoneQualityError
 from ..files.checks import ImageHeader, check_image_file, stem, stored_image, structure_files
 from ..files.decimal_point import decimal_point
+from ..files.dicom_pixels import stored_pixels
 from ..files.dicom_series import find_series
 from ..files.stored_image import StoredImage, is_as_stored, stored_voxels
 from ..image.acquisition import ImageTags
@@ -32,6 +33,8 @@ def read_volume(path: str, series: str | None = None):
             raise BoneQualityError(
                 f"Of the {len(found.paths)} slices in {path} only {slices} were read; import it with the DICOM module and save it as NRRD."
             )
+        with _removed_on_error(node):
+            _check_slices(found.paths, node)
         node.SetAttribute(TAGS_ATTRIBUTE, json.dumps(asdict(ImageTags(**found.tags))))
         return node
     header = check_image_file(path, unpack=False)
@@ -93,6 +96,14 @@ def _set_as_stored(stored: StoredImage, node) -> None:
                 continue
         read[...] = own
     node.GetImageData().Modified()
+
+
+def _check_slices(paths, node) -> None:
+    """Raise BoneQualityError where a DICOM image is read with other values than it holds, as far as that is told without decoding."""
+    for path, read in zip(paths, array_of(node.GetImageData())):
+        own = stored_pixels(path)
+        if own is not None and (own.shape != read.shape or not np.allclose(read, own, rtol=1e-5, atol=0.01)):
+            raise BoneQualityError(f"{path} is read with other values than it holds: convert the series to NIfTI with dcm2niix.")
 
 
 def _check_segments(stored: StoredImage, node) -> None:

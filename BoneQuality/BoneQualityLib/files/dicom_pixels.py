@@ -1,0 +1,159 @@
+"""The pixel data of a DICOM image: whether they are what the header says, and their values where they are not compressed.
+
+GDCM (in ITK 5.4) takes a wrong length or depth without a word, reads beyond the memory's end, or ends the process.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+import zlib
+from pathlib import Path
+
+import numpy as np
+
+from .gzip_stream import CHUNK
+from .stored_image import AGAIN
+
+BITS_ALLOCATED = (8, 16, 32)
+DEFLATED = b"1.2.840.10008.1.2.1.99"
+#: Window bits of zlib for data without header.
+_BARE = -15
+#: A deflated header with its pixels beyond this was never one image.
+MOST_INFLATED_BYTES = 1 << 28
+_PIXEL_DATA, _ITEM, _ITEMS_END = (0x7FE0, 0x0010), (0xFFFE, 0xE000), (0xFFFE, 0xE0DD)
+_UNDEFINED = 0xFFFFFFFF
+#: Markers that begin a JPEG or JPEG-LS frame: all of SOF but for DHT, JPG and DAC.
+_FRAME_MARKERS = {*range(0xC0, 0xD0), 0xF7} - {0xC4, 0xC8, 0xCC}
+
+
+def pixel_fault(file, header) -> str:
+    """What is wrong with the pixel data at which ``file`` stands, with a remedy; "" where they are as the header says."""
+    if fault := _depth_fault(header):
+        return fault
+    syntax = header.file_meta.TransferSyntaxUID
+    if syntax.is_deflated:
+        return ""  # checked before the header was read
+    element = file.read(8)
+    order = "<" if syntax.is_little_endian else ">"
+    if len(element) < 8 or struct.unpack(f"{order}2H", element[:4]) != _PIXEL_DATA:
+        return f"is cut short: {AGAIN}"
+    if not syntax.is_implicit_VR:
+        if element[4:6] not in (b"OB", b"OW"):
+            return f"is damaged: {AGAIN}"
+        element = element[:4] + file.read(4)
+    length = struct.unpack(f"{order}I", element[4:])[0] if len(element) == 8 else 0
+    if syntax.is_compressed:
+        return _fault_of_items(file, header, length)
+    return _fault_of_length(length, os.fstat(file.fileno()).st_size - file.tell(), header)
+
+
+def inflates_too_far(path: Path) -> bool:
+    """Whether a deflated DICOM file grows beyond all bounds when a reader unpacks it."""
+    import pydicom
+
+    with path.open("rb") as file:
+        if DEFLATED not in file.read(2048):
+            return False
+        file.seek(0)
+        if pydicom.filereader.read_preamble(file, True) is None:
+            file.seek(0)
+        pydicom.filereader._read_file_meta_info(file)
+        total, stream = 0, zlib.decompressobj(_BARE)
+        while not stream.eof and (block := stream.unconsumed_tail or file.read(CHUNK)):
+            total += len(stream.decompress(block, CHUNK))
+            if total > MOST_INFLATED_BYTES:
+                return True
+    return False
+
+
+def stored_pixels(path: Path) -> np.ndarray | None:
+    """The values of an image, shape (rows, columns), rescaled as its header says; None where they are compressed."""
+    import pydicom
+
+    header = pydicom.dcmread(path)
+    syntax = header.file_meta.TransferSyntaxUID
+    if syntax.is_compressed and not syntax.is_deflated:
+        return None
+    allocated, stored, highest = int(header.BitsAllocated), int(header.BitsStored), int(header.HighBit)
+    order = "<" if syntax.is_little_endian else ">"
+    count = int(header.Rows) * int(header.Columns)
+    words = np.frombuffer(header.PixelData, f"{order}u{allocated // 8}", count).astype(np.int64)
+    values = words >> (highest + 1 - stored) & ((1 << stored) - 1)
+    if header.PixelRepresentation:
+        values -= (values >> (stored - 1)) << stored
+    slope, intercept = (
+        float(header.get(name, default) or default) for name, default in (("RescaleSlope", 1), ("RescaleIntercept", 0))
+    )
+    return (values * slope + intercept).reshape(int(header.Rows), int(header.Columns))
+
+
+def _depth_fault(header) -> str:
+    allocated, stored, highest = (header.get(name) for name in ("BitsAllocated", "BitsStored", "HighBit"))
+    if allocated not in BITS_ALLOCATED:
+        return f"stores pixels of {allocated} bits, not 8, 16 or 32: {AGAIN}"
+    whole = all(isinstance(number, int) for number in (stored, highest))
+    if (
+        not whole
+        or not 1 <= stored <= allocated
+        or not stored - 1 <= highest < allocated
+        or header.get("PixelRepresentation") not in (0, 1)
+    ):
+        return f"has a pixel format that contradicts itself (BitsStored, HighBit, PixelRepresentation): {AGAIN}"
+    if not all(isinstance(number, int) and 0 < number < 1 << 15 for number in (header.Rows, header.Columns)):
+        return f"gives no valid size: {AGAIN}"
+    return ""
+
+
+def _fault_of_length(length: int, held: int, header) -> str:
+    frames = int(header.get("NumberOfFrames") or 1)
+    needed = header.Rows * header.Columns * header.BitsAllocated // 8 * header.get("SamplesPerPixel", 1) * frames
+    if held < needed:
+        return f"is cut short: {AGAIN}"
+    if length not in (needed, needed + needed % 2):
+        return f"holds {length} bytes of pixels, where its header says {needed}: {AGAIN}"
+    return ""
+
+
+def _fault_of_items(file, header, length: int) -> str:
+    """Compressed pixels lie in items, the first of which is a table, and end with a mark of their own."""
+    end = os.fstat(file.fileno()).st_size
+    begins = []
+    if length != _UNDEFINED:
+        return f"is damaged: {AGAIN}"
+    while True:
+        item = file.read(8)
+        if len(item) < 8:
+            return f"is cut short: {AGAIN}"
+        group, element, length = struct.unpack("<2HI", item)
+        if (group, element) == _ITEMS_END:
+            break
+        if (group, element) != _ITEM:
+            return f"is damaged: {AGAIN}"
+        at = file.tell()
+        if at + length > end:
+            return f"is cut short: {AGAIN}"
+        begins.append(file.read(min(length, CHUNK)))
+        file.seek(at + length)
+    if len(begins) < 2:
+        return f"is cut short: {AGAIN}"
+    size = _compressed_size(begins[1])
+    if size is not None and size != (header.Rows, header.Columns):
+        return f"holds {size[0]} x {size[1]} compressed pixels, where its header says {header.Rows} x {header.Columns}: {AGAIN}"
+    return ""
+
+
+def _compressed_size(data: bytes) -> tuple[int, int] | None:
+    """Rows and columns that JPEG, JPEG-LS or JPEG 2000 data say themselves; None for others."""
+    if data.startswith(b"\xff\x4f\xff\x51") and len(data) >= 40:
+        width, height, left, top = struct.unpack_from(">4I", data, 8)
+        return height - top, width - left
+    at = 2
+    while data.startswith(b"\xff\xd8") and at + 9 <= len(data):
+        marker, length = data[at + 1], struct.unpack_from(">H", data, at + 2)[0]
+        if data[at] != 0xFF or length < 2:
+            return 0, 0
+        if marker in _FRAME_MARKERS:
+            return struct.unpack_from(">2H", data, at + 5)
+        at += 2 + length
+    return None
