@@ -2,32 +2,34 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from BoneQualityLib import CaseFacts, Parameters
 from BoneQualityLib.case.result import CaseResult, Level
-from BoneQualityLib.case.values import set_case_values
+from BoneQualityLib.case.values import with_case_values
 from BoneQualityLib.files.cutoffs import read_cutoffs
 from BoneQualityLib.measures.csf import Csf
 from BoneQualityLib.measures.roi import LevelNumbers
 from BoneQualityLib.phantoms import phantom_spine
 from BoneQualityLib.phantoms.phantom_solids import cement
-from BoneQualityLib.states import CATALOG, Flag
+from BoneQualityLib.states import CATALOG, Exclusion, Flag
 from conftest import single_vertebra
 from test_hounsfield import measured
 
 
 def case(parameters=Parameters(), **signals):
     """A case with T1 signals by level and CSF of 100 at L2-L4."""
-    result = CaseResult(CaseFacts("a"), parameters, inputs=dict(t1={}))
+    levels = []
     for name, signal in signals.items():
         numbers = LevelNumbers(
             values=dict(t1_signal=float(signal)), variations=dict(t1_signal={"+i": signal * 1.1, "-i": signal * 0.95})
         )
-        result.levels.append(Level(name, t1=numbers, t1_exclusion="", ct_exclusion="no CT"))
-    result.csf = {name: Csf(name, None, 100.0, 99.0) for name in ("L2", "L3", "L4")}
-    return result
+        levels.append(Level(name, t1=numbers, t1_excluded=(), ct_excluded=(Exclusion.NO_CT,)))
+    fluid = {name: Csf(name, None, 100.0, 99.0) for name in ("L2", "L3", "L4")}
+    return CaseResult(CaseFacts("a"), parameters, tuple(levels), csf=fluid, inputs=dict(t1={}))
 
 
 def codes(result):
@@ -36,7 +38,7 @@ def codes(result):
 
 def test_the_range_of_vbq_is_that_of_its_variations():
     result = case(L1=300, L2=300, L3=300, L4=300)
-    set_case_values(result, [])
+    result = with_case_values(result, [])
     assert (result.values["vbq_low"], result.values["vbq"], result.values["vbq_high"]) == pytest.approx((2.85, 3.0, 3.3))
     assert result.levels[0].values["vbq_single_level_high"] == pytest.approx(3.3)
 
@@ -45,21 +47,22 @@ def test_the_range_of_vbq_is_that_of_its_variations():
 def test_a_trend_of_marrow_over_l1_to_l4_is_flagged(top, flagged):
     signals = np.linspace(300, top, 4)
     result = case(**dict(zip(("L1", "L2", "L3", "L4"), signals)))
-    set_case_values(result, [])
+    result = with_case_values(result, [])
     assert ("coil-shading" in codes(result)) == flagged
 
 
 @pytest.mark.parametrize(("l4", "flagged"), [(116, True), (112, False)])
 def test_a_trend_of_csf_over_l1_to_l4_is_flagged(l4, flagged):
     result = case(L1=300, L2=300, L3=300, L4=300)
-    result.csf = {name: Csf(name, None, signal, 99.0) for name, signal in (("L2", 100.0), ("L3", (100.0 + l4) / 2), ("L4", l4))}
-    set_case_values(result, [])
+    fluid = {name: Csf(name, None, signal, 99.0) for name, signal in (("L2", 100.0), ("L3", (100.0 + l4) / 2), ("L4", l4))}
+    result = replace(result, csf=fluid)
+    result = with_case_values(result, [])
     assert ("coil-shading" in codes(result)) == flagged
 
 
 def test_csf_brighter_than_marrow_is_not_t1():
     result = case(L1=90, L2=95, L3=90, L4=95)
-    set_case_values(result, [])
+    result = with_case_values(result, [])
     assert "not-t1" in codes(result)
 
 
@@ -68,16 +71,16 @@ def test_strict_turns_warnings_of_a_level_into_its_exclusion(strict):
     result = case(Parameters(strict=strict), L1=300, L2=310, L3=320, L4=900)
     result.levels[3].t1.flags.append(Flag("small-roi"))
     result.levels[0].t1.flags.append(Flag("parasagittal"))
-    set_case_values(result, [])
+    result = with_case_values(result, [])
     assert result.values["t1_levels"] == (["L1", "L2", "L3"] if strict else ["L1", "L2", "L3", "L4"])
-    assert result.levels[3].t1_exclusion == ("small-roi" if strict else "")
+    assert result.levels[3].row()["t1_exclusion"] == ("small-roi" if strict else "")
 
 
 def test_a_cut_off_within_the_range_widened_by_5_percent_is_straddled():
     (cutoff,) = [c for c in read_cutoffs() if c.cutoff == 4.275]
     for signal, straddled in ((300, False), (375, True)):  # 3.0 to 3.3 and 3.56 to 4.13, 5 % of 4.275 being 0.21
         result = case(L1=signal, L2=signal, L3=signal, L4=signal)
-        set_case_values(result, [cutoff])
+        result = with_case_values(result, [cutoff])
         assert result.cutoffs[0]["straddles"] == straddled
         assert ("straddles-cutoff" in codes(result)) == straddled
 
@@ -114,3 +117,11 @@ def test_every_flag_has_a_severity_and_a_plain_sentence():
     for severity, sentence in CATALOG.values():
         assert severity in ("info", "warning", "error")
         assert sentence[0].isupper() and sentence.endswith(".") and "\n" not in sentence
+
+
+def test_case_values_made_twice_are_the_same_and_leave_the_result_as_it_is():
+    result = case(L1=300, L2=310, L3=320, L4=330)
+    before = (dict(result.values), result.flags, [dict(level.t1.values) for level in result.levels])
+    once, again = with_case_values(result, read_cutoffs()), with_case_values(result, read_cutoffs())
+    assert (once.values, once.flags, once.cutoffs) == (again.values, again.flags, again.cutoffs) and once.values["vbq"] > 0
+    assert before == (result.values, result.flags, [level.t1.values for level in result.levels])

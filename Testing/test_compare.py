@@ -12,18 +12,21 @@ from BoneQualityLib.case.result import CaseResult, Level
 from BoneQualityLib.errors import BoneQualityError
 from BoneQualityLib.files.csv_tables import csv_text
 from BoneQualityLib.files.writing import json_text
+from BoneQualityLib.measures.roi import LevelNumbers
 from BoneQualityLib.outputs.comparison import COMPARE_COLUMNS, compare, read_case
+from BoneQualityLib.outputs.document import document_of
+from BoneQualityLib.states import Exclusion
 
 
 def case(sha="a", cemented=(), **levels):
     """A case's JSON content; levels as ``L2=(anterior, middle, posterior, grade)``."""
-    result = CaseResult(CaseFacts("case-1", cemented=cemented), Parameters(), inputs={"ct": {"sha256": sha}})
+    columns = ("height_anterior_mm", "height_middle_mm", "height_posterior_mm", "genant_grade")
+    found = []
     for name, numbers in levels.items():
-        level = Level(name, ct_exclusion="cemented" if name in cemented else "")
-        columns = ("height_anterior_mm", "height_middle_mm", "height_posterior_mm", "genant_grade")
-        level.ct.values = {column: value for column, value in zip(columns, numbers) if value is not None}
-        result.levels.append(level)
-    return json.loads(json_text(result.document()))
+        values = {column: value for column, value in zip(columns, numbers) if value is not None}
+        found.append(Level(name, LevelNumbers(values), ct_excluded=(Exclusion.CEMENTED,) if name in cemented else ()))
+    result = CaseResult(CaseFacts("case-1", cemented=cemented), Parameters(), tuple(found), inputs={"ct": {"sha256": sha}})
+    return json.loads(json_text(document_of(result)))
 
 
 def row(before, after, level="L2", **followup):
@@ -122,11 +125,12 @@ def test_a_case_is_read_back_as_it_was_written(tmp_path):
     ("content", "message"),
     [
         (b"level,used\n", "no JSON"),
-        (b"\xff\xfe\x00", "no JSON"),
+        (b"\xff\xfe\x00", "not a text file"),
         (b"[]", "not written by BoneQuality"),
+        (b'{"software": "BoneQuality", "software_version": "0.1.0", "levels": []}', "written by version 0.1.0"),
         (b'{"levels": []}', "not written by BoneQuality"),
-        (b'{"software": "BoneQuality"}', "does not hold the levels"),
-        (b'{"software": "BoneQuality", "inputs": {}, "levels": [{"level": "Q7"}]}', "does not hold the levels"),
+        (b'{"software": "BoneQuality", "schema": 2}', "does not hold the levels"),
+        (b'{"software": "BoneQuality", "schema": 2, "inputs": {}, "levels": [{"level": "Q7"}]}', "does not hold the levels"),
     ],
 )
 def test_other_files_are_refused_by_name(tmp_path, content, message):

@@ -108,5 +108,5 @@ def test_flags_are_sentences_with_their_level_and_number():
 
 
 def test_flags_are_said_by_their_severity():
-    flags = [dict(severity=severity, code="x", level="", number=None, sentence="S.") for severity in ("info", "error", "warning")]
+    flags = [dict(severity=severity, code="x", level="", value=None, unit="", about="", sentence="S.") for severity in ("info", "error", "warning")]
     assert [sentence.split()[0] for sentence in flag_sentences(dict(flags=flags))] == ["error", "warning", "info"]

@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass, field, fields
 
 from .errors import BoneQualityError
+from .states import SAID_BY_PERSON, Exclusion
 
 T1_LONGEST_TR_MS, T1_LONGEST_TE_MS = 1000.0, 30.0
 LEVELS = tuple(f"T{n}" for n in range(1, 14)) + tuple(f"L{n}" for n in range(1, 7)) + ("S1",)
@@ -143,9 +144,9 @@ class CaseFacts:
             if unknown:
                 raise BoneQualityError(f"{name}: {', '.join(unknown)} is no vertebral level; give levels such as L2,L3.")
 
-    def exclusion(self, level: str) -> str:
-        """Why a person took this level out: "fractured", "cemented", "excluded", several with a semicolon, or ""."""
-        return "; ".join(name for name in ("fractured", "cemented", "excluded") if level in getattr(self, name))
+    def exclusions(self, level: str) -> tuple[Exclusion, ...]:
+        """Why a person took this level out, if someone did."""
+        return tuple(why for why in SAID_BY_PERSON if level in getattr(self, why.value))
 
 
 #: Discs whose values make the case value (Zhan 2024).

@@ -1,10 +1,28 @@
-"""Quality flags: what makes a number doubtful, with one sentence for each code."""
+"""The states of a measurement: why a level is not used, why a value is empty, and what makes a number doubtful.
+
+Code asks these types, never the texts that people read.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import Enum
 
-#: code -> (severity, sentence). The number behind a flag goes into the JSON with it.
+
+class Severity(str, Enum):
+    """How much a flag weighs; the most severe come first."""
+
+    ERROR = "error"
+    WARNING = "warning"
+    INFO = "info"
+
+    @property
+    def rank(self) -> int:
+        """0 for the most severe."""
+        return list(Severity).index(self)
+
+
+#: code -> (severity, sentence). The value behind a flag goes into the JSON with it.
 CATALOG = {
     "kvp": ("warning", "Tube voltage is not 120 kV: HU are not comparable with the published cut-offs."),
     "contrast": ("warning", "Contrast agent was given: HU of bone read too high."),
@@ -48,17 +66,53 @@ CATALOG = {
 }
 
 
+class Exclusion(Enum):
+    """Why a level does not enter the case values."""
+
+    FRACTURED = "fractured"
+    CEMENTED = "cemented"
+    EXCLUDED = "excluded"
+    OUTSIDE_MEAN = "outside L1-L4"
+    NO_MASK = "no mask"
+    NO_CT = "no CT"
+    NO_T1 = "no T1 MRI"
+    NOT_MEASURED = "not measured"
+    IMPLAUSIBLE = "the mask or its label is implausible"
+    DOUBTFUL = "doubtful"  # by --strict: a warning of the level takes it out
+
+
+#: What a person said of a level, by the field of CaseFacts.
+SAID_BY_PERSON = (Exclusion.FRACTURED, Exclusion.CEMENTED, Exclusion.EXCLUDED)
+
+
+@dataclass(frozen=True)
+class Reason:
+    """Why a value is empty. column: the one it stands for; "" where it stands for several."""
+
+    sentence: str
+    column: str = ""
+
+    def __str__(self) -> str:
+        return self.sentence
+
+
 @dataclass(frozen=True)
 class Flag:
-    """code: a key of CATALOG; level: "" for the whole case; number: what was found."""
+    """What makes a number doubtful.
+
+    code: a key of CATALOG. level: a vertebra or disc, "" for the whole case. value, unit: the number behind it. about: names that
+    belong to it (masks, levels, a kernel), for people.
+    """
 
     code: str
     level: str = ""
-    number: float | str | None = None
+    value: float | None = None
+    unit: str = ""
+    about: str = ""
 
     @property
-    def severity(self) -> str:
-        return CATALOG[self.code][0]
+    def severity(self) -> Severity:
+        return Severity(CATALOG[self.code][0])
 
     @property
     def sentence(self) -> str:

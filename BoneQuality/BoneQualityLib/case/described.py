@@ -10,23 +10,37 @@ import numpy as np
 from ..image.image import Image
 from ..image.mask import Mask
 from ..measures.acquisition import unknown_tags
-from .result import CaseResult
 
 
-def describe(result: CaseResult, role: str, image: Image, masks: dict[str, Mask]) -> None:
-    """Geometry and content hashes of an input; no names of files, nodes or series, which may hold a patient's."""
-    result.inputs[role] = dict(
-        shape_kji=image.grid.shape, ijk_to_ras=image.grid.ijk_to_ras, type=str(image.array.dtype),
-        sha256=_sha256(image.array), tags=asdict(image.tags), unknown_tags=unknown_tags(image, role),
+def described(role: str, image: Image, masks: dict[str, Mask]) -> dict:
+    """What the JSON says of an input; no names of files, nodes or series, which may hold a patient's."""
+    return dict(
+        shape_kji=image.grid.shape,
+        ijk_to_ras=image.grid.ijk_to_ras,
+        type=str(image.array.dtype),
+        sha256=_sha256(image.array),
+        tags=asdict(image.tags),
+        unknown_tags=unknown_tags(image, role),
         masks={
-            name: dict(sha256=_sha256(mask.array), shape_kji=mask.grid.shape, ijk_to_ras=mask.grid.ijk_to_ras, volume_mm3=mask.volume)
+            name: dict(
+                sha256=_sha256(mask.array),
+                shape_kji=mask.grid.shape,
+                ijk_to_ras=mask.grid.ijk_to_ras,
+                volume_mm3=mask.volume,
+            )
             for name, mask in masks.items()
         },
-    )  # fmt: skip
+    )
+
+
+def scanners(images: list[Image]) -> dict[str, str]:
+    """Manufacturer and model of the images, each named once."""
+    found = {}
     for column in ("manufacturer", "model"):
-        value, before = getattr(image.tags, column), result.values.get(column)
-        if value and value != before:
-            result.values[column] = f"{before}; {value}" if before else value
+        names = list(dict.fromkeys(getattr(image.tags, column) for image in images))
+        if any(names):
+            found[column] = "; ".join(filter(None, names))
+    return found
 
 
 def _sha256(array: np.ndarray) -> str:

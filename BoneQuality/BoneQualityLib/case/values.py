@@ -1,69 +1,110 @@
-"""Quality flags: what makes a number doubtful, in one sentence each, with the thresholds in one place."""
+"""From levels to the case: which levels count, means and medians, their ranges, and the published cut-offs beside them."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from ..columns import Cutoff
 from ..measures.csf import Csf, used_csf
+from ..measures.roi import LevelNumbers
 from ..measures.uncertainty import Variations, extremes, mean_of
 from ..parameters import LEVELS, LUMBAR_USED
-from ..states import Flag
+from ..states import Exclusion, Flag, Severity
+from .beside import beside_cutoffs
 from .result import CaseResult, Level
 
 SHADING_SHARE = 0.20
-STRADDLE_HU, STRADDLE_VBQ_SHARE = 10.0, 0.05
 CT_MEANS = ("hu_3d", "hu_3d_wide", "hu_multislice", "hu_middle")
 CT_MEANS_INCLUDING_FRACTURED = ("hu_3d", "hu_multislice")
 CT_RANGES = ("hu_3d", "hu_multislice")
 FEWEST_VBQ_LEVELS = 2
 
 
-def set_case_values(result: CaseResult, cutoffs: Iterable[Cutoff]) -> None:
-    """Fill in the case row, the ranges, the cut-offs, and the flags that only the whole case can raise."""
-    if result.parameters.strict:
-        _exclude_doubtful(result)
-    lumbar = [level for level in result.levels if level.name in LUMBAR_USED]
-    for level in lumbar:
-        if not level.ct_exclusion and "hu_3d" not in level.ct.values:
-            level.ct_exclusion = "not measured"
-        if not level.t1_exclusion and "t1_signal" not in level.t1.values:
-            level.t1_exclusion = "not measured"
+@dataclass(frozen=True)
+class CaseValues:
+    """Cells of the case row, with the flags and reasons that only the whole case can give."""
+
+    values: dict
+    flags: tuple[Flag, ...] = ()
+    reasons: tuple[str, ...] = ()
+
+
+def with_case_values(result: CaseResult, cutoffs: Iterable[Cutoff]) -> CaseResult:
+    """The result with its case row, ranges and cut-offs, and the levels that entered them; ``result`` stays as it is."""
+    levels = tuple(_judged(level, result) for level in result.levels)
     if "ct" in result.inputs:
-        _ct_values(result, lumbar)
+        levels = tuple(replace(level, ct=_with_ranges(level.ct, CT_RANGES)) for level in levels)
+        result = _extended(replace(result, levels=levels), ct_values(levels))
     if "t1" in result.inputs:
-        _vbq_values(result, lumbar)
-    _set_cutoffs(result, cutoffs)
+        fluid = used_csf(result.csf)
+        levels = tuple(_with_ratio(level, fluid) for level in levels) if fluid is not None else levels
+        result = _extended(replace(result, levels=levels), vbq_values(levels, result.csf, result.facts.hyperlipidemia))
+    result = replace(result, levels=levels)
+    beside, flags = beside_cutoffs(result, cutoffs)
+    return replace(result, cutoffs=beside, flags=(*result.flags, *flags))
 
 
-def _exclude_doubtful(result: CaseResult) -> None:
-    """Turn warnings that belong to a level into its exclusion."""
-    for level in result.levels:
-        for role, numbers in (("ct_exclusion", level.ct), ("t1_exclusion", level.t1)):
-            doubts = [flag.code for flag in numbers.flags if flag.severity == "warning"]
-            if doubts and not getattr(level, role):
-                setattr(level, role, "; ".join(dict.fromkeys(doubts)))
+def _extended(result: CaseResult, more: CaseValues) -> CaseResult:
+    return replace(
+        result,
+        values={**result.values, **more.values},
+        flags=(*result.flags, *more.flags),
+        reasons=(*result.reasons, *more.reasons),
+    )
 
 
-def _ct_values(result: CaseResult, lumbar: list[Level]) -> None:
-    values = result.values
-    used = [level for level in lumbar if not level.ct_exclusion]
-    with_fractured = [level for level in lumbar if level.ct_exclusion in ("", "fractured")]
-    for name in CT_MEANS:
-        values[name] = _mean(used, name)
-    for name in CT_MEANS_INCLUDING_FRACTURED:
-        values[f"{name}_including_fractured"] = _mean(with_fractured, name)
+def _judged(level: Level, result: CaseResult) -> Level:
+    """The level without what is doubtful (on request) and what was not measured."""
+    ct, t1 = level.ct_excluded, level.t1_excluded
+    if result.parameters.strict:
+        ct, t1 = (
+            why or ((Exclusion.DOUBTFUL,) if any(flag.severity is Severity.WARNING for flag in numbers.flags) else ())
+            for why, numbers in ((ct, level.ct), (t1, level.t1))
+        )
+    if level.name in LUMBAR_USED:
+        ct = ct or (() if "hu_3d" in level.ct.values else (Exclusion.NOT_MEASURED,))
+        t1 = t1 or (() if "t1_signal" in level.t1.values else (Exclusion.NOT_MEASURED,))
+    return replace(level, ct_excluded=ct, t1_excluded=t1)
+
+
+def _with_ranges(numbers: LevelNumbers, names: tuple[str, ...]) -> LevelNumbers:
+    ranges = [_range(name, numbers.values.get(name), numbers.variations.get(name, {})) for name in names]
+    return replace(numbers, values={key: value for part in (numbers.values, *ranges) for key, value in part.items()})
+
+
+def _with_ratio(level: Level, csf: Csf) -> Level:
+    """The level with its marrow's signal over that of the CSF."""
+    if "t1_signal" not in level.t1.values:
+        return level
+    ratio = level.t1.values["t1_signal"] / csf.signal
+    values = {**level.t1.values, "vbq_single_level": ratio, **_range("vbq_single_level", ratio, _ratios([level], csf))}
+    return replace(level, t1=replace(level.t1, values=values))
+
+
+def _range(name: str, value: float | None, variations: Variations) -> dict[str, float]:
+    """The cells ``name``_low and _high; none where there is no value or nothing that varies it."""
+    if value is None or not variations:
+        return {}
+    low, high = extremes(value, variations)
+    return {f"{name}_low": low, f"{name}_high": high}
+
+
+def ct_values(levels: tuple[Level, ...]) -> CaseValues:
+    """The case values of a CT: means over the used levels among L1-L4."""
+    lumbar = [level for level in levels if level.name in LUMBAR_USED]
+    used = [level for level in lumbar if not level.ct_excluded]
+    with_fractured = [level for level in lumbar if level.ct_excluded in ((), (Exclusion.FRACTURED,))]
+    values = {name: _mean(used, name) for name in CT_MEANS}
+    values |= {f"{name}_including_fractured": _mean(with_fractured, name) for name in CT_MEANS_INCLUDING_FRACTURED}
     values["hu_middle_l1"] = _mean([level for level in used if level.name == "L1"], "hu_middle")
     values["ct_levels"] = [level.name for level in used]
     for name in CT_RANGES:
-        for level in result.levels:
-            _set_range(level.ct.values, name, level.ct.variations.get(name, {}))
-        _set_range(values, name, mean_of([level.ct.variations[name] for level in used if name in level.ct.variations]))
-    if len(used) == 1:
-        result.flags.append(Flag("few-levels", number="CT: 1"))
+        varied = mean_of([level.ct.variations[name] for level in used if name in level.ct.variations])
+        values |= _range(name, values[name], varied)
+    return CaseValues(values, (Flag("few-levels", value=1, unit="CT level"),) if len(used) == 1 else ())
 
 
 def _mean(levels: list[Level], name: str) -> float | None:
@@ -71,41 +112,36 @@ def _mean(levels: list[Level], name: str) -> float | None:
     return float(np.mean(found)) if found else None
 
 
-def _set_range(values: dict, name: str, variations: Variations) -> None:
-    if values.get(name) is not None and variations:
-        values[f"{name}_low"], values[f"{name}_high"] = extremes(values[name], variations)
-
-
-def _vbq_values(result: CaseResult, lumbar: list[Level]) -> None:
-    values, csf = result.values, used_csf(result.csf)
-    used = [level for level in lumbar if not level.t1_exclusion]
-    with_fractured = [level for level in lumbar if level.t1_exclusion in ("", "fractured") and "t1_signal" in level.t1.values]
-    values["t1_levels"] = [level.name for level in used]
-    _flag_shading(result, lumbar)
+def vbq_values(levels: tuple[Level, ...], fluid: dict[str, Csf], hyperlipidemia: str | None) -> CaseValues:
+    """VBQ: the median of the used levels' signals over that of the CSF (Ehresman 2019); without CSF the reason alone."""
+    lumbar, csf = [level for level in levels if level.name in LUMBAR_USED], used_csf(fluid)
+    used = [level for level in lumbar if not level.t1_excluded]
+    values, flags, reasons = dict(t1_levels=[level.name for level in used]), _shading(used, fluid), []
     if csf is None:
-        blocked = "; ".join(f"CSF {name}: {c.blocked}" for name, c in result.csf.items())
-        result.reasons.append(f"no VBQ: {blocked}")
-        result.flags.append(Flag("csf-level", number=f"none ({blocked})"))
-        return
+        blocked = "; ".join(f"CSF {name}: {c.blocked}" for name, c in fluid.items())
+        return CaseValues(values, (*flags, Flag("csf-level", about=f"none ({blocked})")), (f"no VBQ: {blocked}",))
     values.update(csf_signal=csf.signal, csf_level=csf.level)
     if csf.level != "L3":
-        result.flags.append(Flag("csf-level", number=csf.level))
-    for level in result.levels:
-        if "t1_signal" in level.t1.values:
-            level.t1.values["vbq_single_level"] = level.t1.values["t1_signal"] / csf.signal
-            _set_range(level.t1.values, "vbq_single_level", _ratios([level], csf))
+        flags.append(Flag("csf-level", about=csf.level))
     if len(used) < FEWEST_VBQ_LEVELS:
-        result.reasons.append(f"no VBQ: {len(used)} used level of L1-L4; at least {FEWEST_VBQ_LEVELS} are needed")
-        result.flags.append(Flag("few-levels", number=f"T1: {len(used)}"))
-    for name, levels in (("vbq", used), ("vbq_including_fractured", with_fractured)):
-        if len(levels) >= FEWEST_VBQ_LEVELS:
-            values[name] = float(np.median([level.t1.values["t1_signal"] for level in levels])) / csf.signal
-    _set_range(values, "vbq", _ratios(used, csf))
-    marrow = [level.t1.values["t1_signal"] for level in used]
-    if marrow and csf.signal >= np.median(marrow):
-        result.flags.append(Flag("not-t1", number=f"CSF {csf.signal:.1f} against marrow {np.median(marrow):.1f}"))
-    if result.facts.hyperlipidemia == "yes":
-        result.flags.append(Flag("hyperlipidemia", number="yes"))
+        reasons.append(f"no VBQ: {len(used)} used level of L1-L4; at least {FEWEST_VBQ_LEVELS} are needed")
+        flags.append(Flag("few-levels", value=len(used), unit="T1 level"))
+    read = [level for level in lumbar if "t1_signal" in level.t1.values]
+    with_fractured = [level for level in read if level.t1_excluded in ((), (Exclusion.FRACTURED,))]
+    for name, among in (("vbq", used), ("vbq_including_fractured", with_fractured)):
+        if len(among) >= FEWEST_VBQ_LEVELS:
+            values[name] = _median_signal(among) / csf.signal
+    values |= _range("vbq", values.get("vbq"), _ratios(used, csf))
+    if used and csf.signal >= _median_signal(used):
+        about = f"CSF {csf.signal:.1f} against marrow {_median_signal(used):.1f}"
+        flags.append(Flag("not-t1", value=csf.signal / _median_signal(used), unit="CSF over marrow", about=about))
+    if hyperlipidemia == "yes":
+        flags.append(Flag("hyperlipidemia"))
+    return CaseValues(values, tuple(flags), tuple(reasons))
+
+
+def _median_signal(levels: list[Level]) -> float:
+    return float(np.median([level.t1.values["t1_signal"] for level in levels]))
 
 
 def _ratios(levels: list[Level], csf: Csf) -> Variations:
@@ -115,48 +151,16 @@ def _ratios(levels: list[Level], csf: Csf) -> Variations:
     return {name: float(np.median([v[name] for v in several])) / csf.variations.get(name, csf.signal) for name in sorted(names)}
 
 
-def _flag_shading(result: CaseResult, lumbar: list[Level]) -> None:
-    """Flag a trend of CSF or marrow over L1-L4 of more than a fifth of its mean, by a straight line through the levels."""
-    marrow = {level.name: level.t1.values["t1_signal"] for level in lumbar if not level.t1_exclusion}
-    fluid = {name: csf.signal for name, csf in result.csf.items() if not csf.blocked}
-    for what, signals in (("CSF", fluid), ("marrow", marrow)):
+def _shading(used: list[Level], fluid: dict[str, Csf]) -> list[Flag]:
+    """A trend of CSF or marrow over L1-L4 of more than a fifth of its mean, by a straight line through the levels."""
+    marrow = {level.name: level.t1.values["t1_signal"] for level in used}
+    found = []
+    for what, signals in (("CSF", {name: c.signal for name, c in fluid.items() if not c.blocked}), ("marrow", marrow)):
         if len(signals) < 3 or not np.mean(list(signals.values())) > 0:
             continue
         at = [LEVELS.index(name) for name in signals]
         slope = np.polyfit(at, list(signals.values()), 1)[0]
         trend = abs(slope) * (len(LUMBAR_USED) - 1) / np.mean(list(signals.values()))
         if trend > SHADING_SHARE:
-            result.flags.append(Flag("coil-shading", number=f"{what} {100 * trend:.0f} %"))
-
-
-def _set_cutoffs(result: CaseResult, cutoffs: Iterable[Cutoff]) -> None:
-    by_name = {level.name: level for level in result.levels}
-    for cutoff in cutoffs:
-        values = result.values
-        if cutoff.level and cutoff.measure not in values:
-            level = by_name.get(cutoff.level)
-            used = level and not (level.t1_exclusion if cutoff.is_vbq else level.ct_exclusion)
-            values = level.values if used else {}
-        value = values.get(cutoff.measure)
-        if value is None:
-            continue
-        low, high = values.get(f"{cutoff.measure}_low", value), values.get(f"{cutoff.measure}_high", value)
-        width = (STRADDLE_VBQ_SHARE * cutoff.cutoff if cutoff.is_vbq else STRADDLE_HU) + _standard_error(result, cutoff)
-        straddles = low - width <= cutoff.cutoff <= high + width
-        result.cutoffs.append(dict(cutoff.beside(value), low=low, high=high, straddles=straddles))
-        if straddles:
-            result.flags.append(Flag("straddles-cutoff", number=f"{cutoff.measure} {cutoff.cutoff:g} ({cutoff.source})"))
-
-
-def _standard_error(result: CaseResult, cutoff: Cutoff) -> float:
-    """Of a mean HU, by the spread of the voxels in every level's ROI; of a VBQ it is far below the 5 % that count anyway."""
-    if cutoff.is_vbq:
-        return 0.0
-    spread = []
-    for level in result.levels:
-        if not level.ct_exclusion and "hu_3d_sd" in level.ct.values:
-            region = level.ct.rois[0]
-            area = level.ct.values.get("hu_middle_area_mm2", 0)
-            count = region.weights.sum() if cutoff.measure.startswith("hu_3d") else area / region.grid.voxel_volume ** (2 / 3)
-            spread.append(level.ct.values["hu_3d_sd"] ** 2 / max(count, 1))
-    return math.sqrt(sum(spread)) / len(spread) if spread else 0.0
+            found.append(Flag("coil-shading", value=100 * float(trend), unit="%", about=what))
+    return found

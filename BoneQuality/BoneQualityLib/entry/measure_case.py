@@ -5,28 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 from types import MappingProxyType
 
-from .. import __version__
 from ..anatomy.segments import check_unique
 from ..anatomy.structure import Segment
-from ..case.measure import (
-    SLICES,
-    Edits,
-    Progress,
-    axial_images,
-    check_edits_at_home,
-    check_edits_used,
-    measure_axial,
-    measure_ct,
-    measure_t1,
-    progress_steps,
-)
-from ..case.result import CaseResult
-from ..case.values import set_case_values
+from ..case.images import AxialGiven, CaseImages, Edits, Given, Progress
+from ..case.measure import measure
 from ..errors import BoneQualityError
 from ..files.cutoffs import CUTOFFS_FILE, read_cutoffs
-from ..parameters import LEVELS, CaseFacts, Parameters
+from ..parameters import CaseFacts, Parameters
 from ..scene.arrays import image_of
 from ..scene.masks import Segmentation, segments_of
+from .measured_case import MeasuredCase
 
 
 def measure_case(
@@ -43,7 +31,7 @@ def measure_case(
     cutoffs: str | Path = CUTOFFS_FILE,
     progress: Progress = lambda share, text: None,
     edits: Edits = MappingProxyType({}),
-) -> CaseResult:
+) -> MeasuredCase:
     """Measure one case from MRML nodes.
 
     facts: the case's id and what is known of it. ct, t1: scalar volume nodes; axial_mr: one for the muscles, T2 or T1 MRI or a CT;
@@ -52,7 +40,7 @@ def measure_case(
     progress: called with the share done and what comes next; an exception from it cancels. edits: ROIs that a person moved or
     reshaped: they are read in place of those that would be placed.
 
-    Returns a CaseResult; what could not be measured is absent with its reason. Raises BoneQualityError where an input is
+    Returns a MeasuredCase; what could not be measured is absent with its reason. Raises BoneQualityError where an input is
     unreadable, ambiguous or contradictory, or nothing at all can be measured.
 
     Example, in Slicer's console::
@@ -68,33 +56,14 @@ def measure_case(
     for name, node, segmentation in given:
         if (node is None) != (not _several(segmentation)):
             raise BoneQualityError(f"The {name} needs both a volume and a segmentation of it; give the other one too.")
-    result, levels, bodies = CaseResult(facts, parameters), {}, []
-    published = read_cutoffs(cutoffs)
-    steps = progress_steps(progress, dict(ct=(ct, 7), t1=(t1, 3), axial=(axial, 2)))
-    if ct is not None:
-        vertebrae = measure_ct(result, levels, image_of(ct), _structures(ct_segmentation), edits, steps["ct"])
-        check_edits_at_home(edits, SLICES, vertebrae)
-        bodies.append(("CT", vertebrae))
-    if t1 is not None:
-        vertebrae = measure_t1(result, levels, image_of(t1), _structures(t1_segmentation), edits, steps["t1"])
-        check_edits_at_home(edits, ("marrow",), vertebrae)
-        bodies.insert(0, ("T1 MRI", vertebrae))
-    if axial is not None:
-        images = axial_images(*(None if node is None else image_of(node) for node in (axial_mr, fat, water)), parameters)
-        measure_axial(result, images, _segments(axial_mr_segmentation), bodies, edits, steps["axial"])
-    result.levels = [levels[name] for name in LEVELS if name in levels]
-    for level in result.levels:
-        level.ct_exclusion = level.ct_exclusion if ct is not None else "no CT"
-        level.t1_exclusion = level.t1_exclusion if t1 is not None else "no T1 MRI"
-    if not any(level.values for level in result.levels) and not (result.muscles and result.muscles.is_measured):
-        reasons = [f"{level.name}: {r}" for level in result.levels for r in dict.fromkeys((*level.ct.reasons, *level.t1.reasons))]
-        reasons += result.reasons
-        raise BoneQualityError(f"Nothing can be measured; check the masks and the image they were drawn on. {'; '.join(reasons)}.")
-    result.values.update(case_id=facts.case_id, software_version=__version__)
-    check_edits_used(result, edits)
-    result.values.update({name: getattr(facts, name) for name in ("t_score", "age", "sex", "bmi", "hyperlipidemia", "reader")})
-    set_case_values(result, published)
-    return result
+    images = CaseImages(
+        ct=None if ct is None else Given(image_of(ct), tuple(_structures(ct_segmentation))),
+        t1=None if t1 is None else Given(image_of(t1), tuple(_structures(t1_segmentation))),
+        axial=None if axial is None else AxialGiven(
+            *(None if node is None else image_of(node) for node in (axial_mr, fat, water)), tuple(_segments(axial_mr_segmentation))
+        ),
+    )  # fmt: skip
+    return MeasuredCase.of(measure(images, facts, parameters, edits, progress, read_cutoffs(cutoffs)))
 
 
 def _several(segmentation) -> list[Segmentation]:

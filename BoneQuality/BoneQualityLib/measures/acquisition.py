@@ -25,16 +25,16 @@ def ct_flags(image: Image, contrast_known: str | None) -> list[Flag]:
     """What a CT's tags and its air say."""
     tags, found = image.tags, []
     if tags.kvp is not None and tags.kvp != KVP:
-        found.append(Flag("kvp", number=tags.kvp))
+        found.append(Flag("kvp", value=tags.kvp, unit="kV"))
     if "yes" in (tags.contrast, contrast_known):
-        found.append(Flag("contrast", number="yes"))
+        found.append(Flag("contrast"))
     if image.slice_thickness > THICK_SLICE_MM + 1e-6:
-        found.append(Flag("thick-slices", number=image.slice_thickness))
+        found.append(Flag("thick-slices", value=image.slice_thickness, unit="mm"))
     if tags.kernel and SHARP_KERNEL.match(tags.kernel.strip()):
-        found.append(Flag("sharp-kernel", number=tags.kernel))
+        found.append(Flag("sharp-kernel", about=tags.kernel))
     air = air_hu(image)
     if air is not None and abs(air - AIR_HU) > AIR_TOLERANCE_HU:
-        found.append(Flag("hu-offset", number=air))
+        found.append(Flag("hu-offset", value=air, unit="HU"))
     return found
 
 
@@ -57,16 +57,17 @@ def t1_flags(image: Image) -> list[Flag]:
     """What a T1 image's tags and its histogram's top say."""
     tags, found = image.tags, []
     if (tags.tr_ms or 0) > T1_LONGEST_TR_MS:
-        found.append(Flag("not-t1", number=tags.tr_ms))
+        found.append(Flag("not-t1", value=tags.tr_ms, unit="ms", about="TR"))
     elif (tags.te_ms or 0) > T1_LONGEST_TE_MS:
-        found.append(Flag("not-t1", number=tags.te_ms))
+        found.append(Flag("not-t1", value=tags.te_ms, unit="ms", about="TE"))
     if tags.ti_ms:
-        found.append(Flag("inversion-recovery", number=tags.ti_ms))
+        found.append(Flag("inversion-recovery", value=tags.ti_ms, unit="ms", about="TI"))
     if tags.fat_suppressed == "yes":
-        found.append(Flag("fat-suppressed", number="yes"))
+        found.append(Flag("fat-suppressed"))
     saturated = float(np.count_nonzero(image.array == np.nanmax(image.array))) / image.array.size
-    if image.array.dtype.itemsize == 1 or saturated > SATURATED_SHARE:
-        found.append(Flag("rescaled", number="8-bit" if image.array.dtype.itemsize == 1 else saturated))
+    is_8_bit = image.array.dtype.itemsize == 1
+    if is_8_bit or saturated > SATURATED_SHARE:
+        found.append(Flag("rescaled", about="8-bit") if is_8_bit else Flag("rescaled", value=100 * saturated, unit="% at the top value"))
     return found
 
 

@@ -42,9 +42,9 @@ def measure_level(
         )  # fmt: skip
         numbers.variations["hu_3d"] = moved_region(region, image) | _margins_moved(body, image, margin)
         if read.volume < SMALL_ROI_MM3:
-            numbers.flags.append(Flag("small-roi", number=read.volume))
+            numbers.flags.append(Flag("small-roi", value=read.volume, unit="mm3"))
         if read.dense_volume > CEMENT_MM3:
-            numbers.flags.append(Flag("cement-or-metal", number=read.dense_volume))
+            numbers.flags.append(Flag("cement-or-metal", value=read.dense_volume, unit="mm3"))
         _measure_slices(numbers, place_slices(body, image, margin, parameters, frame) | (edits or {}), image)
     except NotMeasured as reason:
         numbers.gap(reason)

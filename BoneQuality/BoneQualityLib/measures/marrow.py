@@ -108,7 +108,7 @@ def measure_level(
             if plane is None or off > PARASAGITTAL_MM:
                 plane = section_plane(image, body.center, vertebra.frame)
             if off > PARASAGITTAL_MM:
-                numbers.flags.append(Flag("parasagittal", number=off))
+                numbers.flags.append(Flag("parasagittal", value=off, unit="mm"))
             roi = place_marrow(level, body, vertebra.exclusions, plane, parameters.vbq_margin_mm, covers)
         numbers.rois.append(roi)
         numbers.values["t1_signal"] = read_signal(roi, image)

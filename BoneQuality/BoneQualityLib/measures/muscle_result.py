@@ -10,7 +10,7 @@ from ..anatomy.vocabulary import JOINED, MUSCLES, SIDES
 from ..errors import NotMeasured
 from ..image.mask import Mask
 from ..parameters import CASE_DISCS
-from ..states import Flag, codes
+from ..states import Flag, Reason, codes
 from .muscle_fat import FatThreshold
 from .muscle_slices import SlicePlane
 from .roi import PlanarRoi
@@ -32,7 +32,7 @@ class Compartment:
     fat_fraction: float | None = None
     pixels: Mask | None = None
     fat_pixels: Mask | None = None
-    reasons: list[str] = field(default_factory=list)
+    reasons: list[Reason] = field(default_factory=list)
 
     @property
     def name(self) -> str:
@@ -118,7 +118,7 @@ class MuscleSlice:
                 rcsa=c.area / self.disc_area if c.area and self.disc_area else None,
                 fat_infiltration_percent=c.fat_infiltration, fat_fraction_percent=c.fat_fraction,
                 fat_threshold=threshold.number if threshold is not None else None,
-                edited="yes" if c.roi is not None and c.roi.edited else "", reason="; ".join(c.reasons), flags=codes([*c.flags, *of_all]),
+                edited="yes" if c.roi is not None and c.roi.edited else "", reason="; ".join(map(str, c.reasons)), flags=codes([*c.flags, *of_all]),
             ))  # fmt: skip
         return found + ([dict(common, **self._all_six())] if self.disc else [])
 
@@ -178,29 +178,36 @@ class Muscles:
         return [row for there in self.slices for row in there.rows()]
 
     def case_values(self) -> dict:
-        """rcsa, rcsa_discs, fat_infiltration_percent, fat_fraction_percent, as far as they were measured; notes why others were not."""
+        """rcsa, rcsa_discs, fat_infiltration_percent, fat_fraction_percent, as far as they were measured."""
+        return self._case()[0]
+
+    def case_reasons(self) -> list[str]:
+        """Why slices or case values are missing."""
+        return [*self.reasons, *self._case()[1]]
+
+    def _case(self) -> tuple[dict, list[str]]:
         at_discs = [s for s in self.slices if s.disc in CASE_DISCS]
-        values, ratios = {}, {}
+        values, ratios, reasons = {}, {}, []
         for there in at_discs:
             try:
                 ratios[there.disc] = there.rcsa()
             except NotMeasured as reason:
-                self.reasons.append(f"no rCSA at {there.disc}: {reason}")
+                reasons.append(f"no rCSA at {there.disc}: {reason}")
         if ratios:
             values.update(rcsa=float(np.mean(list(ratios.values()))), rcsa_discs=list(ratios))
         for name, title in (("fat_infiltration", "fat infiltration"), ("fat_fraction", "fat fraction")):
             every = [c for s in self.slices for c in s.compartments]
             if not any(getattr(c, name) is not None for c in every):
-                said = [reason for c in every for reason in c.reasons if reason.startswith(f"{title}: ")]
-                self.reasons += [f"no {reason}" for reason in dict.fromkeys(said)]
+                said = [reason.sentence for c in every for reason in c.reasons if reason.column == name]
+                reasons += [f"no {sentence}" for sentence in dict.fromkeys(said)]
                 continue
             found = {m: [f for s in at_discs if (f := s.fat_of(m, name)) is not None] for m in MUSCLES}
             missing = [m.replace("_", " ") for m in MUSCLES if not found[m]]
             if missing:
-                self.reasons.append(f"no {title} of the case: no value of both sides at a disc for {', '.join(missing)}")
+                reasons.append(f"no {title} of the case: no value of both sides at a disc for {', '.join(missing)}")
             else:
                 values[f"{name}_percent"] = float(np.mean([np.mean(found[m]) for m in MUSCLES]))
-        return values
+        return values, reasons
 
 
 def kind_of(muscle: str, side: str) -> str:

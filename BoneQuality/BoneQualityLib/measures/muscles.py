@@ -14,7 +14,7 @@ from ..errors import BoneQualityError, NotMeasured
 from ..image.image import Image
 from ..image.mask import Mask
 from ..parameters import CASE_DISCS, LEVELS, Parameters
-from ..states import Flag
+from ..states import Flag, Reason
 from ..vertebra.mask_checks import overlap_flags
 from .muscle_fat import CT_FAT_HU, FatThreshold, beside_muscles, find_threshold
 from .muscle_result import Compartment, Muscles, MuscleSlice, kind_of
@@ -92,7 +92,7 @@ def measure_muscles(
     found.flags = _merged([flag for there in found.slices for flag in there.flags])
     found.flags += _order_flags(planes) + overlap_flags(_apart(compartments, discs))
     if not any(there.disc for there in found.slices):
-        found.flags.append(Flag("disc-absent", number=f"{len(found.slices)} slices by their position"))
+        found.flags.append(Flag("disc-absent", value=len(found.slices), unit="slices by their position"))
         found.reasons.append("no rCSA: no disc is known; give a mask of the discs, or the slices at discs (--disc-slices)")
     else:
         found.flags += [Flag("disc-absent", disc) for disc in CASE_DISCS if disc not in discs]
@@ -157,13 +157,13 @@ def _place_slice(plane: SlicePlane, compartments: dict, disc: Mask | None, image
         except NotMeasured as reason:
             if not plane.disc and isinstance(reason, NotThere):  # beyond the end of this muscle's mask
                 continue
-            compartment.reasons.append(str(reason))
+            compartment.reasons.append(Reason(str(reason)))
         there.compartments.append(compartment)
         cut = why_cut(compartment.roi, image, mask) if compartment.roi is not None else ""
         if cut:
             compartment.is_whole = False
-            compartment.reasons.append(cut)
-            there.flags.append(Flag("muscle-cut", plane.disc, compartment.name))
+            compartment.reasons.append(Reason(cut))
+            there.flags.append(Flag("muscle-cut", plane.disc, about=compartment.name))
     if disc is not None:
         try:
             there.disc_roi = edits.get((plane.name, "disc")) or place_section(plane, disc, "disc")
@@ -184,26 +184,26 @@ def _read_slice(there: MuscleSlice, images: AxialImages, asked: str) -> None:
         there.thresholds, missing = slice_thresholds(there.plane, placed, images, asked)
         for compartment in placed:
             if compartment.side in missing:
-                compartment.reasons.append(f"fat infiltration: {missing[compartment.side]}")
+                compartment.reasons.append(Reason(f"fat infiltration: {missing[compartment.side]}", "fat_infiltration"))
                 continue
             try:
                 compartment.fat_infiltration, compartment.fat_pixels = read_fat(
                     compartment.roi, images.signal, there.thresholds[compartment.side]
                 )
             except NotMeasured as reason:
-                compartment.reasons.append(f"fat infiltration: {reason}")
+                compartment.reasons.append(Reason(f"fat infiltration: {reason}", "fat_infiltration"))
     if images.fat is not None:
         for compartment in placed:
             try:
                 compartment.fat_fraction = read_fat_fraction(compartment.roi, images.fat, images.water)
             except NotMeasured as reason:
-                compartment.reasons.append(f"fat fraction: {reason}")
+                compartment.reasons.append(Reason(f"fat fraction: {reason}", "fat_fraction"))
         fractions = [compartment.fat_fraction for compartment in placed if compartment.fat_fraction is not None]
         if fractions and np.mean(fractions) > MOST_FAT_PERCENT:
-            there.flags.append(Flag("fat-water", there.disc, float(np.mean(fractions))))
+            there.flags.append(Flag("fat-water", there.disc, float(np.mean(fractions)), "%"))
     lows = [threshold.low for threshold in there.thresholds.values() if threshold.method != "ct"]
     if len(lows) == 2 and abs(lows[0] - lows[1]) > BIAS_SHARE * np.mean(lows):
-        there.flags.append(Flag("muscle-bias", there.disc, float(abs(lows[0] - lows[1]) / np.mean(lows))))
+        there.flags.append(Flag("muscle-bias", there.disc, 100 * float(abs(lows[0] - lows[1]) / np.mean(lows)), "%"))
 
 
 def slice_thresholds(
@@ -265,7 +265,7 @@ def _order_flags(planes: list[SlicePlane]) -> list[Flag]:
     """Discs that do not lie in anatomical order from top to bottom."""
     claimed = sorted((plane for plane in planes if plane.disc), key=lambda plane: LEVELS.index(plane.disc.split("-")[0]))
     return [
-        Flag("level-order", number=f"{lower.disc} above {upper.disc}")
+        Flag("level-order", about=f"{lower.disc} above {upper.disc}")
         for upper, lower in zip(claimed, claimed[1:])
         if upper.center[2] <= lower.center[2]
     ]
@@ -282,11 +282,17 @@ def _apart(compartments: dict[tuple[str, str], Mask], discs: dict[str, Mask]) ->
 
 
 def _merged(flags: list[Flag]) -> list[Flag]:
-    """One flag for each code and disc, with the largest of its numbers or all names."""
-    groups: dict[tuple[str, str], list] = {}
+    """One flag for each code and disc, with the largest of its values and all names."""
+    groups: dict[tuple[str, str], list[Flag]] = {}
     for flag in flags:
-        groups.setdefault((flag.code, flag.level), []).append(flag.number)
+        groups.setdefault((flag.code, flag.level), []).append(flag)
     return [
-        Flag(code, disc, max(numbers) if isinstance(numbers[0], float) else ", ".join(dict.fromkeys(numbers)))
-        for (code, disc), numbers in groups.items()
+        Flag(
+            code,
+            disc,
+            max((flag.value for flag in group if flag.value is not None), default=None),
+            group[0].unit,
+            ", ".join(dict.fromkeys(flag.about for flag in group if flag.about)),
+        )
+        for (code, disc), group in groups.items()
     ]

@@ -5,7 +5,7 @@ A measure places a ROI with masks alone and reads it from an image alone, so tha
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -14,7 +14,7 @@ from ..errors import NotMeasured
 from ..image.grid import Grid, mapped
 from ..image.image import Image
 from ..image.resampling import sample
-from ..states import Flag
+from ..states import Flag, Reason
 
 #: Distance of the points at which a planar ROI is read, mm: pixels count by the share of them that lies inside.
 SAMPLING_MM = 0.2
@@ -201,10 +201,22 @@ class LevelNumbers:
     variations: dict[str, dict[str, float]] = field(default_factory=dict)
     rois: list[PlanarRoi | RegionRoi] = field(default_factory=list)
     flags: list[Flag] = field(default_factory=list)
-    reasons: list[str] = field(default_factory=list)
+    reasons: list[Reason] = field(default_factory=list)
 
-    def gap(self, reason: NotMeasured, number: float | None = None) -> None:
+    def gap(self, reason: NotMeasured) -> None:
         """Note why a value is missing."""
-        self.reasons.append(str(reason))
+        self.reasons.append(Reason(str(reason)))
         if reason.flag:
-            self.flags.append(Flag(reason.flag, number=number))
+            self.flags.append(Flag(reason.flag))
+
+    @classmethod
+    def empty(cls, reason: NotMeasured) -> LevelNumbers:
+        """No numbers, and why."""
+        numbers = cls()
+        numbers.gap(reason)
+        return numbers
+
+    def with_gap(self, reason: NotMeasured) -> LevelNumbers:
+        """The same numbers, and why another one is missing."""
+        flags = [*self.flags, Flag(reason.flag)] if reason.flag else self.flags
+        return replace(self, flags=flags, reasons=[*self.reasons, Reason(str(reason))])

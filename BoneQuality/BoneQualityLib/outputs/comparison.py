@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import math
 from pathlib import Path
 
 from ..columns import Column
 from ..errors import BoneQualityError
 from ..parameters import LEVELS
+from .document import document_from
 
 #: A height this far below its own baseline is a new fracture; below this change, a risen grade alone is borderline. Percent.
 FRACTURE_PERCENT, BORDERLINE_PERCENT = 20.0, 10.0
@@ -32,13 +32,11 @@ COMPARE_COLUMNS = (
 def read_case(path: str | Path) -> dict:
     """The content of a CASE.json; raises BoneQualityError where the file cannot be read or is none of BoneQuality's."""
     try:
-        content = json.loads(Path(path).read_text(encoding="utf-8-sig"))
+        content = document_from(Path(path).read_text(encoding="utf-8-sig"), str(path))
     except OSError as error:
         raise BoneQualityError(f"{path} cannot be read ({error.strerror}); give the CASE.json of a measured case.") from None
-    except (ValueError, RecursionError):
-        raise BoneQualityError(f"{path} is no JSON file or a damaged one; give the CASE.json of a measured case.") from None
-    if not isinstance(content, dict) or content.get("software") != "BoneQuality":
-        raise BoneQualityError(f"{path} was not written by BoneQuality; give the CASE.json of a measured case.")
+    except UnicodeDecodeError:
+        raise BoneQualityError(f"{path} is not a text file; give the CASE.json of a measured case.") from None
     levels, inputs, facts = content.get("levels"), content.get("inputs"), content.get("facts", {})
     whole = isinstance(levels, list) and isinstance(inputs, dict) and isinstance(facts, dict)
     if not whole or not all(isinstance(row, dict) and row.get("level") in LEVELS for row in levels):
@@ -72,8 +70,7 @@ def compare(baseline: dict, followup: dict) -> list[dict]:
 
 
 def _cemented(case: dict) -> set[str]:
-    by_row = {row["level"] for row in case["levels"] if "cemented" in (row.get("ct_exclusion") or "")}
-    return by_row | set((case.get("facts") or {}).get("cemented") or ())
+    return set((case.get("facts") or {}).get("cemented") or ())
 
 
 def _row(level: str, before: dict, after: dict, cemented: list[bool]) -> dict:

@@ -1,14 +1,67 @@
-"""A measured case as plain data, as CASE.json holds it, and its files."""
+"""A measured case as plain data, as CASE.json holds it, and its files. ``SCHEMA`` changes whenever what it holds does."""
 
 from __future__ import annotations
 
+import json
+from dataclasses import asdict
 from pathlib import Path
 
-from ..columns import CASE_COLUMNS, LEVEL_COLUMNS, MUSCLE_COLUMNS, Column
+from .. import __version__
+from ..case.result import CaseResult
+from ..columns import CASE_COLUMNS, LEVEL_COLUMNS, MUSCLE_COLUMNS, Column, check_columns
+from ..errors import BoneQualityError
 from ..files.csv_tables import csv_text
-from ..files.writing import json_text, write_whole
+from ..files.writing import json_text, plain, write_whole
 
 RESEARCH = "Research use; not a medical device."
+SCHEMA = 2
+
+
+def document_of(result: CaseResult) -> dict:
+    """Everything as plain data: values, parameters, flags, inputs, and every ROI's place in RAS mm."""
+    for columns, rows in (
+        (LEVEL_COLUMNS, result.level_rows),
+        (CASE_COLUMNS, [result.case_row]),
+        (MUSCLE_COLUMNS, result.muscle_rows),
+    ):
+        check_columns(columns, rows)
+    content = dict(
+        schema=SCHEMA, case_id=result.facts.case_id, software="BoneQuality", software_version=__version__, statement=RESEARCH,
+        parameters=asdict(result.parameters), facts=asdict(result.facts), case=result.case_row,
+        levels=[
+            dict(row, reasons=dict(ct=[str(r) for r in level.ct.reasons], t1=[str(r) for r in level.t1.reasons]),
+                 ct_excluded=[why.name for why in level.ct_excluded], t1_excluded=[why.name for why in level.t1_excluded],
+                 **level.shape(), rois=[roi.place() for roi in level.rois])
+            for row, level in zip(result.level_rows, result.levels)
+        ],
+        endplate_angles=result.endplate_angles(),
+        csf={
+            name: dict(signal=csf.signal, area_mm2=csf.area, dropped_share=csf.dropped, blocked=csf.blocked,
+                       roi=csf.roi.place() if csf.roi else None)
+            for name, csf in result.csf.items()
+        },
+        muscles=result.muscle_rows, muscle_slices=[there.described() for there in result.muscles.slices] if result.muscles else [],
+        flags=[dict(asdict(flag), severity=flag.severity.value, sentence=flag.sentence) for flag in result.all_flags],
+        reasons=result.reasons, cutoffs=result.cutoffs, inputs=result.inputs,
+    )  # fmt: skip
+    return plain(content)
+
+
+def document_from(text: str, source: str) -> dict:
+    """A document from its JSON text; raises BoneQualityError naming ``source`` if it is none, or of another schema."""
+    try:
+        document = json.loads(text)
+    except (ValueError, RecursionError):
+        raise BoneQualityError(f"{source} is no JSON file or a damaged one; give the CASE.json of a measured case.") from None
+    if not isinstance(document, dict) or document.get("software") != "BoneQuality":
+        raise BoneQualityError(f"{source} was not written by BoneQuality; give the CASE.json of a measured case.")
+    schema = document.get("schema", 1)
+    if schema != SCHEMA:
+        version = document.get("software_version", "unknown")
+        raise BoneQualityError(
+            f"{source} was written by version {version} of BoneQuality (schema {schema}, this version reads {SCHEMA}); measure the case again."
+        )
+    return document
 
 
 def rows_of(columns: tuple[Column, ...], items: list[dict]) -> list[dict]:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from ..columns import CASE_COLUMNS, LEVEL_COLUMNS
+from ..states import Severity
 from .document import RESEARCH, level_rows, muscle_rows
 
-SEVERITIES = ("error", "warning", "info")
 #: The values that a person looks at first: column of the case table, what it is called in a sentence, decimals.
 HEADLINES = (
     ("hu_3d", "3D-HU", 1),
@@ -114,12 +114,13 @@ def cutoff_sentences(document: dict) -> list[str]:
 
 
 def flag_sentences(document: dict) -> list[str]:
-    """Every flag with its level and the number behind it, errors first."""
+    """Every flag with its level and the value behind it, the most severe first."""
     found = []
-    for flag in sorted(document["flags"], key=lambda flag: SEVERITIES.index(flag["severity"])):
-        number = f"{flag['number']:.4g}" if isinstance(flag["number"], float) else flag["number"]
-        behind = "" if number is None else f" ({number})"
-        found.append(f"{' '.join(filter(None, (flag['severity'], flag['code'], flag['level'])))}: {flag['sentence']}{behind}")
+    for flag in sorted(document["flags"], key=lambda flag: Severity(flag["severity"]).rank):
+        value = "" if flag["value"] is None else f"{flag['value']:.4g} {flag['unit']}".strip()
+        behind = ", ".join(filter(None, (flag["about"], value)))
+        name = " ".join(filter(None, (flag["severity"], flag["code"], flag["level"])))
+        found.append(f"{name}: {flag['sentence']}{f' ({behind})' if behind else ''}")
     return found
 
 

@@ -35,7 +35,7 @@ def mask_flags(vertebrae: dict[str, Vertebra]) -> list[Flag]:
     levels, found = list(masks), []
     for upper, lower in zip(levels, levels[1:]):
         if masks[upper].center[2] <= masks[lower].center[2]:
-            found.append(Flag("level-order", number=f"{lower} above {upper}"))
+            found.append(Flag("level-order", about=f"{lower} above {upper}"))
     return found + overlap_flags(masks)
 
 
@@ -45,7 +45,7 @@ def overlap_flags(masks: dict[str, Mask]) -> list[Flag]:
     for one, other in combinations(masks, 2):
         share = _overlap(masks[one], masks[other])
         if share > OVERLAP_SHARE:
-            found.append(Flag("mask-overlap", number=f"{one} and {other}: {100 * share:.1f} %"))
+            found.append(Flag("mask-overlap", value=100 * share, unit="%", about=f"{one} and {other}"))
     return found
 
 

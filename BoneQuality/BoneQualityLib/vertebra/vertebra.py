@@ -109,7 +109,7 @@ class Vertebra:
     def doubts(self) -> list[Flag]:
         """What is uncertain about the body or its axes."""
         said = [self._cut.doubt if self._cut is not None else "", self._axes[1]]
-        return [Flag("frame-uncertain", number="; ".join(filter(None, said)))] if any(said) else []
+        return [Flag("frame-uncertain", about="; ".join(filter(None, said)))] if any(said) else []
 
 
 def read_vertebrae(segments: list[Segment], asked: str) -> tuple[dict[str, Vertebra], Surroundings]:

@@ -1,0 +1,118 @@
+"""What the CT says of every vertebra."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from ..errors import NotMeasured
+from ..image.mask import Mask
+from ..measures import hounsfield, region
+from ..measures.acquisition import ct_flags
+from ..measures.heights import HeightLoss, grade_losses, is_coarse, measure_heights
+from ..measures.plausibility import check_modality
+from ..measures.roi import LevelNumbers, PlanarRoi
+from ..parameters import LUMBAR_USED, CaseFacts, Parameters
+from ..states import Exclusion, Flag
+from ..vertebra.body import Body, place_body
+from ..vertebra.mask_checks import check_whole, mask_flags
+from ..vertebra.vertebra import Vertebra, read_vertebrae
+from .images import Edits, Given, Progress
+from .result import Level
+
+SLICES = ("upper", "middle", "lower")
+
+
+@dataclass(frozen=True, eq=False)
+class CtRead:
+    """levels: by name, with what the CT says alone. flags: of the image and its masks. values: cells of the case row."""
+
+    levels: dict[str, Level]
+    vertebrae: dict[str, Vertebra]
+    flags: tuple[Flag, ...]
+    values: dict
+
+    @property
+    def masks(self) -> dict[str, Mask]:
+        return {name: vertebra.mask for name, vertebra in self.vertebrae.items()}
+
+
+def read_ct(given: Given, facts: CaseFacts, parameters: Parameters, edits: Edits, progress: Progress) -> CtRead:
+    """Measure every vertebra of a CT. Raises BoneQualityError where the image is not a CT in HU."""
+    image = given.image
+    progress(0.0, "CT: masks")
+    check_modality(image, "CT")
+    vertebrae, _ = read_vertebrae(list(given.segments), parameters.mask)
+    levels, bodies = {}, {}
+    for n, (name, vertebra) in enumerate(vertebrae.items()):
+        progress((n + 0.1) / len(vertebrae), f"CT {name}")
+        levels[name], body = _read_level(vertebra, given, facts, parameters, edits)
+        bodies.update({name: body} if body is not None else {})
+    progress(0.95, "CT: heights")
+    levels = _with_losses(_with_heights(levels, bodies), bodies)
+    tags = image.tags
+    values = dict(
+        kvp=tags.kvp,
+        slice_thickness_mm=image.slice_thickness,
+        kernel=tags.kernel,
+        contrast=facts.contrast or tags.contrast,
+        effective_margin_mm=region.effective_margin(parameters.cancellous_margin_mm, image),
+        slice_plane=parameters.slice_plane,
+    )
+    return CtRead(levels, vertebrae, (*ct_flags(image, facts.contrast), *mask_flags(vertebrae)), values)
+
+
+def excluded(level: str, facts: CaseFacts) -> tuple[Exclusion, ...]:
+    """Why a level does not enter the case values, before anything is measured."""
+    return facts.exclusions(level) or (() if level in LUMBAR_USED else (Exclusion.OUTSIDE_MEAN,))
+
+
+def _read_level(
+    vertebra: Vertebra, given: Given, facts: CaseFacts, parameters: Parameters, edits: Edits
+) -> tuple[Level, Body | None]:
+    name, why = vertebra.level, excluded(vertebra.level, facts)
+    try:
+        check_whole(vertebra.mask, given.image)
+        body = place_body(name, vertebra.body, vertebra.exclusions, vertebra.covers)
+    except NotMeasured as reason:
+        return Level(name, LevelNumbers.empty(reason), ct_excluded=why), None
+    numbers = hounsfield.measure_level(body, given.image, parameters, vertebra.frame, _of_level(edits, name))
+    numbers = replace(numbers, flags=[*numbers.flags, *vertebra.doubts])
+    return Level(name, numbers, ct_excluded=why, frame=vertebra.frame), body
+
+
+def _of_level(edits: Edits, level: str) -> dict[str, PlanarRoi]:
+    return {kind: roi for (name, kind), roi in edits.items() if name == level and kind in SLICES}
+
+
+def _with_heights(levels: dict[str, Level], bodies: dict[str, Body]) -> dict[str, Level]:
+    """The levels with the heights of every body that has axes."""
+    found = dict(levels)
+    for name, body in bodies.items():
+        level = levels[name]
+        if level.frame is None:
+            continue
+        try:
+            heights = measure_heights(body, level.frame)
+        except NotMeasured as reason:
+            found[name] = replace(level, ct=level.ct.with_gap(reason))
+            continue
+        read = dict(height_anterior_mm=heights.anterior, height_middle_mm=heights.middle, height_posterior_mm=heights.posterior)
+        found[name] = replace(level, heights=heights, ct=replace(level.ct, values={**level.ct.values, **read}))
+    return found
+
+
+def _with_losses(levels: dict[str, Level], bodies: dict[str, Body]) -> dict[str, Level]:
+    """The levels with the height that each has lost, and the grade that it suggests."""
+    measured = {name: levels[name].heights for name in bodies if levels[name].heights is not None}
+    broken = [name for name in measured if any(why is not Exclusion.OUTSIDE_MEAN for why in levels[name].ct_excluded)]
+    defects = [name for name in measured if any(flag.code == "endplate-defect" for flag in levels[name].ct.flags)]
+    coarse = any(is_coarse(body) for body in bodies.values())
+    losses = grade_losses(measured, broken, coarse, defects)
+    return {name: _with_loss(level, losses[name]) if name in losses else level for name, level in levels.items()}
+
+
+def _with_loss(level: Level, loss: HeightLoss) -> Level:
+    numbers = level.ct
+    flags = [Flag("possible-fracture", value=loss.percent, unit="% of height", about=f"grade {loss.grade} {loss.shape}")]
+    values = {**numbers.values, "height_loss_percent": loss.percent, "genant_grade": loss.grade}
+    return replace(level, loss=loss, ct=replace(numbers, values=values, flags=numbers.flags + flags * bool(loss.grade)))

@@ -1,0 +1,83 @@
+"""What the T1 MRI says of every vertebra, and of the CSF."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..errors import BoneQualityError, NotMeasured
+from ..image.image import Image
+from ..image.mask import Mask
+from ..measures import csf, marrow
+from ..measures.acquisition import t1_flags
+from ..measures.plausibility import check_modality
+from ..measures.roi import LevelNumbers
+from ..parameters import CaseFacts, Parameters
+from ..states import Flag
+from ..vertebra.mask_checks import mask_flags
+from ..vertebra.vertebra import Surroundings, Vertebra, read_vertebrae
+from .ct import excluded
+from .images import Edits, Given, Progress
+from .result import Level
+
+
+@dataclass(frozen=True, eq=False)
+class T1Read:
+    """levels: by name, with what the T1 MRI says alone. csf: by level. values: cells of the case row."""
+
+    levels: dict[str, Level]
+    vertebrae: dict[str, Vertebra]
+    csf: dict[str, csf.Csf]
+    flags: tuple[Flag, ...]
+    values: dict
+
+    @property
+    def masks(self) -> dict[str, Mask]:
+        return {name: vertebra.mask for name, vertebra in self.vertebrae.items()}
+
+
+def read_t1(given: Given, facts: CaseFacts, parameters: Parameters, edits: Edits, progress: Progress) -> T1Read:
+    """Measure the marrow of every vertebra, and the CSF. Raises BoneQualityError where the image is not an MRI."""
+    image = given.image
+    progress(0.0, "T1: masks")
+    check_modality(image, "T1 MRI")
+    vertebrae, around = read_vertebrae(list(given.segments), parameters.mask)
+    bodies, numbers = {}, {}
+    for name, vertebra in vertebrae.items():
+        try:
+            if not vertebra.mask.array.any():
+                raise NotMeasured("the mask is empty")
+            bodies[name] = vertebra.body
+        except NotMeasured as reason:
+            numbers[name] = LevelNumbers.empty(reason)
+    plane = marrow.common_plane(image, bodies) if bodies and parameters.vbq_slice == "midsagittal" else None
+    for n, name in enumerate(bodies):
+        progress((n + 0.1) / (len(bodies) + 1), f"T1 {name}")
+        numbers[name] = marrow.measure_level(vertebrae[name], image, plane, parameters, edits.get((name, "marrow")))
+    progress(0.95, "T1: CSF")
+    edited = {level: roi for (level, kind), roi in edits.items() if kind == "csf"}
+    fluid = _read_csf(around, csf.level_extents(bodies), image, facts.csf_blocked, edited)
+    tags = image.tags
+    values = dict(
+        field_strength_t=tags.field_strength_t,
+        tr_ms=tags.tr_ms,
+        te_ms=tags.te_ms,
+        ti_ms=tags.ti_ms,
+        vbq_slice=parameters.vbq_slice,
+        vbq_margin_mm=parameters.vbq_margin_mm,
+    )
+    levels = {name: Level(name, t1=numbers[name], t1_excluded=excluded(name, facts)) for name in vertebrae}
+    return T1Read(levels, vertebrae, fluid, (*t1_flags(image), *mask_flags(vertebrae)), values)
+
+
+def _read_csf(around: Surroundings, extents: dict[str, csf.LevelExtent], image: Image, blocked, edits) -> dict[str, csf.Csf]:
+    """CSF masks that lie at one level are drawn there; one that is longer counts as a sac."""
+    drawn, sacs = {}, list(around.sacs)
+    for level, mask in around.csf:
+        level = level or csf.level_of(mask, extents)
+        if level:
+            drawn[level] = mask
+        else:
+            sacs.append(mask)
+    if len(sacs) > 1:
+        raise BoneQualityError(f"{sacs[0].name} and {sacs[1].name} both show the CSF of the whole sac; keep one of them.")
+    return csf.read_csf(drawn, next(iter(sacs), None), next(iter(around.cords), None), extents, image, blocked, edits)
