@@ -7,12 +7,13 @@ from pathlib import Path
 
 from ..columns import CASE_COLUMNS, LEVEL_COLUMNS, MUSCLE_COLUMNS
 from ..parameters import CaseFacts, Parameters
+from ..states import Severity
 from .cutoff_bars import bar
 from .document import RESEARCH, level_rows, muscle_rows
 from .drawing import Picture
 from .page_templates import PACKAGES, render
 from .remedies import remedy
-from .summary import SEVERITIES, SUMMARIZED, shown
+from .summary import SUMMARIZED, behind_flag, shown
 
 __all__ = ["PACKAGES", "html", "ris_text"]
 
@@ -70,7 +71,7 @@ def content(document: dict, pictures: list[Picture]) -> dict:
 def doubts(document: dict) -> list[dict]:
     """Flags, errors first, one entry per code with all its levels: severity, code, where, sentence, found, remedy."""
     found: dict[str, dict] = {}
-    for flag in sorted(document["flags"], key=lambda flag: SEVERITIES.index(flag["severity"])):
+    for flag in sorted(document["flags"], key=lambda flag: Severity(flag["severity"]).rank):
         entry = found.setdefault(
             flag["code"],
             dict(
@@ -82,17 +83,12 @@ def doubts(document: dict) -> list[dict]:
                 found=[],
             ),
         )
-        behind = _behind(flag)
+        behind = behind_flag(flag)
         entry["levels"] += [flag["level"]] if flag["level"] and flag["level"] not in entry["levels"] else []
         entry["found"] += [f"{flag['level']}: {behind}" if flag["level"] else behind] if behind else []
     return [
         dict(entry, where=", ".join(entry["levels"]), found="; ".join(dict.fromkeys(entry["found"]))) for entry in found.values()
     ]
-
-
-def _behind(flag: dict) -> str:
-    number = flag["number"]
-    return "" if number is None else f"{number:.4g}" if isinstance(number, float) else str(number)
 
 
 def _facts(document: dict) -> list[tuple[str, str]]:

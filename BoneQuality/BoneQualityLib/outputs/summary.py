@@ -117,11 +117,16 @@ def flag_sentences(document: dict) -> list[str]:
     """Every flag with its level and the value behind it, the most severe first."""
     found = []
     for flag in sorted(document["flags"], key=lambda flag: Severity(flag["severity"]).rank):
-        value = "" if flag["value"] is None else f"{flag['value']:.4g} {flag['unit']}".strip()
-        behind = ", ".join(filter(None, (flag["about"], value)))
+        behind = behind_flag(flag)
         name = " ".join(filter(None, (flag["severity"], flag["code"], flag["level"])))
         found.append(f"{name}: {flag['sentence']}{f' ({behind})' if behind else ''}")
     return found
+
+
+def behind_flag(flag: dict) -> str:
+    """The names and the value that a flag of the document was raised for, with the unit."""
+    value = "" if flag["value"] is None else f"{flag['value']:.4g} {flag['unit']}".strip()
+    return ", ".join(filter(None, (flag["about"], value)))
 
 
 def shown(value, decimals: int) -> str:
