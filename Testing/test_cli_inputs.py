@@ -192,7 +192,7 @@ def test_several_dicom_series_are_listed_and_one_is_taken_by_its_uid(tmp_path, f
         dicom_folder(tmp_path / "dicom" / uid, SeriesInstanceUID=uid, PatientName="Secret^Name")
     options = ["--ct", tmp_path / "dicom", *files.of_ct[2:]]
     for sentence in (refusal(*options), refusal(*options, "--series", "1.2.5")):
-        assert "--series UID from: 1.2.3: 70 CT images; 1.2.4: 70 CT images" in sentence and "Secret" not in sentence
+        assert "@UID. They are: 1.2.3: 70 CT images of 40 x 40, axial; 1.2.4: 70" in sentence and "Secret" not in sentence
     assert measure(capfd, tmp_path / "out", *options, "--series", "1.2.4").done().case["hu_3d"] == "120.00"
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from . import __version__
 from .entry.inputs import INPUTS, KNOWN_COLUMNS, CaseInputs, option_name, value_of
-from .errors import BoneQualityError, sentence_of
+from .errors import BoneQualityError, sentence_for_the_person
 from .outputs.document import RESEARCH, output_paths
 from .outputs.summary import aligned, summary
 from .parameters import CaseFacts, Parameters
@@ -33,7 +33,7 @@ def main(arguments: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         sentence = "Stopped; start it again."
     except Exception as error:
-        sentence = sentence_of(error)
+        sentence = sentence_for_the_person(error)
     print(f"bonequality: {sentence}", file=sys.stderr)
     return 2
 

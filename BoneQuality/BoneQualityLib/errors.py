@@ -15,6 +15,18 @@ class NotMeasured(BoneQualityError):
         self.flag = flag
 
 
+class Ambiguous(BoneQualityError):
+    """A fault with a list to choose from. The list holds texts of the input, which may name a patient: it is shown to the person
+    who asked, and never written to a file."""
+
+    def __init__(self, sentence: str, listing: str):
+        super().__init__(sentence, listing)
+        self.listing = listing
+
+    def __str__(self) -> str:
+        return self.args[0]
+
+
 def sentence_of(error: BaseException) -> str:
     """What a person is told of any error, in one line."""
     if isinstance(error, BoneQualityError):
@@ -25,6 +37,12 @@ def sentence_of(error: BaseException) -> str:
         return f"{error.filename or 'A file'} cannot be used ({error.strerror}); check the path, its permissions and its disk."
     # a fault of ours: still one line, with what a report of it needs
     return f"Unexpected {type(error).__name__} in {_innermost(error.__traceback__)} ({' '.join(str(error).split())}); please report it."
+
+
+def sentence_for_the_person(error: BaseException) -> str:
+    """The same in a terminal or a dialog, where only the person sees it who asked: with the list to choose from."""
+    listing = f" They are: {error.listing}." if isinstance(error, Ambiguous) else ""
+    return " ".join(f"{sentence_of(error)}{listing}".split())
 
 
 def _innermost(traceback) -> str:

@@ -14,8 +14,8 @@ from ..entry.inputs import INPUTS
 from ..errors import BoneQualityError
 from ..files.checks import EXTENSIONS, SEGMENTATION_EXTENSIONS
 from ..files.csv_tables import csv_line
-from ..files.dicom_series import EXTENSIONS as DICOM_EXTENSIONS
-from ..files.dicom_series import is_dicom
+from ..files.dicom_images import EXTENSIONS as DICOM_EXTENSIONS
+from ..files.dicom_images import is_dicom
 from ..files.dicom_tags import read_tags
 from ..files.writing import write_whole
 from ..parameters import T1_LONGEST_TE_MS, T1_LONGEST_TR_MS

@@ -2,7 +2,7 @@
 
 Only headers are read here, the pixels by MRML's reader (GDCM in ITK). That reader follows the given list and applies every
 slice's own rescale, but takes without a word, so it is refused here: mixed orientations or echoes (it drops slices), CT without
-rescale (raw numbers instead of HU), no pixel spacing (1 mm), inverted gray scale, multi-frame objects (frames as stored),
+rescale (raw numbers instead of HU), no pixel spacing (1 mm), inverted gray scale, several frames without places (as stored),
 cut-off files (zeros).
 """
 
@@ -20,6 +20,7 @@ SAME_IN_SERIES = (
     "Modality", "Rows", "Columns", "PixelSpacing", "ImageOrientationPatient", "EchoNumbers", "RescaleSlope", "RescaleIntercept",
     "BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation",
 )  # fmt: skip
+RESCALE = ("RescaleSlope", "RescaleIntercept")
 #: Numbers that GDCM reads wherever they are, and ends the process over some that are none.
 NUMBERS = ("SpacingBetweenSlices", "RescaleSlope", "RescaleIntercept", "NumberOfFrames")
 CT_UNITS = {"", "HU", "US"}
@@ -28,11 +29,17 @@ ORIGINAL = "export the original series"
 
 @dataclass(frozen=True)
 class DicomSlice:
-    """One image of a series: its file, its header, and what is wrong with its pixels ("" for nothing)."""
+    """One image of a series: its file, its header, what is wrong with its pixels ("" for nothing), its number among several frames."""
 
     path: Path
     header: object
     pixel_fault: str
+    frame: int | None = None
+
+    @property
+    def name(self) -> str:
+        """What an error calls it."""
+        return self.path.name if self.frame is None else f"{self.path.name} frame {self.frame + 1}"
 
 
 def check_slice(each: DicomSlice) -> None:
@@ -43,7 +50,9 @@ def check_slice(each: DicomSlice) -> None:
     spacing, place = numbers(header, "PixelSpacing", 2), numbers(header, "ImagePositionPatient", 3)
     axes = np.reshape(numbers(header, "ImageOrientationPatient", 6) or np.zeros(6), (2, 3))
     faults = {
-        "has several frames, which is not supported: convert it to NIfTI with dcm2niix": (number(header, "NumberOfFrames") or 1)
+        "has several frames but does not say where each lies: convert it to NIfTI with dcm2niix": (
+            number(header, "NumberOfFrames") or 1
+        )
         > 1,
         f"is a color image: {ORIGINAL}": header.get("SamplesPerPixel", 1) != 1,
         f"stores gray values as {photometric}: {ORIGINAL}": photometric != "MONOCHROME2",
@@ -64,9 +73,11 @@ def check_same(folder: Path, slices: list[DicomSlice]) -> None:
     """Raise BoneQualityError if the images of a series are not of one kind."""
     first = slices[0]
     for other in slices[1:]:
-        names = [name for name in SAME_IN_SERIES if not _same(first.header.get(name), other.header.get(name))]
+        one_by_one = first.frame is not None and other.frame is not None  # frames of one file have a rescale each
+        same = [name for name in SAME_IN_SERIES if not (one_by_one and name in RESCALE)]
+        names = [name for name in same if not _same(first.header.get(name), other.header.get(name))]
         if names:
-            pair = f"{first.path.name} and {other.path.name} differ in {names[0]}"
+            pair = f"{first.name} and {other.name} differ in {names[0]}"
             raise BoneQualityError(f"{folder} mixes images in one series ({pair}): keep the images of one stack only.")
 
 

@@ -71,8 +71,8 @@ def stored_pixels(path: Path) -> np.ndarray | None:
     """The values of an image, shape (rows, columns), rescaled as its header says; None where they are compressed."""
     import pydicom
 
-    header = pydicom.dcmread(path)
-    syntax = header.file_meta.TransferSyntaxUID
+    header = pydicom.dcmread(path, force=True)
+    syntax = header.file_meta.get("TransferSyntaxUID") or syntax_of(header)
     if syntax.is_compressed and not syntax.is_deflated:
         return None
     allocated, stored, highest = int(header.BitsAllocated), int(header.BitsStored), int(header.HighBit)
@@ -86,6 +86,17 @@ def stored_pixels(path: Path) -> np.ndarray | None:
         float(header.get(name, default) or default) for name, default in (("RescaleSlope", 1), ("RescaleIntercept", 0))
     )
     return (values * slope + intercept).reshape(int(header.Rows), int(header.Columns))
+
+
+def syntax_of(header):
+    """The transfer syntax of a file that does not say it, as old ones without a preamble, by the way its elements are written."""
+    from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
+
+    if hasattr(header, "original_encoding"):
+        is_implicit, is_little = header.original_encoding
+    else:  # before pydicom 3
+        is_implicit, is_little = header.read_implicit_vr, header.read_little_endian
+    return ImplicitVRLittleEndian if is_implicit else ExplicitVRLittleEndian if is_little else ExplicitVRBigEndian
 
 
 def _depth_fault(header) -> str:

@@ -13,7 +13,7 @@ def volume_node(name: str, array: np.ndarray, grid: Grid, label_map: bool = Fals
     """A scalar volume (or label map) node holding a copy of an array ``[k, j, i]``."""
     node = mrml_scene().AddNewNodeByClass("vtkMRMLLabelMapVolumeNode" if label_map else "vtkMRMLScalarVolumeNode", name)
     node.SetAndObserveImageData(_vtk_image(array))
-    node.SetIJKToRASMatrix(_matrix(grid.ijk_to_ras))
+    node.SetIJKToRASMatrix(matrix_of(grid.ijk_to_ras))
     return node
 
 
@@ -28,7 +28,7 @@ def segmentation_node(name: str, masks: list[Mask], node=None):
     for mask in masks:
         labels = slicer.vtkOrientedImageData()
         labels.DeepCopy(_vtk_image(mask.array.astype(np.uint8)))
-        labels.SetImageToWorldMatrix(_matrix(mask.grid.ijk_to_ras))
+        labels.SetImageToWorldMatrix(matrix_of(mask.grid.ijk_to_ras))
         segment = slicer.vtkSegment()
         segment.SetName(mask.name)
         segment.AddRepresentation("Binary labelmap", labels)
@@ -46,7 +46,8 @@ def _vtk_image(array: np.ndarray):
     return image
 
 
-def _matrix(affine: np.ndarray):
+def matrix_of(affine: np.ndarray):
+    """A 4x4 array as VTK takes it."""
     import vtk
 
     matrix = vtk.vtkMatrix4x4()

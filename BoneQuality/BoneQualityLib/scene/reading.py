@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import re
+import tempfile
 from dataclasses import asdict
 from pathlib import Path
 
@@ -13,34 +14,72 @@ import numpy as np
 from ..errors import BoneQualityError
 from ..files.checks import ImageHeader, check_image_file, stem, stored_image, structure_files
 from ..files.decimal_point import decimal_point
+from ..files.dicom_frames import write_frames
 from ..files.dicom_pixels import stored_pixels
-from ..files.dicom_series import find_series
+from ..files.dicom_series import DicomSeries, find_series, find_stacks, folder_and_series
 from ..files.stored_image import StoredImage, is_as_stored, stored_voxels
 from ..image.acquisition import ImageTags
+from ..image.grid import Grid
 from .arrays import TAGS_ATTRIBUTE, array_of
+from .nodes import matrix_of, volume_node
 from .session import messages_of_vtk, mrml_scene
 
 
 @decimal_point()
 def read_volume(path: str, series: str | None = None):
-    """A scalar volume node from an image file or a DICOM folder, at its native type; its tags go to a node attribute."""
-    if Path(path).is_dir():
-        found = find_series(path, series)
-        node = _read("vtkMRMLScalarVolumeNode", "vtkMRMLVolumeArchetypeStorageNode", found.paths, Path(path).name)
-        slices = node.GetImageData().GetDimensions()[2]
-        if slices != len(found.paths):
-            remove_nodes([node])
-            raise BoneQualityError(
-                f"Of the {len(found.paths)} slices in {path} only {slices} were read; import it with the DICOM module and save it as NRRD."
-            )
-        with _removed_on_error(node):
-            _check_slices(found.paths, node)
-        node.SetAttribute(TAGS_ATTRIBUTE, json.dumps(asdict(ImageTags(**found.tags))))
-        return node
+    """A scalar volume node from an image file or a DICOM folder, at its native type; its tags go to a node attribute.
+
+    path: may be DIR@UID, the series of a folder that holds several.
+    """
+    folder, series = folder_and_series(path, series)
+    if folder is not None:
+        return _read_dicom(find_series(folder, series), folder.name)
     header = check_image_file(path, unpack=False)
     if header.is_segmentation:
         raise BoneQualityError(f"{path} is a segmentation; give it as the segmentation, and an image as the volume.")
     return _read_whole("vtkMRMLScalarVolumeNode", header, path, stem(path))
+
+
+@decimal_point()
+def read_stacks(path: str, series: str | None = None) -> list:
+    """The same for axial images: a node for every stack of slices, top to bottom, as a DICOM series may hold several."""
+    folder, series = folder_and_series(path, series)
+    if folder is None:
+        return [read_volume(path)]
+    stacks = find_stacks(folder, series)
+    with contextlib.ExitStack() as undone:
+        nodes = []
+        for n, stack in enumerate(stacks, 1):
+            nodes.append(_read_dicom(stack, f"{folder.name} stack {n}" if len(stacks) > 1 else folder.name))
+            undone.callback(remove_nodes, nodes[-1:])
+        undone.pop_all()
+        return nodes
+
+
+def _read_dicom(found: DicomSeries, name: str):
+    """The node of a stack. Frames of one file, and an image alone, are read as files of one image each, placed as they say."""
+    with contextlib.ExitStack() as used:
+        paths = found.paths
+        if not found.is_plain:
+            paths = write_frames(found.images, Path(used.enter_context(tempfile.TemporaryDirectory())))
+        if found.is_rescaled_alike:
+            node = _read("vtkMRMLScalarVolumeNode", "vtkMRMLVolumeArchetypeStorageNode", paths, name)
+            used.enter_context(_removed_on_error(node))
+            _check_slices(found, paths, node)
+        else:
+            node = volume_node(name, _own_pixels(found, paths), Grid((len(paths), 1, 1), found.ijk_to_ras))
+    if len(paths) == 1:  # the reader knows no step to a next slice
+        node.SetIJKToRASMatrix(matrix_of(found.ijk_to_ras))
+    node.SetAttribute(TAGS_ATTRIBUTE, json.dumps(asdict(ImageTags(**found.tags))))
+    return node
+
+
+def _own_pixels(found: DicomSeries, paths) -> np.ndarray:
+    """Images with a rescale each: MRML's reader would round them to the type of the first one."""
+    slices = [stored_pixels(path) for path in paths]
+    if any(pixels is None for pixels in slices):
+        raise BoneQualityError(f"{found.paths[0]} holds compressed frames with a rescale each: convert it to NIfTI with dcm2niix.")
+    return np.stack(slices)
 
 
 @decimal_point()
@@ -98,12 +137,20 @@ def _set_as_stored(stored: StoredImage, node) -> None:
     node.GetImageData().Modified()
 
 
-def _check_slices(paths, node) -> None:
-    """Raise BoneQualityError where a DICOM image is read with other values than it holds, as far as that is told without decoding."""
-    for path, read in zip(paths, array_of(node.GetImageData())):
+def _check_slices(found: DicomSeries, paths, node) -> None:
+    """Raise BoneQualityError where DICOM images are read with other values than they hold, as far as that is told without decoding."""
+    read = array_of(node.GetImageData())
+    if len(read) != len(paths):
+        where = found.paths[0].parent
+        raise BoneQualityError(
+            f"Of the {len(paths)} slices in {where} only {len(read)} were read; import it with the DICOM module and save it as NRRD."
+        )
+    for image, path, values in zip(found.images, paths, read):
         own = stored_pixels(path)
-        if own is not None and (own.shape != read.shape or not np.allclose(read, own, rtol=1e-5, atol=0.01)):
-            raise BoneQualityError(f"{path} is read with other values than it holds: convert the series to NIfTI with dcm2niix.")
+        if own is not None and (own.shape != values.shape or not np.allclose(values, own, rtol=1e-5, atol=0.01)):
+            raise BoneQualityError(
+                f"{image.path} is read with other values than it holds: convert the series to NIfTI with dcm2niix."
+            )
 
 
 def _check_segments(stored: StoredImage, node) -> None:
