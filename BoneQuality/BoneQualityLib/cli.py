@@ -5,7 +5,9 @@ from __future__ import annotations
 import argparse
 import contextlib
 import os
+import signal
 import sys
+import threading
 import time
 from dataclasses import fields
 from pathlib import Path
@@ -28,14 +30,28 @@ class Parser(argparse.ArgumentParser):
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; returns the exit status."""
     try:
-        options = parser().parse_args(arguments)
-        return options.run(options)
+        with _terminated_as_interrupted():
+            options = parser().parse_args(arguments)
+            return options.run(options)
     except KeyboardInterrupt:
         sentence = "Stopped; start it again."
     except Exception as error:
         sentence = sentence_for_the_person(error)
     print(f"bonequality: {sentence}", file=sys.stderr)
     return 2
+
+
+@contextlib.contextmanager
+def _terminated_as_interrupted():
+    """End on SIGTERM, as a cluster sends it, as cleanly as on ctrl-C."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -97,13 +113,14 @@ def run_batch(options) -> int:
     """The command ``batch``."""
     from .batch.manifest import ManifestFaults
     from .batch.run import run_batch
+    from .batch.workers import Limits
 
     if options.resume and options.overwrite:
         raise BoneQualityError("Give --resume to keep what is done, or --overwrite to measure all again, not both.")
     try:
         batch = run_batch(
             options.manifest, options.output, options.workers, options.scheduler, options.resume, options.overwrite, options.cutoffs,
-            _logged(),
+            _logged(), Limits(60 * options.time_limit, options.memory_limit and int(options.memory_limit * 2**30)),
         )  # fmt: skip
     except ManifestFaults as faults:
         print("bonequality: " + "\n".join(faults.lines), file=sys.stderr)
@@ -114,8 +131,10 @@ def run_batch(options) -> int:
     lines = [f"{len(batch.done)} cases done, {batch.kept} of them before, {len(batch.failures)} failed"]
     lines += [f"  {case_id} ({failure.stage}): {failure.sentence}" for case_id, failure in list(batch.failures.items())[:10]]
     lines += ["  ..."] * (len(batch.failures) > 10)
-    _show("\n".join([*lines, f"Written to {options.output}: {', '.join(batch.tables)}, and the files of every case", RESEARCH]))
-    return 1 if batch.failures else 0
+    _show("\n".join([*lines, f"Written: {', '.join(batch.tables)}, and the files of every case", RESEARCH]))
+    if batch.stopped:
+        print(f"bonequality: {batch.stopped}", file=sys.stderr)
+    return 1 if batch.failures or batch.stopped else 0
 
 
 def run_manifest(options) -> int:
@@ -163,13 +182,15 @@ def run_demo(options) -> int:
 def run_cohort(options) -> int:
     """The command ``cohort``."""
     from .files.writing import check_free
+    from .scene.session import quiet_stderr
     from .statistics.analysis import PAGE, analyze
 
     folder = Path(options.output)
     check_free([folder / PAGE], options.overwrite)
     question = {name: getattr(options, name) for name in ("outcome", "measures", "by", "adjust", "time", "pairs", "readers")}
-    result = analyze(options.cohort, progress=_progress, **question)
-    result.write_files(folder, options.overwrite)
+    with quiet_stderr():
+        result = analyze(options.cohort, progress=_progress, **question)
+        result.write_files(folder, options.overwrite)
     return _show_cohort(result, folder / PAGE)
 
 
@@ -232,6 +253,15 @@ def _add_batch(commands) -> None:
     group.add_argument("--workers", type=_count, metavar="N", help="processes on this machine (default: one for every core)")
     group.add_argument(
         "--scheduler", metavar="ADDRESS", help="a Dask scheduler whose workers see the same files, as tcp://host:8786"
+    )
+    group.add_argument(
+        "--time-limit", type=_amount, default=60.0, metavar="MINUTES", help="a case that takes longer is a failure (default 60)"
+    )
+    group.add_argument(
+        "--memory-limit",
+        type=_amount,
+        metavar="GIB",
+        help="so is one that takes more memory (Linux; default: all that the machine has)",
     )
     _add_output(batch)
     batch.add_argument(
@@ -349,6 +379,16 @@ def _count(text: str) -> int:
     if not text.isdecimal() or not int(text):
         raise argparse.ArgumentTypeError(f"{text!r} is no number of workers; give 1 or more")
     return int(text)
+
+
+def _amount(text: str) -> float:
+    try:
+        amount = float(text)
+    except ValueError:
+        amount = 0.0
+    if not 0 < amount < 1e6:
+        raise argparse.ArgumentTypeError(f"{text!r} is no amount; give a number over 0")
+    return amount
 
 
 def _text_of(item):

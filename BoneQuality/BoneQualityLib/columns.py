@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import re
+import unicodedata
 from dataclasses import dataclass
 
 
@@ -32,8 +34,15 @@ class Cutoff:
         )  # fmt: skip
 
 
-#: What a cell begins with that a spreadsheet would run.
-FORMULA_BEGINS = ("=", "+", "-", "@")
+#: What a cell begins with that a spreadsheet would run; blanks and invisible characters before it do not help.
+_FORMULA_BEGINS = "=+-@"
+_UNSEEN = re.compile(r"[\s\x00-\x1f\u200b-\u200f\u2060\ufeff]+")
+
+
+def unarmed(text: str) -> str:
+    """A text as it is, but for one that a spreadsheet would run as a formula; full-width signs count as well (NFKC)."""
+    seen = unicodedata.normalize("NFKC", _UNSEEN.sub("", text[:100]))[:1]
+    return f"'{text}" if seen and seen in _FORMULA_BEGINS else text
 
 
 @dataclass(frozen=True)
@@ -59,7 +68,7 @@ class Column:
             return ""
         words = value if isinstance(value, str) else " ".join(str(v) for v in value)
         clean = " ".join(words.replace('"', "").replace("'", "").replace(",", ";").split())
-        return "'" + clean if clean[:1] in FORMULA_BEGINS else clean
+        return unarmed(clean)
 
     def cell(self, value) -> str:
         """The value as it stands in the CSV; empty for what was not measured."""

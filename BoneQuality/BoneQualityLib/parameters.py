@@ -13,6 +13,7 @@ T1_LONGEST_TR_MS, T1_LONGEST_TE_MS = 1000.0, 30.0
 LEVELS = tuple(f"T{n}" for n in range(1, 14)) + tuple(f"L{n}" for n in range(1, 7)) + ("S1",)
 #: Discs by the vertebra above and below.
 DISCS = tuple(f"{a}-{b}" for a, b in zip(LEVELS, LEVELS[1:])) + ("T12-L1", "L5-S1")
+_DEVICE = re.compile(r"con|prn|aux|nul|com\d|lpt\d", re.IGNORECASE)
 LUMBAR_USED = ("L1", "L2", "L3", "L4")
 
 
@@ -100,8 +101,8 @@ class Parameters:
 
 
 def is_id(text: str) -> bool:
-    """Whether a text can name files and nodes."""
-    return re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", text) is not None
+    """Whether a text can name files and nodes, on Windows too, where some names are those of devices whatever follows a point."""
+    return re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", text) is not None and not _DEVICE.fullmatch(text.split(".")[0])
 
 
 def _is_number(text: str) -> bool:
@@ -135,7 +136,7 @@ class CaseFacts:
             if value is not None and not is_id(str(value)):
                 raise BoneQualityError(
                     f"The {name.replace('_', ' ')} {value!r} cannot be used; give up to 100 letters, digits, '.', '_' and '-', "
-                    "beginning with a letter or digit."
+                    "beginning with a letter or digit, and no name of a device of Windows (CON, NUL, COM1)."
                 )
         for name in ("fractured", "cemented", "excluded", "csf_blocked"):
             levels = tuple(str(level).strip().upper() for level in getattr(self, name))

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import csv
 import difflib
-import io
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,12 +10,11 @@ from pathlib import Path
 from ..columns import CASE_COLUMNS
 from ..entry.inputs import FILE_COLUMNS, KNOWN_COLUMNS, READING, SETTINGS, CaseInputs, checked_inputs, setting_of
 from ..errors import BoneQualityError
-from ..files.csv_tables import separator
+from ..files.csv_tables import NotCsv, read_table
 
 #: How alike a column's name and a known one are where it counts as misspelled (difflib's ratio).
 MISSPELLED = 0.85
 FILLED_BY_US = {column.name for column in CASE_COLUMNS} - set(KNOWN_COLUMNS)
-SAVE_AS = "save the table as CSV UTF-8"
 
 
 @dataclass(frozen=True)
@@ -96,24 +93,12 @@ def read_manifest(path: str | Path, cutoffs: str | Path | None = None) -> Manife
 def _records(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
     """The header, and every row with its number that is not empty."""
     try:
-        text = path.read_bytes().decode("utf-8-sig")
-    except OSError as error:
-        raise BoneQualityError(
-            f"The manifest {path} cannot be read ({error.strerror}); check its path and its permissions."
-        ) from None
-    except UnicodeDecodeError as error:
-        line = error.object[: error.start].count(b"\n") + 1
-        raise ManifestFaults(path, [(0, "", f"line {line} is not UTF-8; {SAVE_AS}")]) from None
-    try:
-        if "\0" in text:  # as in a workbook; Python 3.10 refuses it by itself, later ones read on
-            raise csv.Error("line contains NUL")
-        records = list(csv.reader(io.StringIO(text, newline=""), delimiter=separator(text), strict=True))
-    except csv.Error as error:
-        raise ManifestFaults(path, [(0, "", f"it is no CSV table ({error}); {SAVE_AS}")]) from None
-    filled = [(number, cells) for number, cells in enumerate(records, 1) if any(cell.strip() for cell in cells)]
-    if len(filled) < 2 or filled[0][0] != 1:
+        table = read_table(path, "manifest")
+    except NotCsv as fault:
+        raise ManifestFaults(path, [(0, "", f"{fault.words}; save the table as CSV UTF-8")]) from None
+    if not table.rows:
         raise ManifestFaults(path, [(0, "", "there is no row below a header; give a header with case_id and a row a case")])
-    return [name.strip() for name in filled[0][1]], filled[1:]
+    return table.header, table.rows
 
 
 def _faults_of_columns(columns: list[str], records) -> list[tuple[int, str, str]]:

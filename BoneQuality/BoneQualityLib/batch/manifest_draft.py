@@ -10,9 +10,10 @@ from pathlib import Path
 from ..anatomy.schemes import SCHEMES
 from ..anatomy.structure import Segment
 from ..anatomy.vocabulary import identify
+from ..columns import unarmed
 from ..entry.inputs import INPUTS
 from ..errors import BoneQualityError
-from ..files.checks import EXTENSIONS, SEGMENTATION_EXTENSIONS
+from ..files.checks import EXTENSIONS, SEGMENTATION_EXTENSIONS, stem
 from ..files.csv_tables import csv_line
 from ..files.dicom_images import EXTENSIONS as DICOM_EXTENSIONS
 from ..files.dicom_images import is_dicom
@@ -99,17 +100,12 @@ def _holds_dicom(here: Path, names: list[str]) -> bool:
 
 def _is_structure(name: str) -> bool:
     """Whether a file is named like one structure, as in a folder with one file a structure."""
-    return identify(Segment(_stem(name), name, lambda: None)) is not None
-
-
-def _stem(name: str) -> str:
-    ending = next((e for e in SEGMENTATION_EXTENSIONS + EXTENSIONS if name.lower().endswith(e)), "")
-    return name[: len(name) - len(ending)]
+    return identify(Segment(stem(name), name, lambda: None)) is not None
 
 
 def _found(folder: Path, path: Path, is_mask: bool = False, is_dicom: bool = False) -> _Found:
     parts = path.relative_to(folder).parts
-    named = [*parts[:-1], _stem(parts[-1])] if parts else [folder.name]
+    named = [*parts[:-1], stem(parts[-1])] if parts else [folder.name]
     subjects = [match for part in named for match in SUBJECT.findall(part)]
     sessions = [match for part in named for match in SESSION.findall(part)]
     words = frozenset(re.findall(r"[a-z0-9]+", " ".join(named[1:] if len(named) > 1 and not subjects else named).lower()))
@@ -177,10 +173,16 @@ def _role_of_volume(each: _Found, remarks: list[str]) -> str:
     tags = read_tags(min(path for path in each.path.iterdir() if is_dicom(path)))
     if tags.get("modality") == "CT":
         return "ct"
-    if tags.get("modality") == "MR" and 0 < (tags.get("tr_ms") or 0) <= T1_LONGEST_TR_MS and 0 < (tags.get("te_ms") or 0) <= T1_LONGEST_TE_MS:
+    if (
+        tags.get("modality") == "MR"
+        and 0 < (tags.get("tr_ms") or 0) <= T1_LONGEST_TR_MS
+        and 0 < (tags.get("te_ms") or 0) <= T1_LONGEST_TE_MS
+    ):
         remarks.append(f"{name} is taken for T1 MRI by its repetition and echo time; check that")
         return "t1"
-    remarks.append(f"{name} is not used: a DICOM series of modality {tags.get('modality') or 'unknown'}, whose folder's name says no more")
+    remarks.append(
+        f"{name} is not used: a DICOM series of modality {tags.get('modality') or 'unknown'}, whose folder's name says no more"
+    )
     return ""
 
 
@@ -197,6 +199,7 @@ def _with_scheme(each: _Found, cell: str, remarks: list[str]) -> str:
 
 
 def _cell(path: Path, base: Path) -> str:
-    """A path as it stands in the manifest."""
+    """A path as it stands in the manifest, which a spreadsheet may open: ./ before what it would run."""
     path = path.absolute()
-    return Path(os.path.relpath(path, base)).as_posix() if path.anchor == base.anchor else path.as_posix()
+    text = Path(os.path.relpath(path, base)).as_posix() if path.anchor == base.anchor else path.as_posix()
+    return text if unarmed(text) == text else f"./{text}"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import csv
 import hashlib
 import itertools
 import json
@@ -14,18 +13,22 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from .. import __version__
-from ..columns import CASE_COLUMNS, FAILURE_COLUMNS, FORMULA_BEGINS
+from ..columns import CASE_COLUMNS, FAILURE_COLUMNS, unarmed
 from ..entry.inputs import CaseInputs
+from ..entry.outside_names import without_outside_names
 from ..errors import BoneQualityError, sentence_of
-from ..files.csv_tables import csv_line, csv_text
+from ..files.csv_tables import csv_line, csv_rows, csv_text
 from ..files.cutoffs import read_cutoffs
-from ..files.writing import write_whole
+from ..files.folder_lock import only_writer
+from ..files.writing import remove_left_over_parts, write_whole
 from .manifest import Manifest, Row, read_manifest
-from .workers import WorkerDied, cores, in_cluster, in_processes, in_turn
+from .workers import ClusterLost, Limits, WorkerDied, cores, in_cluster, in_processes, in_turn
 
 #: What is known of how a result came about, by case: not a result, so out of sight. Without it, or where it differs from what would
 #: be measured now, a case is measured again.
 RECORDS = ".batch"
+#: The lock's file among the records; no case id begins so.
+LOCK = ".lock"
 #: The tables of all cases; one without a row of any case is left out, but for the first and the last.
 TABLES = ("cohort.csv", "levels.csv", "muscles.csv", "failures.csv")
 Progress = Callable[[float, str], None]
@@ -33,11 +36,10 @@ Progress = Callable[[float, str], None]
 
 @dataclass(frozen=True)
 class Job:
-    """A case and the folder for its files. ``root``, the manifest's folder, is left out of sentences."""
+    """A case and the folder for its files."""
 
     inputs: CaseInputs
     folder: Path
-    root: Path
 
     @property
     def case_id(self) -> str:
@@ -77,12 +79,16 @@ class Failure:
 
 @dataclass
 class Batch:
-    """What became of the cases: ids of those that are done (``kept``: how many were so before), why others are not, and the tables."""
+    """What became of the cases: ids of those that are done (``kept``: how many were so before), why others are not, and the tables.
+
+    stopped: why the run ended before all cases were tried, "" where it did not.
+    """
 
     done: set[str] = field(default_factory=set)
     failures: dict[str, Failure] = field(default_factory=dict)
     kept: int = 0
     tables: list[str] = field(default_factory=list)
+    stopped: str = ""
 
 
 def measure_job(job: Job) -> Failure | None:
@@ -101,12 +107,11 @@ def measure_job(job: Job) -> Failure | None:
             stage = "measure"
             result = job.inputs.measure(nodes)
         stage = "write"
-        job.record.parent.mkdir(parents=True, exist_ok=True)
-        job.record.write_text(fingerprint)  # not forced to disk: one that a power cut takes has its case measured again
+        write_whole({job.record: fingerprint}, overwrite=True)
         result.write_files(job.folder)
         return None
     except Exception as error:
-        return Failure(stage, sentence_of(error).replace(f"{job.root}{os.sep}", ""))
+        return Failure(stage, without_outside_names(sentence_of(error), job.inputs))
 
 
 def run_batch(
@@ -118,45 +123,65 @@ def run_batch(
     overwrite: bool = False,
     cutoffs: str | Path | None = None,
     progress: Progress = lambda share, text: None,
+    limits: Limits = Limits(),
 ) -> Batch:
     """Measure every case of a manifest into ``folder``, and write cohort.csv, levels.csv, muscles.csv and failures.csv there.
 
     workers: processes on this machine, by default one for every core; 0 measures in this process, as inside Slicer. scheduler:
     the address of a Dask scheduler instead. resume: keep the cases that are done and unchanged; overwrite: measure all again.
-    progress: called between cases; an exception from it stops, and what is done is kept.
+    progress: called between cases; an exception from it stops, and what is done is kept. limits: time and memory of a case; a case
+    that exceeds them is a failure. They need processes: with ``workers=0`` there are none.
 
-    Raises ManifestFaults before the first case where the manifest has any, BoneQualityError where results are there already.
+    Raises ManifestFaults before the first case where the manifest has any, BoneQualityError where results are there already or
+    another batch is writing to the folder.
 
     >>> batch = run_batch("study/manifest.csv", "results", workers=4)
     >>> batch.failures
-    {'case-17': Failure(stage='read', sentence='case-17/ct.nii.gz is cut short (...): copy or export it again.')}
+    {'case-17': Failure(stage='read', sentence='ct is cut short (...): copy or export it again.')}
     """
     if cutoffs:
         read_cutoffs(cutoffs)
     cases, folder = read_manifest(manifest, cutoffs), Path(folder).absolute()
-    root = cases.path.absolute().parent
-    jobs = [Job(row.inputs, folder, root) for row in cases.rows]
-    _check_folder(jobs, folder, resume, overwrite)
-    for job in jobs if overwrite else ():
-        job.record.unlink(missing_ok=True)
-    batch = Batch()
-    todo = [job for job in jobs if not job.is_done()]
-    batch.done = {job.case_id for job in jobs} - {job.case_id for job in todo}
-    batch.kept = len(batch.done)
+    jobs = [Job(row.inputs, folder) for row in cases.rows]
+    with only_writer(folder, folder / RECORDS / LOCK):
+        _check_folder(jobs, folder, resume, overwrite)
+        remove_left_over_parts(folder)
+        remove_left_over_parts(folder / RECORDS)
+        for job in jobs if overwrite else ():
+            job.record.unlink(missing_ok=True)
+        batch = Batch()
+        todo = [job for job in jobs if not job.is_done()]
+        batch.done = {job.case_id for job in jobs} - {job.case_id for job in todo}
+        batch.kept = len(batch.done)
+        _measure(todo, batch, workers, scheduler, limits, progress)
+        batch.failures = {job.case_id: batch.failures[job.case_id] for job in jobs if job.case_id in batch.failures}
+        try:
+            _write_tables(cases, folder, batch)
+        except BoneQualityError as error:
+            raise BoneQualityError(f"{error} The cases that are done are kept: then go on with --resume.") from None
+    return batch
+
+
+def _measure(todo: list[Job], batch: Batch, workers: int | None, scheduler: str | None, limits: Limits, progress: Progress) -> None:
+    """Measure the cases where they are to be measured, and note what became of each."""
     if scheduler:
-        results = in_cluster(measure_job, todo, scheduler)
+        results = in_cluster(measure_job, todo, scheduler, limits)
     elif workers == 0:
         results = in_turn(measure_job, todo)
     else:
-        results = in_processes(measure_job, todo, min(workers or cores(), len(todo)))
-    with contextlib.closing(results):
-        _collect(results, len(todo), batch, progress)
-    batch.failures = {job.case_id: batch.failures[job.case_id] for job in jobs if job.case_id in batch.failures}
+        results = in_processes(measure_job, todo, min(workers or cores(), len(todo)), limits)
     try:
-        _write_tables(cases, folder, batch)
-    except BoneQualityError as error:
-        raise BoneQualityError(f"{error} The cases that are done are kept: then go on with --resume.") from None
-    return batch
+        with contextlib.closing(results):
+            _collect(results, len(todo), batch, progress)
+    except ClusterLost as lost:
+        batch.stopped = sentence_of(lost)
+        for job in todo:
+            if job.is_done():  # its result did not come back any more
+                batch.done.add(job.case_id)
+            elif job.case_id not in batch.failures:
+                batch.failures[job.case_id] = Failure(
+                    "process", "The cluster was lost before it was measured; go on with --resume."
+                )
 
 
 def _collect(results: Iterator, count: int, batch: Batch, progress: Progress) -> None:
@@ -164,10 +189,7 @@ def _collect(results: Iterator, count: int, batch: Batch, progress: Progress) ->
     progress(0.0, f"{count} cases to measure, {batch.kept} done before")
     for number, (job, failure) in enumerate(results, 1):
         if isinstance(failure, WorkerDied):
-            sentence = (
-                "The process that measured it ended: a crash, a kill, or no memory left; measure it alone, or with fewer workers."
-            )
-            failure = Failure("process", sentence)
+            failure = Failure("process", str(failure))
         if failure:
             batch.failures[job.case_id] = failure
         else:
@@ -187,8 +209,7 @@ def _duration(seconds: float) -> str:
 def _check_folder(jobs: list[Job], folder: Path, resume: bool, overwrite: bool) -> None:
     """Raise BoneQualityError where files are there that this run may not replace."""
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        there, recorded = set(os.listdir(folder)), set(os.listdir(folder / RECORDS) if (folder / RECORDS).is_dir() else ())
+        there, recorded = set(os.listdir(folder)), set(os.listdir(folder / RECORDS)) - {LOCK}
     except OSError as error:
         raise BoneQualityError(
             f"The folder {folder} cannot be written ({error.strerror}); choose another folder or make room."
@@ -225,10 +246,9 @@ def _write_tables(cases: Manifest, folder: Path, batch: Batch) -> None:
 def _cohort(cases: Manifest, done: list[Row], folder: Path) -> Iterator[str]:
     """Lines of a row a case: its id, the manifest's columns as they are, and those of CASE_case.csv."""
     own = [column.name for column in CASE_COLUMNS if column.name != "case_id"]
-    yield csv_line(["case_id", *cases.carried, *own])
+    yield csv_line(["case_id", *map(unarmed, cases.carried), *own])
     for row in done:
-        lines = (folder / f"{row.case_id}_case.csv").read_text(encoding="utf-8").splitlines()
-        values = dict(zip(*csv.reader(lines, quoting=csv.QUOTE_NONE, escapechar="\\")))
+        (values,) = csv_rows(folder / f"{row.case_id}_case.csv", "case")
         yield csv_line([row.case_id, *(_unarmed(row.cells[name]) for name in cases.carried), *(values[name] for name in own)])
 
 
@@ -253,5 +273,5 @@ def _unarmed(cell: str) -> str:
     try:
         float(cell)
     except ValueError:
-        return f"'{cell}" if cell.lstrip()[:1] in FORMULA_BEGINS else cell
+        return unarmed(cell)
     return cell

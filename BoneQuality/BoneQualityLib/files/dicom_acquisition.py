@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 
+from .dicom_texts import scanning_sequence
 from .dicom_values import text
 
 #: Contrast agent: texts that mean none was given, words of an agent that was only drunk, and words of a vein.
@@ -90,7 +91,7 @@ def acquisition(header) -> dict:
     return dict(
         contrast=_contrast(header, said if is_mr else ""),
         fat_suppressed=_fat_suppressed(header, said) if is_mr else None,
-        scanning_sequence=text(header, "ScanningSequence"),
+        scanning_sequence=scanning_sequence(header),
         gradient_echo=_gradient_echo(header, said) if is_mr else None,
         inversion_recovery=("yes" if "IR" in _tokens(header, "ScanningSequence") or INVERSION.search(said) else None)
         if is_mr

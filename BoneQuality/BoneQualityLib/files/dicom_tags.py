@@ -5,7 +5,8 @@ from __future__ import annotations
 import warnings
 
 from .dicom_acquisition import acquisition
-from .dicom_values import number, text
+from .dicom_texts import technical_text
+from .dicom_values import number
 
 
 def read_tags(path) -> dict:
@@ -24,16 +25,16 @@ def header_tags(header) -> dict:
     """What a header says of the acquisition, by the names of ``ImageTags``."""
     gauss_or_tesla = number(header, "MagneticFieldStrength")
     return dict(
-        modality=text(header, "Modality"),
+        modality=technical_text(header, "Modality"),
         kvp=number(header, "KVP") or None,
         slice_thickness_mm=number(header, "SliceThickness") or None,
-        kernel=text(header, "ConvolutionKernel"),
+        kernel=technical_text(header, "ConvolutionKernel"),
         field_strength_t=gauss_or_tesla / 1e4 if gauss_or_tesla and gauss_or_tesla > 100 else gauss_or_tesla or None,
         tr_ms=number(header, "RepetitionTime") or None,
         te_ms=number(header, "EchoTime") or None,
         ti_ms=number(header, "InversionTime") or None,
-        manufacturer=text(header, "Manufacturer"),
-        model=text(header, "ManufacturerModelName"),
+        manufacturer=technical_text(header, "Manufacturer"),
+        model=technical_text(header, "ManufacturerModelName"),
         padding=_padding(header),
         **acquisition(header),
     )

@@ -152,7 +152,7 @@ def _segments(fields: dict[str, str], components: int, dtype: np.dtype) -> tuple
         extent = integers(fields.get(f"{prefix}Extent", ""), f"{prefix}Extent", -(1 << 31), 1 << 31)
         if len(extent) not in (0, 6):
             raise HeaderFault(f"{prefix}Extent")
-        found.append(Segment(segment_id, layer, value, tuple(extent) or None))
+        found.append(Segment(segment_id, fields.get(f"{prefix}Name", ""), layer, value, tuple(extent) or None))
     if len({segment.segment_id for segment in found}) < len(found):
         raise HeaderFault("segment IDs")
     if len({(segment.layer, segment.label_value) for segment in found}) < len(found):

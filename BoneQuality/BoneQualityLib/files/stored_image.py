@@ -34,6 +34,7 @@ class Segment:
     """A segment of a .seg.nrrd: its ``layer`` and ``label_value`` there, and its extent (first and last i, j, k) where given."""
 
     segment_id: str
+    name: str
     layer: int
     label_value: int
     extent: tuple[int, ...] | None
