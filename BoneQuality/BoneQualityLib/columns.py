@@ -1,4 +1,9 @@
-"""The columns of every table: names, titles, units, decimals and descriptions, said here alone."""
+"""The registry of measures, and the columns of every table that are made from it.
+
+A measure is said here once: its name, title, unit, decimals, description and source, which image it is read from, whether it is a value
+of a level, of the case or of both, and who takes it (headlines, summary, chart, cohort). Tables, document, report, panel, help, cohort
+and demo are made from it. A new measure is one file in ``measures/`` and one entry in ``MEASURES``.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +11,7 @@ import math
 import re
 import unicodedata
 from dataclasses import dataclass
+from enum import Enum
 
 
 @dataclass(frozen=True)
@@ -79,69 +85,201 @@ class Column:
 
 
 def _columns(text: str) -> tuple[Column, ...]:
-    found = []
+    found = []  # name | title | unit | decimals | description
     for line in text.strip().splitlines():
         name, title, unit, decimals, description = (part.strip() for part in line.split("|"))
         found.append(Column(name, title, unit, int(decimals) if decimals else None, description))
     return tuple(found)
 
 
-#: name | title | unit | decimals | description
-LEVEL_COLUMNS = _columns("""
+class Image(Enum):
+    """Which image of a case a measure is read from."""
+
+    CT = "CT"
+    T1 = "T1 MRI"
+    AXIAL = "axial images"
+    NONE = "as given"
+
+
+class OfCase(Enum):
+    """How the case has a measure."""
+
+    NO = "of levels alone"
+    MEAN = "mean over the used levels"
+    OWN = "a value of the case itself"
+
+
+@dataclass(frozen=True)
+class Measure:
+    """A number that levels or the case can have.
+
+    family: the file in ``measures/`` that reads it. of_level: a column of the level table. of_case: of the case table.
+    including_fractured: the case also has it with fractured levels. has_range: ``_low`` and ``_high`` stand beside it.
+    headline: what a sentence calls it, with ``people`` decimals; "" where it is no headline. brief: its header in a narrow level
+    table. charted: drawn by level. summarized: in the summary table. in_cohort: taken by the statistics where none are named.
+    """
+
+    name: str
+    title: str
+    unit: str
+    decimals: int
+    description: str
+    source: str = ""
+    image: Image = Image.CT
+    family: str = "hounsfield"
+    of_level: bool = True
+    of_case: OfCase = OfCase.NO
+    including_fractured: bool = False
+    has_range: bool = False
+    headline: str = ""
+    people: int = 1
+    brief: str = ""
+    charted: bool = False
+    summarized: bool = False
+    in_cohort: bool = False
+
+    def level_columns(self) -> list[Column]:
+        """Its columns in the level table."""
+        if not self.of_level:
+            return []
+        said = f"{self.description} ({self.source})" if self.source else self.description
+        return [Column(self.name, self.title, self.unit, self.decimals, said), *self._ranges()]
+
+    def case_columns(self) -> list[Column]:
+        """Its columns in the case table."""
+        if self.of_case is OfCase.NO:
+            return []
+        how = "; mean over the used levels" if self.of_case is OfCase.MEAN and self.of_level else ""
+        said = f"{self.description}{how}" + (f" ({self.source})" if self.source else "")
+        found = [Column(self.name, self.title, self.unit, self.decimals, said)]
+        if self.including_fractured:
+            name, title = f"{self.name}_including_fractured", f"{self.title} including fractured"
+            found.append(Column(name, title, self.unit, self.decimals, f"{self.title} of the case including fractured levels"))
+        return found + self._ranges()
+
+    def _ranges(self) -> list[Column]:
+        if not self.has_range:
+            return []
+        return [
+            Column(f"{self.name}_{end}", f"{self.title} {end}", self.unit, self.decimals,
+                   f"{extreme} {self.title} that another fair mask or reading of the definition gives")
+            for end, extreme in (("low", "lowest"), ("high", "highest"))
+        ]  # fmt: skip
+
+
+MEASURES = (
+    Measure(
+        "hu_3d", "3D-HU", "HU", 2, "mean HU of the cancellous vertebral body", "Chang 2025", of_case=OfCase.MEAN, including_fractured=True,
+        has_range=True, headline="3D-HU", brief="3D-HU", charted=True, summarized=True, in_cohort=True,
+    ),
+    Measure("hu_3d_sd", "3D-HU SD", "HU", 2, "standard deviation of HU in the cancellous region"),
+    Measure("hu_3d_median", "3D-HU median", "HU", 2, "median HU of the cancellous region"),
+    Measure("hu_3d_volume_mm3", "3D-HU volume", "mm3", 1, "volume of the cancellous region"),
+    Measure(
+        "hu_3d_wide", "3D-HU wide", "HU", 2, "mean HU of everything inside the endosteal edge; nearest to the widened region",
+        "Chang 2025", of_case=OfCase.MEAN, summarized=True, in_cohort=True,
+    ),
+    Measure("hu_upper", "Upper HU", "HU", 2, "mean HU in the largest ellipse below the upper endplate", brief="upper"),
+    Measure(
+        "hu_middle", "Mid-slice HU", "HU", 2, "mean HU in the largest ellipse on the middle slice", "Pickhardt 2013; Zhan 2024",
+        of_case=OfCase.MEAN, has_range=True, brief="middle", charted=True, summarized=True, in_cohort=True,
+    ),
+    Measure("hu_lower", "Lower HU", "HU", 2, "mean HU in the largest ellipse above the lower endplate", brief="lower"),
+    Measure(
+        "hu_multislice", "Multi-slice HU", "HU", 2, "mean of upper; middle and lower HU", "Schreiber 2011; Chang 2025",
+        of_case=OfCase.MEAN, including_fractured=True, has_range=True, headline="multi-slice HU", brief="multi-slice", charted=True,
+        summarized=True, in_cohort=True,
+    ),
+    Measure("hu_upper_area_mm2", "Upper area", "mm2", 1, "area of the upper ellipse"),
+    Measure("hu_middle_area_mm2", "Middle area", "mm2", 1, "area of the middle ellipse"),
+    Measure("hu_lower_area_mm2", "Lower area", "mm2", 1, "area of the lower ellipse"),
+    Measure(
+        "hu_middle_l1", "Mid-slice HU L1", "HU", 2, "middle slice of L1", "Pickhardt 2013; Xue 2025", of_level=False, of_case=OfCase.OWN,
+        has_range=True, headline="mid-slice HU of L1", summarized=True, in_cohort=True,
+    ),
+    Measure("t1_signal", "T1 signal", "", 3, "mean T1 signal of the marrow", image=Image.T1, family="marrow"),
+    Measure("t1_area_mm2", "T1 area", "mm2", 1, "area of the marrow ROI; empty for a volume", image=Image.T1, family="marrow"),
+    Measure(
+        "vbq_single_level", "Single-level VBQ", "", 4, "marrow signal of this level over CSF signal", image=Image.T1, family="marrow",
+        has_range=True, brief="VBQ", people=2, charted=True,
+    ),
+    Measure(
+        "vbq", "VBQ", "", 4, "median marrow signal of the used levels over CSF signal", "Ehresman 2019", image=Image.T1, family="csf",
+        of_level=False, of_case=OfCase.OWN, including_fractured=True, has_range=True, headline="VBQ", people=2, summarized=True,
+        in_cohort=True,
+    ),
+    Measure("height_anterior_mm", "Anterior height", "mm", 2, "height of the body in front", "Genant 1993", family="heights"),
+    Measure("height_middle_mm", "Middle height", "mm", 2, "height of the body in the middle", "Genant 1993", family="heights"),
+    Measure("height_posterior_mm", "Posterior height", "mm", 2, "height of the body at the back", "Genant 1993", family="heights"),
+    Measure("height_loss_percent", "Height loss", "%", 1, "largest loss of height", "Genant 1993", family="heights"),
+    Measure("genant_grade", "Genant grade", "", 0, "suggested grade of fracture; 0 to 3", "Genant 1993", family="heights"),
+    Measure(
+        "rcsa", "rCSA", "", 4, "cross-sectional area of the muscles over that of the disc", "Zhan 2024", Image.AXIAL, "muscles",
+        of_level=False, of_case=OfCase.OWN, headline="rCSA", people=2, summarized=True, in_cohort=True,
+    ),
+    Measure(
+        "fat_infiltration_percent", "Fat infiltration", "%", 2, "share of muscle pixels that count as fat", "Zhan 2024", Image.AXIAL,
+        "muscles", of_level=False, of_case=OfCase.OWN, headline="fat infiltration %", summarized=True, in_cohort=True,
+    ),
+    Measure(
+        "fat_fraction_percent", "Fat fraction", "%", 2, "mean fat fraction of the muscles from fat and water images", "Burian 2019",
+        Image.AXIAL, "muscles", of_level=False, of_case=OfCase.OWN, headline="fat fraction %", summarized=True, in_cohort=True,
+    ),
+    Measure(
+        "t_score", "T-score", "SD", 2, "DXA T-score as given", image=Image.NONE, family="", of_level=False, of_case=OfCase.OWN,
+        summarized=True, in_cohort=True,
+    ),
+)  # fmt: skip
+BY_NAME = {measure.name: measure for measure in MEASURES}
+
+
+def measures_for(who: str, image: Image | None = None) -> tuple[Measure, ...]:
+    """The measures that ``who`` (a field of Measure, as "charted") takes, of one image where that is given; in order."""
+    return tuple(m for m in MEASURES if getattr(m, who) and (image is None or m.image is image))
+
+
+def families(image: Image) -> tuple[str, ...]:
+    """The files in ``measures/`` that read a level's values on an image."""
+    return tuple(dict.fromkeys(m.family for m in MEASURES if m.image is image and m.of_level))
+
+
+def _in_order(names: str, found: list[Column]) -> tuple[Column, ...]:
+    """The columns that the files promise first, in their order, then the others."""
+    first, by_name = names.split(), {column.name: column for column in found}
+    return tuple(by_name[name] for name in (*first, *(name for name in by_name if name not in first)))
+
+
+LEVEL_COLUMNS = _in_order(
+    """case_id level used ct_exclusion t1_exclusion hu_3d hu_3d_sd hu_3d_median hu_3d_volume_mm3 hu_3d_wide hu_upper hu_middle hu_lower
+    hu_multislice hu_upper_area_mm2 hu_middle_area_mm2 hu_lower_area_mm2 t1_signal t1_area_mm2 vbq_single_level height_anterior_mm
+    height_middle_mm height_posterior_mm height_loss_percent genant_grade edited flags""",
+    [
+        *_columns("""
 case_id | Case | | | the id given to the case
 level | Level | | | vertebra
 used | Used | | | yes where the level enters a case value
 ct_exclusion | CT exclusion | | | why the level is not used or not measured on CT
 t1_exclusion | T1 exclusion | | | why the level is not used or not measured on T1 MRI
-hu_3d | 3D-HU | HU | 2 | mean HU of the cancellous vertebral body (Chang 2025)
-hu_3d_sd | 3D-HU SD | HU | 2 | standard deviation of HU in the cancellous region
-hu_3d_median | 3D-HU median | HU | 2 | median HU of the cancellous region
-hu_3d_volume_mm3 | 3D-HU volume | mm3 | 1 | volume of the cancellous region
-hu_3d_wide | 3D-HU wide | HU | 2 | 3D-HU at a margin of 2 mm: nearest to the region of Chang 2025
-hu_upper | Upper HU | HU | 2 | mean HU in the largest ellipse below the upper endplate
-hu_middle | Middle HU | HU | 2 | mean HU in the largest ellipse on the middle slice (Pickhardt 2013)
-hu_lower | Lower HU | HU | 2 | mean HU in the largest ellipse above the lower endplate
-hu_multislice | Multi-slice HU | HU | 2 | mean of upper; middle and lower HU (Schreiber 2011; Chang 2025)
-hu_upper_area_mm2 | Upper area | mm2 | 1 | area of the upper ellipse
-hu_middle_area_mm2 | Middle area | mm2 | 1 | area of the middle ellipse
-hu_lower_area_mm2 | Lower area | mm2 | 1 | area of the lower ellipse
-t1_signal | T1 signal | | 3 | mean T1 signal of the marrow
-t1_area_mm2 | T1 area | mm2 | 1 | area of the marrow ROI; empty for a volume
-vbq_single_level | Single-level VBQ | | 4 | marrow signal of this level over CSF signal
-height_anterior_mm | Anterior height | mm | 2 | height of the body in front
-height_middle_mm | Middle height | mm | 2 | height of the body in the middle
-height_posterior_mm | Posterior height | mm | 2 | height of the body at the back
-height_loss_percent | Height loss | % | 1 | largest loss of height
-genant_grade | Genant grade | | 0 | suggested grade of fracture; 0 to 3
-edited | Edited | | | ROIs that a person moved
+edited | Edited | | | ROIs that a person edited
 flags | Flags | | | codes of quality flags of this level
-hu_3d_low | 3D-HU low | HU | 2 | lowest 3D-HU when the margin moves by 0.5 mm or the mask by half a voxel
-hu_3d_high | 3D-HU high | HU | 2 | highest 3D-HU likewise
-hu_multislice_low | Multi-slice HU low | HU | 2 | lowest multi-slice HU likewise
-hu_multislice_high | Multi-slice HU high | HU | 2 | highest multi-slice HU likewise
-vbq_single_level_low | Single-level VBQ low | | 4 | lowest single-level VBQ likewise
-vbq_single_level_high | Single-level VBQ high | | 4 | highest single-level VBQ likewise
-""")
-CASE_COLUMNS = _columns("""
+"""),
+        *(column for measure in MEASURES for column in measure.level_columns()),
+    ],
+)
+CASE_COLUMNS = _in_order(
+    """case_id hu_3d hu_3d_including_fractured hu_3d_wide hu_multislice hu_multislice_including_fractured hu_middle hu_middle_l1 ct_levels
+    vbq vbq_including_fractured csf_signal csf_level t1_levels rcsa rcsa_discs fat_infiltration_percent fat_fraction_percent t_score age
+    sex bmi hyperlipidemia reader kvp slice_thickness_mm kernel contrast field_strength_t tr_ms te_ms ti_ms manufacturer model
+    effective_margin_mm slice_plane vbq_slice vbq_margin_mm edited flags software_version""",
+    [
+        *(column for measure in MEASURES for column in measure.case_columns()),
+        *_columns("""
 case_id | Case | | | the id given to the case
-hu_3d | 3D-HU | HU | 2 | mean over the used levels among L1-L4 (Chang 2025)
-hu_3d_including_fractured | 3D-HU with fractured | HU | 2 | the same with fractured levels in
-hu_3d_wide | 3D-HU wide | HU | 2 | 3D-HU at a margin of 2 mm; mean over the used levels
-hu_multislice | Multi-slice HU | HU | 2 | mean over the used levels (Chang 2025 after Schreiber 2011)
-hu_multislice_including_fractured | Multi-slice HU with fractured | HU | 2 | the same with fractured levels in
-hu_middle | Mid-slice HU | HU | 2 | middle slice; mean over the used levels (Zhan 2024)
-hu_middle_l1 | Mid-slice HU L1 | HU | 2 | middle slice of L1 (Pickhardt 2013; Xue 2025)
 ct_levels | CT levels | | | levels in the CT values
-vbq | VBQ | | 4 | median marrow signal of the used levels over CSF signal (Ehresman 2019)
-vbq_including_fractured | VBQ with fractured | | 4 | the same with fractured levels in (Kadri 2025)
 csf_signal | CSF signal | | 3 | mean T1 signal of the CSF
 csf_level | CSF level | | | level at which the CSF was read
 t1_levels | T1 levels | | | levels in the VBQ
-rcsa | rCSA | | 4 | cross-sectional area of the muscles over that of the disc (Zhan 2024)
 rcsa_discs | rCSA discs | | | discs in the rCSA
-fat_infiltration_percent | Fat infiltration | % | 2 | share of muscle pixels brighter than the fat threshold (Zhan 2024)
-fat_fraction_percent | Fat fraction | % | 2 | mean fat fraction of the muscles from fat and water images
-t_score | T-score | SD | 2 | DXA T-score as given
 age | Age | years | 1 | as given
 sex | Sex | | | as given
 bmi | BMI | kg/m2 | 2 | as given
@@ -157,20 +295,16 @@ te_ms | TE | ms | 2 | of the T1 MRI
 ti_ms | TI | ms | 2 | of the T1 MRI
 manufacturer | Manufacturer | | | of the scanners; CT first
 model | Model | | | of the scanners; CT first
-effective_margin_mm | Effective margin | mm | 3 | margin of the cancellous region after the slice thickness
+effective_margin_mm | Effective margin | mm | 3 | distance that the cancellous region keeps from the surface of the body
 slice_plane | Slice plane | | | plane of the three slices
 vbq_slice | VBQ slice | | | where the marrow was read
 vbq_margin_mm | VBQ margin | mm | 3 | margin of the marrow ROI
-edited | Edited | | | yes where a person moved a ROI
+edited | Edited | | | yes where a person edited a ROI
 flags | Flags | | | codes of quality flags
 software_version | Software | | | version of BoneQuality
-hu_3d_low | 3D-HU low | HU | 2 | lowest 3D-HU when the margin moves by 0.5 mm or the masks by half a voxel
-hu_3d_high | 3D-HU high | HU | 2 | highest 3D-HU likewise
-hu_multislice_low | Multi-slice HU low | HU | 2 | lowest multi-slice HU likewise
-hu_multislice_high | Multi-slice HU high | HU | 2 | highest multi-slice HU likewise
-vbq_low | VBQ low | | 4 | lowest VBQ likewise
-vbq_high | VBQ high | | 4 | highest VBQ likewise
-""")
+"""),
+    ],
+)
 MUSCLE_COLUMNS = _columns("""
 case_id | Case | | | the id given to the case
 disc | Disc | | | disc at whose middle the slice lies; empty for a slice that is known by its position alone

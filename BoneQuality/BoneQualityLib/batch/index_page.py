@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from .. import __version__
-from ..columns import CASE_COLUMNS
+from ..columns import CASE_COLUMNS, measures_for
 from ..outputs.document import RESEARCH
 from ..states import CATALOG
 from .review import MARKS, Review
@@ -16,9 +16,7 @@ PAGE = "index.html"
 THUMBNAILS = "thumbnails"
 TEMPLATE = Path(__file__).with_name(PAGE)
 #: Values of the case table on the page with their digits after the point; a column that no case has is not shown.
-SHOWN = dict(
-    hu_3d=1, hu_multislice=1, hu_middle_l1=1, vbq=2, rcsa=2, fat_infiltration_percent=1, fat_fraction_percent=1, t_score=1, age=0,
-)  # fmt: skip
+SHOWN = {measure.name: measure.people for measure in measures_for("headline")} | dict(t_score=1, age=0)
 
 
 def index_page(rows: Iterable[dict], reviews: dict[str, Review]) -> Iterator[str]:

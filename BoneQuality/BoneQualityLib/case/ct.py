@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from importlib import import_module
 
+from ..columns import Image, families
 from ..errors import NotMeasured
 from ..image.mask import Mask
-from ..measures import hounsfield, region
+from ..measures import region
 from ..measures.acquisition import ct_flags
 from ..measures.heights import HeightLoss, grade_losses, is_coarse, measure_heights
 from ..measures.plausibility import check_modality
@@ -20,6 +22,8 @@ from .images import Edits, Given, Progress
 from .result import Level
 
 SLICES = ("upper", "middle", "lower")
+#: The measures that read one level of a CT by itself; heights are judged against the neighbors' and come after.
+FAMILIES = tuple(import_module(f"..measures.{name}", __package__) for name in families(Image.CT) if name != "heights")
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,8 +79,9 @@ def _read_level(
         body = place_body(name, vertebra.body, vertebra.exclusions, vertebra.covers)
     except NotMeasured as reason:
         return Level(name, LevelNumbers.empty(reason), ct_excluded=why), None
-    numbers = hounsfield.measure_level(body, given.image, parameters, vertebra.frame, _of_level(edits, name))
-    numbers = replace(numbers, flags=[*numbers.flags, *vertebra.doubts])
+    edited = _of_level(edits, name)
+    read = [family.measure_level(body, given.image, parameters, vertebra.frame, edited) for family in FAMILIES]
+    numbers = LevelNumbers.joined([*read, LevelNumbers(flags=vertebra.doubts)])
     return Level(name, numbers, ct_excluded=why, frame=vertebra.frame), body
 
 

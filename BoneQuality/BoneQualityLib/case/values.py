@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ..columns import Cutoff
+from ..columns import Cutoff, Image, OfCase, measures_for
 from ..measures.csf import Csf, used_csf
 from ..measures.roi import LevelNumbers
 from ..measures.uncertainty import Variations, extremes, mean_of
@@ -17,9 +17,8 @@ from .beside import beside_cutoffs
 from .result import CaseResult, Level
 
 SHADING_SHARE = 0.20
-CT_MEANS = ("hu_3d", "hu_3d_wide", "hu_multislice", "hu_middle")
-CT_MEANS_INCLUDING_FRACTURED = ("hu_3d", "hu_multislice")
-CT_RANGES = ("hu_3d", "hu_multislice")
+CT_MEANS = tuple(m for m in measures_for("of_level", Image.CT) if m.of_case is OfCase.MEAN)
+CT_RANGES = tuple(m.name for m in measures_for("has_range", Image.CT) if m.of_level)
 FEWEST_VBQ_LEVELS = 2
 
 
@@ -97,13 +96,16 @@ def ct_values(levels: tuple[Level, ...]) -> CaseValues:
     lumbar = [level for level in levels if level.name in LUMBAR_USED]
     used = [level for level in lumbar if not level.ct_excluded]
     with_fractured = [level for level in lumbar if level.ct_excluded in ((), (Exclusion.FRACTURED,))]
-    values = {name: _mean(used, name) for name in CT_MEANS}
-    values |= {f"{name}_including_fractured": _mean(with_fractured, name) for name in CT_MEANS_INCLUDING_FRACTURED}
-    values["hu_middle_l1"] = _mean([level for level in used if level.name == "L1"], "hu_middle")
+    values = {measure.name: _mean(used, measure.name) for measure in CT_MEANS}
+    values |= {f"{m.name}_including_fractured": _mean(with_fractured, m.name) for m in CT_MEANS if m.including_fractured}
     values["ct_levels"] = [level.name for level in used]
-    for name in CT_RANGES:
-        varied = mean_of([level.ct.variations[name] for level in used if name in level.ct.variations])
-        values |= _range(name, values[name], varied)
+    for measure in CT_MEANS:
+        if measure.has_range:
+            varied = mean_of([level.ct.variations[measure.name] for level in used if measure.name in level.ct.variations])
+            values |= _range(measure.name, values[measure.name], varied)
+    first = [level.ct for level in used if level.name == "L1"]
+    values["hu_middle_l1"] = next((numbers.values.get("hu_middle") for numbers in first), None)
+    values |= _range("hu_middle_l1", values["hu_middle_l1"], first[0].variations.get("hu_middle", {}) if first else {})
     return CaseValues(values, (Flag("few-levels", value=1, unit="CT level"),) if len(used) == 1 else ())
 
 

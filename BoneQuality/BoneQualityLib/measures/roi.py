@@ -216,6 +216,15 @@ class LevelNumbers:
         numbers.gap(reason)
         return numbers
 
+    @classmethod
+    def joined(cls, several: list[LevelNumbers]) -> LevelNumbers:
+        """The numbers of several measures of one level."""
+        return cls(
+            {name: value for each in several for name, value in each.values.items()},
+            {name: varied for each in several for name, varied in each.variations.items()},
+            *([item for each in several for item in getattr(each, name)] for name in ("rois", "flags", "reasons")),
+        )
+
     def with_gap(self, reason: NotMeasured) -> LevelNumbers:
         """The same numbers, and why another one is missing."""
         flags = [*self.flags, Flag(reason.flag)] if reason.flag else self.flags

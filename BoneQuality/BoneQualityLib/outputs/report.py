@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import fields
 from pathlib import Path
 
-from ..columns import CASE_COLUMNS, LEVEL_COLUMNS, MUSCLE_COLUMNS
+from ..columns import CASE_COLUMNS, LEVEL_COLUMNS, MEASURES, MUSCLE_COLUMNS
 from ..parameters import CaseFacts, Parameters
 from ..states import Severity
 from .cutoff_bars import bar
@@ -18,10 +18,7 @@ from .summary import SUMMARIZED, behind_flag, shown
 __all__ = ["PACKAGES", "html", "ris_text"]
 
 #: Values of the level table in the report, as far as any level has them.
-LEVEL_VALUES = (
-    "hu_3d", "hu_upper", "hu_middle", "hu_lower", "hu_multislice", "vbq_single_level", "height_anterior_mm", "height_middle_mm",
-    "height_posterior_mm", "height_loss_percent", "genant_grade",
-)  # fmt: skip
+LEVEL_VALUES = tuple(measure.name for measure in MEASURES if measure.brief or measure.family == "heights")
 #: Values of the muscle table: name, what stands behind the number in place of the unit, decimals.
 MUSCLE_VALUES = (
     ("area_mm2", "", 0),

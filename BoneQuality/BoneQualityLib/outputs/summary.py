@@ -2,42 +2,28 @@
 
 from __future__ import annotations
 
-from ..columns import CASE_COLUMNS, LEVEL_COLUMNS
+from ..columns import CASE_COLUMNS, LEVEL_COLUMNS, Image, measures_for
 from ..states import Severity
 from .document import RESEARCH, level_rows, muscle_rows
 
-#: The values that a person looks at first: column of the case table, what it is called in a sentence, decimals.
-HEADLINES = (
-    ("hu_3d", "3D-HU", 1),
-    ("hu_multislice", "multi-slice HU", 1),
-    ("hu_middle_l1", "mid-slice HU of L1", 1),
-    ("vbq", "VBQ", 2),
-)
-MUSCLE_HEADLINES = (
-    ("rcsa", "rCSA", 2),
-    ("fat_infiltration_percent", "fat infiltration %", 1),
-    ("fat_fraction_percent", "fat fraction %", 1),
-)
-#: The values of the summary table, as far as they were measured.
-SUMMARIZED = (
-    "hu_3d", "hu_3d_wide", "hu_multislice", "hu_middle", "hu_middle_l1", "vbq", "rcsa", "fat_infiltration_percent", "fat_fraction_percent",
-    "t_score",
-)  # fmt: skip
+HEADLINES = measures_for("headline")
+BRIEF = measures_for("brief")
+SUMMARIZED = tuple(measure.name for measure in measures_for("summarized"))
 
 
 def summary(document: dict) -> str:
     """The case as text for a terminal."""
-    names = ("hu_3d", "hu_upper", "hu_middle", "hu_lower", "hu_multislice", "vbq_single_level")
-    header = ("level", "3D-HU", "upper", "middle", "lower", "multi-slice", "VBQ", "CT", "T1")
+    header = ("level", *(measure.brief for measure in BRIEF), "CT", "T1")
     rows = [
-        (row["level"], *(shown(row[name], 2 if "vbq" in name else 1) for name in names), row["ct_exclusion"] or "used",
+        (row["level"], *(shown(row[measure.name], measure.people) for measure in BRIEF), row["ct_exclusion"] or "used",
          row["t1_exclusion"] or "used")
         for row in level_rows(document)
     ]  # fmt: skip
     lines = [f"Case {document['case_id']}", "", *(aligned([header, *rows]) + [""] if rows else [])]
     lines += muscle_lines(document)
-    heads = (HEADLINES if rows else ()) + (MUSCLE_HEADLINES if muscle_rows(document) else ())
-    lines.append("  ".join(f"{title} {shown(document['case'].get(name), decimals)}" for name, title, decimals in heads))
+    has_muscles = bool(muscle_rows(document))
+    heads = [m for m in HEADLINES if (has_muscles if m.image is Image.AXIAL else rows)]
+    lines.append("  ".join(f"{m.headline} {shown(document['case'].get(m.name), m.people)}" for m in heads))
     lines += [f"  {reason}" for reason in document["reasons"]]
     if document["cutoffs"]:
         lines += ["", "Published cut-offs (each belongs to its method and scanner; not a verdict):"]
@@ -52,24 +38,25 @@ def muscle_lines(document: dict) -> list[str]:
     rows, found = [row for row in muscle_rows(document) if row["muscle"] != "all"], {}
     for row in rows:
         found.setdefault((row["side"], row["muscle"]), []).append(row)
-    names = (("area_mm2", 1), ("rcsa", 2), ("fat_infiltration_percent", 1), ("fat_fraction_percent", 1))
+    names = (("area_mm2", 1), *((m.name, m.people) for m in measures_for("headline", Image.AXIAL)))
     cells = []
     for (side, muscle), there in found.items():
         columns = [[row[name] for row in there if row[name] is not None] for name, _ in names]
         means = [shown(sum(values) / len(values) if values else None, digits) for values, (_, digits) in zip(columns, names)]
         cells.append((f"{side} {muscle}", *means, str(len(there))))
-    header = ("muscle", "area mm2", "rCSA", "fat infiltration %", "fat fraction %", "slices")
+    header = ("muscle", "area mm2", *(m.headline for m in measures_for("headline", Image.AXIAL)), "slices")
     return [*aligned([header, *cells]), ""] if cells else []
 
 
 def report_line(document: dict) -> str:
     """The case in one line, to paste into a report."""
     case, found = document["case"], []
-    for name, title, decimals in HEADLINES + MUSCLE_HEADLINES:
+    for measure in HEADLINES:
+        name, digits = measure.name, measure.people
         if case.get(name) is not None:
             low, high = case.get(f"{name}_low"), case.get(f"{name}_high")
-            spread = f" ({low:.{decimals}f}-{high:.{decimals}f})" if low is not None and high is not None else ""
-            found.append(f"{title} {case[name]:.{decimals}f}{spread}")
+            spread = f" ({low:.{digits}f}-{high:.{digits}f})" if low is not None and high is not None else ""
+            found.append(f"{measure.headline} {case[name]:.{digits}f}{spread}")
     used = [
         f"{role} {', '.join(case[name])}"
         for role, name in (("CT", "ct_levels"), ("T1", "t1_levels"), ("muscles", "rcsa_discs"))

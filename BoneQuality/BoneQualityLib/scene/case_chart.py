@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..columns import LEVEL_COLUMNS, Column
+from ..columns import LEVEL_COLUMNS, Column, Image, measures_for
 from ..measures.roi import rgb
 from .nodes import table_node
 
@@ -13,7 +13,7 @@ CUTOFF_COLORS = ("#b2182b", "#762a83", "#7f7f7f", "#01665e", "#8c510a")
 def show_chart(nodes, document: dict) -> None:
     """HU by level with the published cut-offs as lines; without a CT, single-level VBQ."""
     has_ct = any(row.get("hu_3d") is not None for row in document["levels"])
-    measures = ("hu_3d", "hu_multislice", "hu_middle") if has_ct else ("vbq_single_level",)
+    measures = [measure.name for measure in measures_for("charted", Image.CT if has_ct else Image.T1)]
     columns = [Column("position", "Position", decimals=0), *(c for c in LEVEL_COLUMNS if c.name in ("level", *measures))]
     rows = [dict(row, position=n) for n, row in enumerate(document["levels"], 1) if any(row.get(m) is not None for m in measures)]
     lines = []

@@ -12,13 +12,12 @@ from pathlib import Path
 
 import numpy as np
 
-from ..columns import CASE_COLUMNS, LEVEL_COLUMNS, Column
+from ..columns import CASE_COLUMNS, LEVEL_COLUMNS, Column, measures_for
 from ..errors import BoneQualityError
 from ..files.csv_tables import separator
 
 #: Measures that are taken where none are named and the file has them, and the facts that the group table shows beside them.
-MEASURES = ("hu_3d", "hu_3d_wide", "hu_multislice", "hu_middle", "hu_middle_l1", "vbq", "rcsa", "fat_infiltration_percent",
-            "fat_fraction_percent", "t_score")  # fmt: skip
+MEASURES = tuple(measure.name for measure in measures_for("in_cohort"))
 FACTS = ("age", "sex", "bmi", "hyperlipidemia")
 MISSING = ("", "na", "nan", "n/a")
 #: What two-valued outcome columns hold; the first of each pair is the event.
