@@ -122,7 +122,7 @@ def test_no_cut_off_is_given_where_none_beats_chance():
 
 
 def test_icc_of_four_judges_is_that_of_shrout_and_fleiss():
-    found = agreement.icc(JUDGES)
+    found = agreement.icc_forms(JUDGES)
     assert (round(found.single, 2), round(found.mean, 2)) == (0.29, 0.62)
     assert [round(end, 3) for end in (*found.single_ci, *found.mean_ci)] == [0.019, 0.761, 0.071, 0.927]
 

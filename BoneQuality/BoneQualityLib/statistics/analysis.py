@@ -10,9 +10,24 @@ from pathlib import Path
 from ..errors import BoneQualityError
 from ..files.csv_tables import csv_text
 from ..files.writing import check_free, write_whole
-from . import agreement, correlation, event_groups, page, regression, roc, survival
-from .cohort import Cohort, Question, load
-from .figures import draw, image_bytes
+from . import (
+    agreement,
+    correlation,
+    cutoffs,
+    event_groups,
+    follow_up,
+    imputation,
+    method_comparison,
+    page,
+    regression,
+    roc,
+    subgroup_tables,
+    survival,
+)
+from .cohort import Cohort, load
+from .figure_style import image_bytes
+from .figures import draw
+from .question import Question
 from .tables import COHORT_TABLES
 
 PACKAGES = ("pandas", "statsmodels", "lifelines", "matplotlib", "jinja2")
@@ -32,9 +47,8 @@ class Section:
 class CohortResult:
     """Tables and figures of a cohort.
 
-    tables: DataFrames by name (``roc``, ``groups``, ``auc_comparisons``, ``correlations``, ``correlation_comparisons``, ``logistic``,
-    ``survival``, ``cox``, ``paired``, ``agreement``: those with rows); figures: matplotlib figures by name, drawn when first
-    asked for; warnings: sentences.
+    tables: DataFrames by name, those of ``tables.COHORT_TABLES`` with rows; figures: matplotlib figures by name, drawn when first asked
+    for; warnings: sentences. rows: the tables as dicts; cuts: how cases split over time, as of `survival.cut_groups`.
     """
 
     name: str
@@ -45,8 +59,13 @@ class CohortResult:
     _drawn: dict = field(default_factory=dict)
 
     @cached_property
+    def _figures_and_family(self) -> tuple[dict, list[str]]:
+        signs = roc.directions(self.cohort) if self.cohort.question.outcome else {}
+        return draw(self.cohort, signs, self.rows, self.cuts)
+
+    @property
     def figures(self) -> dict:
-        return draw(self.cohort, roc.directions(self.cohort), self.rows["roc"], self.cuts)
+        return self._figures_and_family[0]
 
     @property
     def warnings(self) -> list[str]:
@@ -61,7 +80,7 @@ class CohortResult:
     def pictures(self, kind: str) -> dict[str, bytes]:
         """The figures as ``png`` or ``svg`` files' content."""
         if kind not in self._drawn:
-            self._drawn[kind] = {name: image_bytes(figure, kind) for name, figure in self.figures.items()}
+            self._drawn[kind] = {name: image_bytes(figure, kind, self._figures_and_family[1]) for name, figure in self.figures.items()}
         return self._drawn[kind]
 
     def html(self) -> str:
@@ -94,41 +113,56 @@ def _possible_files() -> set[str]:
     return figures | {f"{key}.csv" for key in COHORT_TABLES}
 
 
-def analyze(
-    source, outcome: str, *, measures="", by=None, adjust="", time=None, pairs=None, readers=None, progress=lambda share, text: None
-) -> CohortResult:
+def analyze(source, outcome: str | None, *, progress=lambda share, text: None, **asked) -> CohortResult:
     """Analyze a cohort; raises BoneQualityError for what cannot be read, is not there, or has one outcome only.
 
-    source: the path of a CSV file, or a DataFrame; a row a case (with ``readers``: a row a reading, case_id naming the case).
-    outcome: ``COLUMN`` of yes/no, 1/0 or true/false, or ``COLUMN=VALUE``. measures, adjust: lists of columns, or text with commas;
-    ``raterisk[Less]`` is categorical, compared to Less. by: column of subgroups; time: of the time to event or to the end of
-    follow-up; pairs: of the matched pair; readers: of the reader.
+    source: the path of a CSV file, or a DataFrame; one row per case (with ``readers``: one row per reading, case_id naming the case).
+    outcome: ``COLUMN`` of yes/no, 1/0 or true/false, or ``COLUMN=VALUE``; None where only methods or readers are compared. asked: what
+    else is asked, by the names of `question.Question`: texts with commas or lists of texts. ``raterisk[Less]`` in ``adjust`` is
+    categorical, compared to Less.
 
     Example::
 
-        result = analyze("cohort.csv", "fracture", measures="hu_3d,vbq", by="hyperlipidemia", adjust="age,sex")
+        result = analyze("cohort.csv", "fracture", measures="hu_3d,vbq", by="hyperlipidemia", adjust="age,sex", where=["age>=50"])
         result.tables["roc"]
         result.write_files("statistics")
     """
     require_packages()
     progress(0.02, "reading the cohort")
-    cohort = load(source, Question.of(outcome, measures, by, adjust, time, pairs, readers))
+    cohort = load(source, Question.of(outcome, **asked))
+    rows, cuts = _of_outcome(cohort, progress) if cohort.question.outcome else ({}, [])
+    progress(0.8, "methods and readers")
+    rows.update(methods=method_comparison.method_rows(cohort), agreement=agreement.agreement_rows(cohort))
+    rows.update(reliability=agreement.reliability_rows(cohort))
+    if len(cohort.flow) > 1:
+        rows["flow"] = cohort.flow
+    progress(1.0, "")
+    order = [key for key in COHORT_TABLES if rows.get(key) or (key == "roc" and key in rows)]
+    return CohortResult(cohort.name, cohort, {key: rows[key] for key in order}, cuts)
+
+
+def _of_outcome(cohort: Cohort, progress) -> tuple[dict[str, list[dict]], list[dict]]:
+    """The tables that compare events with others, and how the cases split at the cut-offs over time."""
     progress(0.1, "ROC curves")
     rows = dict(roc=roc.roc_rows(cohort))
-    progress(0.3, "groups, correlations and regressions")
+    progress(0.3, "groups and correlations")
     rows.update(
+        cutoffs=cutoffs.performance_rows(cohort, rows["roc"]),
         groups=event_groups.group_rows(cohort),
+        subgroups=subgroup_tables.subgroup_rows(cohort),
         auc_comparisons=roc.comparison_rows(cohort),
+        outcome_correlations=correlation.outcome_rows(cohort),
         correlations=correlation.correlation_rows(cohort),
     )
     rows.update(correlation_comparisons=correlation.correlation_comparison_rows(cohort, rows["correlations"]))
+    progress(0.5, "regressions")
     rows.update(logistic=regression.logistic_rows(cohort))
-    progress(0.5, "time to event, pairs and readers")
+    rows.update(odds=regression.odds_rows(cohort, rows["logistic"]), imputed=imputation.imputed_rows(cohort))
+    progress(0.6, "time to event and pairs")
     cuts = survival.cut_groups(cohort, rows["roc"])
-    rows.update(survival=survival.survival_rows(cohort, cuts) if cuts else [], cox=survival.cox_rows(cohort, cuts))
-    rows.update(paired=event_groups.paired_rows(cohort), agreement=agreement.agreement_rows(cohort))
-    progress(1.0, "")
-    return CohortResult(cohort.name, cohort, {key: found for key, found in rows.items() if found or key == "roc"}, cuts)
+    rows.update(follow_up=follow_up.follow_up_rows(cohort), survival=survival.survival_rows(cohort, cuts) if cuts else [])
+    rows.update(incidence=follow_up.incidence_rows(cohort, cuts), cox=survival.cox_rows(cohort, cuts), paired=event_groups.paired_rows(cohort))
+    return rows, cuts
 
 
 def require_packages() -> None:

@@ -5,9 +5,7 @@ from __future__ import annotations
 import csv
 import difflib
 import io
-import re
 from dataclasses import dataclass, field
-from itertools import combinations
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +13,10 @@ import numpy as np
 from ..columns import CASE_COLUMNS, LEVEL_COLUMNS, Column, measures_for
 from ..errors import BoneQualityError
 from ..files.csv_tables import separator
+from .exclusions import apply_rules
+from .facts import FACTS as DERIVED
+from .facts import with_facts
+from .question import Question
 
 #: Measures that are taken where none are named and the file has them, and the facts that the group table shows beside them.
 MEASURES = tuple(measure.name for measure in measures_for("in_cohort"))
@@ -31,66 +33,12 @@ READER, READING = "(reader)", "(reading)"
 _KNOWN = {column.name: column for column in (*LEVEL_COLUMNS, *CASE_COLUMNS)}
 
 
-@dataclass(frozen=True)
-class Adjuster:
-    """A variable of the regressions; ``reference`` makes it categorical, with that level as the one compared to."""
-
-    name: str
-    reference: str | None = None
-
-
-@dataclass(frozen=True)
-class Question:
-    """What is asked of a cohort, in the words of the command line: column names and ``COLUMN=VALUE``, ``COLUMN[REFERENCE]``."""
-
-    outcome: str
-    value: str | None = None
-    measures: tuple[str, ...] = ()
-    by: str | None = None
-    adjust: tuple[Adjuster, ...] = ()
-    time: str | None = None
-    pairs: str | None = None
-    readers: str | None = None
-
-    @classmethod
-    def of(cls, outcome: str, measures="", by=None, adjust="", time=None, pairs=None, readers=None) -> Question:
-        """From texts (or lists of texts) as the command line has them; raises BoneQualityError."""
-        column, _, value = outcome.partition("=")
-        names = measures.split(",") if isinstance(measures, str) else measures
-        terms = re.findall(r"[^,\[]+(?:\[[^\]]*\])?|\S", adjust) if isinstance(adjust, str) else adjust
-        chosen = tuple(dict.fromkeys(name.strip() for name in names if name.strip()))
-        adjusters = tuple(dict.fromkeys(_adjuster(term.strip()) for term in terms if term.strip() not in ("", ",")))
-        question = cls(column.strip(), value.strip() or None, chosen, by, adjusters, time, pairs, readers)
-        question.check_roles()
-        return question
-
-    def check_roles(self) -> None:
-        """Raise BoneQualityError where a column is named for two things that it cannot be at once."""
-        roles = {"the case's id": ["case_id"], "outcome": [self.outcome], "time": [self.time], "pairs": [self.pairs],
-                 "readers": [self.readers]}  # fmt: skip
-        adjusters = [term.name for term in self.adjust]
-        levels = [term.name for term in self.adjust if term.reference]
-        clashes = [*combinations((roles | {"by": [self.by], "a measure": self.measures}).items(), 2),
-                   *((role, ("a variable to adjust for", adjusters)) for role in roles.items()),
-                   (("a measure", self.measures), ("levels to adjust for", levels))]  # fmt: skip
-        for (role, names), (other, others) in clashes:
-            for name in sorted(set(names) & set(others) - {None}):
-                raise BoneQualityError(f"{name!r} is named as {role} and also as {other}; name it once.")
-        for name in adjusters:
-            if adjusters.count(name) > 1:
-                raise BoneQualityError(f"{name!r} is compared to two levels; name it once in what is adjusted for.")
-
-    def columns(self) -> list[str]:
-        """Every column that is named."""
-        named = [self.outcome, *self.measures, self.by, *(term.name for term in self.adjust), self.time, self.pairs, self.readers]
-        return [name for name in dict.fromkeys(named) if name is not None]
-
-
 @dataclass(eq=False)
 class Cohort:
     """Checked data: ``frame`` has a row a case, numbers as floats (nan: missing), categories as text (None: missing).
 
-    readings: with ``readers``, every reading: case_id, READER, READING (0 the first of this reader) and the measures.
+    readings: with ``readers``, every reading: case_id, READER, READING (0 the first of this reader) and the measures. flow: rows
+    of the table ``flow``. Without an outcome ``events`` are all False, and only methods and readers can be compared.
     """
 
     name: str
@@ -98,7 +46,7 @@ class Cohort:
     frame: object
     events: np.ndarray
     measures: tuple[Column, ...]
-    rows: int
+    flow: list[dict]
     readings: object = None
     warnings: list[str] = field(default_factory=list)
 
@@ -129,7 +77,7 @@ class Cohort:
     def variables(self) -> list[str]:
         """The rows of the group table: measures, known facts, and what is adjusted for or split by."""
         question = self.question
-        facts = [name for name in FACTS if name in self.frame]
+        facts = [name for name in (*FACTS, *DERIVED) if name in self.frame and name != question.time]
         named = [*(m.name for m in self.measures), *facts, *(term.name for term in question.adjust), question.by]
         return [name for name in dict.fromkeys(named) if name not in (None, question.outcome)]
 
@@ -149,25 +97,36 @@ def load(source, question: Question) -> Cohort:
     table = source if hasattr(source, "columns") else read_csv(source)
     if not len(table):
         raise BoneQualityError(f"{name} holds no cases; give a row for every case.")
-    _check_columns(table, question, name)
-    frame = _typed(_text_of(table[_used(table, question)]), question, name)
-    _check_spelling(frame, question, name)
+    table, derived = with_facts(table, name)
+    check_columns(table, question, name)
+    table, flow = apply_rules(table, question.where, name)
+    frame = typed(text_of(table[_used(table, question, derived)]), question, name)
+    check_spelling(frame, question, name)
     measures, readings, warnings = _measures(frame, question), None, []
     if question.readers:
         frame, readings = _by_case(frame, question, measures, warnings, name)
     elif "case_id" in frame:
         _check_unique(frame["case_id"], name)
-    event = _events(frame[question.outcome], question, name)
+    frame, events = _with_outcome(frame, question, flow, warnings, name)
+    frame = _without_empty(frame, question, warnings, name)
+    measures = tuple(column_of(measure) for measure in measures if measure in frame)
+    if not measures and not question.methods:
+        raise BoneQualityError(f"{name} holds none of the measures {', '.join(MEASURES)}; name columns with --measures.")
+    cohort = Cohort(name, question, frame, events, measures, flow, readings, warnings)
+    _check_subgroups(cohort)
+    return cohort
+
+
+def _with_outcome(frame, question: Question, flow: list[dict], warnings: list[str], name: str):
+    """The cases whose outcome is known, and which of them are events (n,); all of them and no events where no outcome is asked for."""
+    if question.outcome is None:
+        return frame.reset_index(drop=True), np.zeros(len(frame), bool)
+    event = events_of(frame[question.outcome], question, name)
     known = event.notna().to_numpy()
     if not known.all():
         warnings.append(f"{(~known).sum()} of {len(frame)} cases have no {question.outcome}; they are left out.")
-    rows, frame = len(frame), _without_empty(frame[known].reset_index(drop=True), question, warnings, name)
-    measures = tuple(column_of(measure) for measure in measures if measure in frame)
-    if not measures:
-        raise BoneQualityError(f"{name} holds none of the measures {', '.join(MEASURES)}; name columns with --measures.")
-    cohort = Cohort(name, question, frame, event[known].to_numpy(bool), measures, rows, readings, warnings)
-    _check_subgroups(cohort)
-    return cohort
+        flow.append(dict(step=f"{question.outcome} known", excluded=int((~known).sum()), missing=int((~known).sum()), left=int(known.sum())))
+    return frame[known].reset_index(drop=True), event[known].to_numpy(bool)
 
 
 def read_csv(path):
@@ -199,21 +158,16 @@ def read_csv(path):
     return frame.loc[:, [bool(name) for name in header]]  # a column without a name, as spreadsheets leave them, cannot be asked for
 
 
-def _text_of(frame):
+def text_of(frame):
     """Every cell as text without blanks around it, missing ones None."""
     text = frame.astype(object).where(frame.notna(), "").map(lambda cell: str(cell).strip())
     return text.where(~text.map(str.lower).isin(MISSING), None)
 
 
-def _adjuster(term: str) -> Adjuster:
-    parts = re.fullmatch(r"([^\[\]]+?)\s*(?:\[([^\]]+)\])?", term)
-    if not parts:
-        raise BoneQualityError(f"{term!r} is no adjusting variable; write for example age,sex,raterisk[Less].")
-    return Adjuster(parts[1].strip(), parts[2] and parts[2].strip())
-
-
-def _check_columns(frame, question: Question, name: str) -> None:
-    for column in [*question.columns(), *(["case_id"] if question.readers else [])]:
+def check_columns(frame, question: Question, name: str) -> None:
+    """Raise BoneQualityError for a column that is asked for and not there, with the nearest name."""
+    rules = [rule.column for rule in question.where]
+    for column in [*question.columns(), *rules, *(["case_id"] if question.readers else [])]:
         if column not in frame.columns:
             near = difflib.get_close_matches(column, frame.columns, 1)
             near = near or [name for name in frame.columns if str(name).startswith(column)][:1]
@@ -222,12 +176,12 @@ def _check_columns(frame, question: Question, name: str) -> None:
             raise BoneQualityError(f"{name} has no column {column!r}; {hint}")
 
 
-def _used(table, question: Question) -> list[str]:
-    known = ["case_id", *FACTS, *([] if question.measures else MEASURES)]
+def _used(table, question: Question, derived: tuple[str, ...]) -> list[str]:
+    known = ["case_id", *FACTS, *(fact for fact in derived if fact not in MEASURES), *([] if question.measures else MEASURES)]
     return list(dict.fromkeys([*question.columns(), *(name for name in known if name in table)]))
 
 
-def _typed(text, question: Question, name: str):
+def typed(text, question: Question, name: str):
     """The columns in use, numbers as floats."""
     import pandas
 
@@ -236,9 +190,10 @@ def _typed(text, question: Question, name: str):
         question.by,
         question.pairs,
         question.readers,
+        question.competing and question.competing[0],
     }
-    measured = {*question.measures, question.time}
-    typed = {}
+    measured = {*question.measures, question.time, *(cut.column for cut in question.cutoffs), *question.methods}
+    found = {}
     for column in text:
         cells = text[column]
         numbers = pandas.to_numeric(cells, errors="coerce")
@@ -247,23 +202,23 @@ def _typed(text, question: Question, name: str):
         known = _KNOWN.get(column)
         must = column in measured or (known is not None and known.is_number)
         if column in categories or column == "case_id" or (known is not None and not known.is_number and not must):
-            typed[column] = cells
+            found[column] = cells
         elif must or (~wrong & cells.notna()).sum() > wrong.sum():
             if wrong.any():
                 row = wrong.idxmax()
                 raise BoneQualityError(
                     f"Row {row} of {name} holds {cells[row][:40]!r} in {column!r}, a column of numbers; write a number with a decimal point or leave it empty."
                 )
-            typed[column] = numbers
+            found[column] = numbers
         else:
-            typed[column] = cells
-    if question.time and (typed[question.time] < 0).any():
-        row = (typed[question.time] < 0).idxmax()
+            found[column] = cells
+    if question.time and (found[question.time] < 0).any():
+        row = (found[question.time] < 0).idxmax()
         raise BoneQualityError(f"Row {row} of {name} holds a negative {question.time!r}; correct it.")
-    return pandas.DataFrame(typed, index=text.index)
+    return pandas.DataFrame(found, index=text.index)
 
 
-def _check_spelling(frame, question: Question, name: str) -> None:
+def check_spelling(frame, question: Question, name: str) -> None:
     """Raise BoneQualityError where levels differ by letter case alone, which would silently be groups of their own."""
     for column in set(frame) - {"case_id", question.outcome, question.pairs}:
         levels = frame[column].dropna().unique() if frame[column].dtype.kind == "O" else ()
@@ -277,7 +232,8 @@ def _check_spelling(frame, question: Question, name: str) -> None:
 
 def _measures(frame, question: Question) -> list[str]:
     """The measures that are asked for, else the known ones that are not asked for as something else."""
-    return list(question.measures) or [n for n in MEASURES if n in frame and n not in question.columns()]
+    taken = set(question.columns()) - {cut.column for cut in question.cutoffs} - set(question.methods)
+    return list(question.measures) or [n for n in MEASURES if n in frame and n not in taken]
 
 
 def _without_empty(frame, question: Question, warnings: list[str], name: str):
@@ -324,7 +280,7 @@ def _by_case(frame, question: Question, measures: list[str], warnings: list[str]
     return by_case[facts].first().join(first[measures].mean()).reset_index(), readings.reset_index(drop=True)
 
 
-def _events(cells, question: Question, name: str):
+def events_of(cells, question: Question, name: str):
     """True for an event, False for none, None where unknown; both must be there."""
     words = cells.str.casefold()
     values = sorted(words.dropna().unique())

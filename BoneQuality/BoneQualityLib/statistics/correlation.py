@@ -1,4 +1,4 @@
-"""Correlations between measures, and whether they differ between subgroups (Fisher z)."""
+"""Correlations of measures with the outcome and with each other, and whether they differ between subgroups (Fisher z)."""
 
 from __future__ import annotations
 
@@ -10,6 +10,21 @@ from scipy import stats
 from .cohort import Cohort
 
 FEWEST = 4
+
+
+def outcome_rows(cohort: Cohort) -> list[dict]:
+    """Rows of the table ``outcome_correlations``: every measure with the outcome (event 1, other 0), over all and by subgroup.
+
+    Pearson's r with a variable of 0 and 1 is the point-biserial correlation.
+    """
+    rows = []
+    for measure in (m.name for m in cohort.measures):
+        for subgroup in (None, *cohort.subgroups()):
+            there = cohort.complete(measure) & cohort.members(subgroup)
+            events = cohort.events[there]
+            row = dict(measure=measure, subgroup=subgroup or "all", n=len(events), events=int(events.sum()))
+            rows.append(row | _correlation(cohort.values(measure)[there], events.astype(float)))
+    return rows
 
 
 def correlation_rows(cohort: Cohort) -> list[dict]:

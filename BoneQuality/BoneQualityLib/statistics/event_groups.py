@@ -39,7 +39,7 @@ def _number_rows(name: str, values: np.ndarray, events: np.ndarray) -> list[dict
             row[group] = f"{there.mean():.4g} ± {row[f'sd_{group}']:.3g}" if len(there) > 1 else f"{there[0]:.4g}"
         row[f"p_shapiro_{group}"] = shapiro_p(there)
     if min(map(len, groups.values())) > 1 and np.ptp(values) > 0:
-        row.update(_two_sample(*groups.values(), [row["p_shapiro_events"], row["p_shapiro_others"]]))
+        row.update(two_sample(*groups.values(), [row["p_shapiro_events"], row["p_shapiro_others"]]))
     return [row]
 
 
@@ -50,13 +50,18 @@ def shapiro_p(values: np.ndarray) -> float:
     return float(stats.shapiro(values).pvalue)
 
 
-def _two_sample(first: np.ndarray, second: np.ndarray, normal: list[float]) -> dict:
+def two_sample(first: np.ndarray, second: np.ndarray, normal: list[float]) -> dict:
+    """test, statistic, p, and beside it p_student, that of Student's t; normal: Shapiro-Wilk's p of both.
+
+    Welch's t, which needs no equal variances; Mann-Whitney where a group is not normal, constant, or too small to tell.
+    """
+    row = {} if np.ptp(first) == np.ptp(second) == 0 else dict(p_student=stats.ttest_ind(first, second).pvalue)
     rough = min(len(first), len(second)) < SHAPIRO_RANGE[0] or min(np.ptp(first), np.ptp(second)) == 0
     if rough or any(p < NORMAL_P for p in normal):
         found = stats.mannwhitneyu(first, second)
-        return dict(test="Mann-Whitney", statistic=found.statistic, p=found.pvalue)
+        return row | dict(test="Mann-Whitney", statistic=found.statistic, p=found.pvalue)
     found = stats.ttest_ind(first, second, equal_var=False)
-    return dict(test="Welch t", statistic=found.statistic, p=found.pvalue)
+    return row | dict(test="Welch t", statistic=found.statistic, p=found.pvalue)
 
 
 def _category_rows(cohort: Cohort, name: str, values: np.ndarray, events: np.ndarray) -> list[dict]:
@@ -70,11 +75,11 @@ def _category_rows(cohort: Cohort, name: str, values: np.ndarray, events: np.nda
             row[group] = f"{count} ({100 * count / total:.1f} %)" if total else ""
         rows.append(row)
     if len(levels) > 1 and totals.min() > 0:
-        rows[0].update(_contingency(cohort, name, counts))
+        rows[0].update(contingency(cohort, name, counts))
     return rows
 
 
-def _contingency(cohort: Cohort, name: str, counts: np.ndarray) -> dict:
+def contingency(cohort: Cohort, name: str, counts: np.ndarray) -> dict:
     """Chi-square without continuity correction, as the papers; Fisher where a 2 x 2 table has small expected counts."""
     found = stats.chi2_contingency(counts, correction=False)
     if found.expected_freq.min() < SMALL_COUNT:

@@ -1,120 +1,98 @@
-"""The figures of a cohort, drawn without a display; the same cohort gives the same bytes."""
+"""The figures of a cohort, drawn without a display: ROC curves, boxes, correlations; the others stand in files of their own."""
 
 from __future__ import annotations
 
-import io
-import warnings
 from itertools import combinations
 
 import numpy as np
 
-from .agreement import compared, limits
-from .cohort import Cohort, column_of
+from .cohort import READER, Cohort, column_of
+from .figure_flow import flow_figure
+from .figure_style import (
+    COLORS,
+    EVENT,
+    LINES,
+    MOST_POINTS,
+    OTHER,
+    STYLE,
+    empty_figure,
+    in_legend,
+    label,
+    panels,
+    regression_band,
+    thinned,
+)
+from .figures_agreement import bland_altman_figure, methods_figure
+from .figures_time import incidence_figure, kaplan_meier_figure
+from .fonts import families
 from .roc import curve
-from .tables import p_text
 
-#: Okabe and Ito's colors, which the color blind can tell apart.
-COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#000000", "#8c6d31", "#7f7f7f", "#f0e442")
-EVENT, OTHER = COLORS[1], COLORS[0]
-#: Curves are thinned to, and clouds of points drawn from, this many points at most.
-MOST_POINTS = 2000
-PANEL = 3.4
-#: Every two of this many measures, the first ones, are drawn against each other.
-MOST_CORRELATED = 6
-STYLE = {
-    "svg.hashsalt": "bonequality",
-    "font.family": "DejaVu Sans",
-    "font.size": 8,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "text.parse_math": False,  # a $ in the name of a column is a $
-}
+#: Every two of this many measures, the first ones, are drawn against each other; by subgroup, every two of the first three.
+MOST_CORRELATED, MOST_BY_SUBGROUP = 4, 3
+#: Fewer measures have no matrix worth a figure.
+FEWEST_IN_HEAT_MAP = 3
 
 
-def draw(cohort: Cohort, signs: dict[str, int], roc: list[dict], groups: list[dict]) -> dict:
-    """Name -> matplotlib figure, of those that the cohort has data for.
+def draw(cohort: Cohort, signs: dict[str, int], rows: dict[str, list[dict]], groups: list[dict]) -> tuple[dict, list[str]]:
+    """Name -> matplotlib figure, of those that the cohort has data for, and the font families in them.
 
-    signs: as ``roc.directions``; roc: rows of the table; groups: as ``survival.cut_groups``.
+    signs: as ``roc.directions``; rows: the tables; groups: as ``survival.cut_groups``. Letters that no font has are warned of.
     """
     from matplotlib import rc_context
 
-    with rc_context(STYLE):
+    family, missing = families(_texts(cohort))
+    if missing:
+        cohort.warn(f"No font of this machine has the letters {missing[:20]}; figures show boxes for them. Install one, such as Noto Sans CJK.")
+    with rc_context(STYLE | {"font.family": family}):
         figures = dict(
-            roc=_roc(cohort, signs, roc), boxes=_boxes(cohort), correlation=_correlation(cohort),
-            kaplan_meier=_kaplan_meier(cohort, groups), bland_altman=_bland_altman(cohort),
+            flow=flow_figure(cohort), roc=_roc(cohort, signs, rows.get("roc", [])),
+            boxes=_boxes(cohort) if cohort.question.outcome else None, correlation=_correlation(cohort),
+            correlation_subgroups=_correlation_by_subgroup(cohort), heat_map=_heat_map(cohort, rows.get("correlations", [])),
+            kaplan_meier=kaplan_meier_figure(cohort, groups), incidence=incidence_figure(cohort, groups),
+            methods=methods_figure(cohort), bland_altman=bland_altman_figure(cohort),
         )  # fmt: skip
-    return {name: figure for name, figure in figures.items() if figure is not None}
+    return {name: figure for name, figure in figures.items() if figure is not None}, family
 
 
-def image_bytes(figure, kind: str) -> bytes:
-    """A figure as PNG or SVG, without a time stamp."""
-    from matplotlib import rc_context
-
-    out = io.BytesIO()
-    with rc_context(STYLE), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Glyph")  # a letter that the font lacks is a box in the figure, itself on the page
-        figure.savefig(out, format=kind, dpi=130, metadata={"Date": None} if kind == "svg" else {"Software": None})
-    return out.getvalue()
-
-
-def _panels(count: int, height: float = PANEL, columns: int = 3):
-    """A figure with ``count`` axes, row by row."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    columns = min(count, columns)
-    rows = -(-count // columns)
-    figure = Figure(figsize=(PANEL * columns, height * rows), layout="constrained")
-    FigureCanvasAgg(figure)
-    return figure, [figure.add_subplot(rows, columns, n + 1) for n in range(count)]
-
-
-def _thinned(count: int) -> np.ndarray:
-    return np.unique(np.linspace(0, count - 1, min(count, MOST_POINTS)).round().astype(int))
-
-
-def _label(name: str) -> str:
-    column = column_of(name)
-    return f"{column.title} ({column.unit})" if column.unit else column.title
-
-
-def _in_legend(text: str) -> str:
-    """A label that is shown: matplotlib leaves out those that begin with an underscore."""
-    return f" {text}" if text.startswith("_") else text
+def _texts(cohort: Cohort) -> list[str]:
+    """All that may stand in a figure."""
+    question = cohort.question
+    texts = [*map(str, question.columns()), *(label(m.name) for m in cohort.measures), *cohort.subgroups(), *(step["step"] for step in cohort.flow)]
+    readers = cohort.readings[READER].dropna().unique() if cohort.readings is not None else ()
+    return [*texts, *map(str, readers)]
 
 
 def _roc(cohort: Cohort, signs: dict[str, int], rows: list[dict]):
     found = {(row["measure"], row["subgroup"]): row for row in rows if "auc" in row}
-    subgroups = [s for s in (None, *cohort.subgroups()) if any((name, s or "all") in found for name in signs)]
-    if not found:
+    subgroups = [s for s in (None, *cohort.subgroups()) if any((name, s or "all") in found for name in signs)] if found else []
+    if not subgroups:
         return None
-    figure, axes = _panels(len(subgroups), height=PANEL + 0.2)
+    figure, axes = panels(len(subgroups), height=2.9)
+    if len(subgroups) == 1:
+        figure.set_size_inches(3.5, 3.5)  # one column of a journal
     for axis, subgroup in zip(axes, subgroups):
         axis.plot([0, 1], [0, 1], color="#bbbbbb", linewidth=0.8)
-        for color, (name, sign) in zip(COLORS * 9, signs.items()):
-            row = found.get((name, subgroup or "all"))
-            if row is None:
+        for n, (name, sign) in enumerate(signs.items()):
+            if (row := found.get((name, subgroup or "all"))) is None:
                 continue
             there = cohort.complete(name) & cohort.members(subgroup)
             false_rate, true_rate = curve(sign * cohort.values(name)[there], cohort.events[there])
-            at = _thinned(len(false_rate))
-            axis.plot(
-                false_rate[at],
-                true_rate[at],
-                color=color,
-                linewidth=1.3,
-                label=_in_legend(f"{column_of(name).title} {row['auc']:.3f}"),
-            )
+            at, color = thinned(len(false_rate)), COLORS[n % len(COLORS)]
+            text = in_legend(f"{column_of(name).title} {row['auc']:.3f}")
+            axis.plot(false_rate[at], true_rate[at], color=color, linestyle=LINES[n % len(LINES)], linewidth=1.3, label=text)
             if "cutoff" in row:
                 axis.plot(1 - row["specificity"], row["sensitivity"], "o", color=color, markersize=4)
         axis.set(xlabel="1 - specificity", ylabel="sensitivity", xlim=(-0.01, 1.01), ylim=(-0.01, 1.01), aspect="equal")
-        axis.set_title("all cases" if subgroup is None else f"{cohort.question.by}: {subgroup}", fontsize=9)
-        axis.legend(title="AUC", loc="lower right", frameon=False, fontsize=7, title_fontsize=7)
+        n, events = ((of := cohort.members(subgroup)).sum(), cohort.events[of].sum())
+        axis.set_title(f"{'all cases' if subgroup is None else f'{cohort.question.by}: {subgroup}'} (n = {n}, {events} events)")
+        axis.legend(title="AUC", loc="lower right", title_fontsize=7, handlelength=2.4, fontsize=6.5 if len(signs) > 5 else 7)
     return figure
 
 
 def _boxes(cohort: Cohort):
-    figure, axes = _panels(len(cohort.measures), height=2.9, columns=4)
+    if not cohort.measures:
+        return None
+    figure, axes = panels(len(cohort.measures), height=2.5, columns=4)
     for axis, measure in zip(axes, cohort.measures):
         there = cohort.complete(measure.name)
         values, events = cohort.values(measure.name)[there], cohort.events[there]
@@ -124,74 +102,76 @@ def _boxes(cohort: Cohort):
         for box, color in zip(drawn["boxes"], (EVENT, OTHER)):
             box.set(facecolor=color, alpha=0.45)
         axis.set_xticks([1, 2], [f"events\nn = {len(groups[0])}", f"others\nn = {len(groups[1])}"])
-        axis.set_ylabel(_label(measure.name))
+        axis.set_ylabel(label(measure.name))
     return figure
 
 
 def _correlation(cohort: Cohort):
-    names = [m.name for m in cohort.measures[:MOST_CORRELATED]]
-    pairs = list(combinations(names, 2))
-    if not pairs:
+    """Every two of the first measures, with the line of all cases."""
+    pairs = list(combinations([m.name for m in cohort.measures[:MOST_CORRELATED]], 2))
+    if not pairs or not cohort.question.outcome:
         return None
-    figure, axes = _panels(len(pairs), height=2.9, columns=4)
+    figure, axes = panels(len(pairs), height=2.6)
     for axis, (x, y) in zip(axes, pairs):
+        _cloud(axis, cohort, x, y, cohort.members(None))
+    axes[0].legend(markerscale=2, loc="best", handletextpad=0.2)
+    return figure
+
+
+def _correlation_by_subgroup(cohort: Cohort):
+    """The first measures against each other in every subgroup, on the same axes (Xue 2025, figure 4)."""
+    pairs = list(combinations([m.name for m in cohort.measures[:MOST_BY_SUBGROUP]], 2))
+    subgroups = cohort.subgroups()
+    if not pairs or not subgroups or not cohort.question.outcome:
+        return None
+    figure, axes = panels(len(pairs) * len(subgroups), height=2.6, columns=min(len(subgroups), 3))
+    for row, (x, y) in enumerate(pairs):
         there = cohort.complete(x, y)
-        values, events = np.stack([cohort.values(x)[there], cohort.values(y)[there]]), cohort.events[there]
-        at = _thinned(len(events)) if len(events) else np.zeros(0, int)
-        for group, color, text in ((~events, OTHER, "others"), (events, EVENT, "events")):
-            chosen = at[group[at]]
-            axis.plot(*values[:, chosen], "o", color=color, markersize=2.2, alpha=0.6, markeredgewidth=0, label=text)
-        if len(events) > 2 and np.ptp(values, axis=1).min() > 0:
-            axis.set_title(f"Pearson r = {round(np.corrcoef(values)[0, 1], 2) + 0.0:.2f}, n = {len(events)}", fontsize=8)
-        axis.set(xlabel=_label(x), ylabel=_label(y))
-    axes[0].legend(frameon=False, fontsize=7, markerscale=2)
+        for axis, subgroup in zip(axes[row * len(subgroups) :], subgroups):
+            _cloud(axis, cohort, x, y, cohort.members(subgroup), f"{cohort.question.by}: {subgroup}\n")
+            for name, limits in ((x, axis.set_xlim), (y, axis.set_ylim)):
+                values = cohort.values(name)[there]
+                room = 0.04 * np.ptp(values) if len(values) else 0
+                if room:
+                    limits(values.min() - room, values.max() + room)
+    axes[0].legend(markerscale=2, loc="best", handletextpad=0.2)
     return figure
 
 
-def _kaplan_meier(cohort: Cohort, groups: list[dict]):
-    from lifelines import KaplanMeierFitter
-    from lifelines.statistics import logrank_test
+def _cloud(axis, cohort: Cohort, x: str, y: str, cases: np.ndarray, title: str = "") -> None:
+    there = cohort.complete(x, y) & cases
+    values, events = np.stack([cohort.values(x)[there], cohort.values(y)[there]]), cohort.events[there]
+    at = thinned(len(events))
+    for group, color, mark, text in ((~events, OTHER, "o", "others"), (events, EVENT, "^", "events")):
+        chosen = at[group[at]]
+        axis.plot(*values[:, chosen], mark, color=color, markersize=2.4, alpha=0.55, markeredgewidth=0, label=text)
+    if len(events) > 2 and np.ptp(values, axis=1).min() > 0:
+        axis.set_title(f"{title}r = {round(np.corrcoef(values)[0, 1], 2) + 0.0:.2f}, n = {len(events)}")
+        regression_band(axis, *values, "black")
+    axis.set(xlabel=label(x), ylabel=label(y))
 
-    if not groups:
+
+def _heat_map(cohort: Cohort, rows: list[dict]):
+    """The matrix of correlations: Spearman below the diagonal, Pearson above it (Zhan 2024, table 3)."""
+    names = [m.name for m in cohort.measures]
+    found = {(row["first"], row["second"]): row for row in rows if row["subgroup"] == "all" and "pearson" in row}
+    if len(names) < FEWEST_IN_HEAT_MAP or not found:
         return None
-    figure, axes = _panels(len(groups))
-    times, events = cohort.values(cohort.question.time), cohort.events
-    for axis, group in zip(axes, groups):
-        text = f"{column_of(group['measure']).title} {group['comparison']} {group['cutoff']:.4g}"
-        sides = ((group["risk"], EVENT, text), (group["there"] & ~group["risk"], OTHER, "the others"))
-        for side, color, label in sides:
-            fit = KaplanMeierFitter().fit(times[side], events[side])
-            at = _thinned(len(fit.survival_function_))
-            steps, free = fit.survival_function_.index.to_numpy()[at], fit.survival_function_.to_numpy()[at, 0]
-            band = fit.confidence_interval_.to_numpy()[at]
-            axis.step(steps, free, where="post", color=color, linewidth=1.3, label=_in_legend(f"{label} (n = {side.sum()})"))
-            axis.fill_between(steps, band[:, 0], band[:, 1], step="post", color=color, alpha=0.15, linewidth=0)
-        p = logrank_test(times[sides[0][0]], times[sides[1][0]], events[sides[0][0]], events[sides[1][0]]).p_value
-        axis.set(xlabel=cohort.question.time, ylabel="free of the event", ylim=(0, 1.02))
-        axis.set_title(f"{group['source'].partition(':')[0]}\nlog-rank p {p_text(p)}", fontsize=7)
-        axis.legend(frameon=False, fontsize=7, loc="best")
-    return figure
-
-
-def _bland_altman(cohort: Cohort):
-    panels = []
-    for measure in cohort.measures if cohort.readings is not None else ():
-        panels += [
-            (measure.name, kind, names, pair)
-            for kind, names, pair in compared(cohort, measure.name)
-            if pair.shape[1] == 2 and len(pair) > 2
-        ]
-    if not panels:
-        return None
-    figure, axes = _panels(len(panels), height=2.9)
-    for axis, (name, kind, names, pair) in zip(axes, panels):
-        there = limits(pair[:, 0], pair[:, 1])
-        at = _thinned(len(pair))
-        axis.plot(pair[at].mean(axis=1), pair[at, 0] - pair[at, 1], "o", color=OTHER, markersize=3, alpha=0.7, markeredgewidth=0)
-        for value, line in ((there.bias, "-"), (there.low, "--"), (there.high, "--")):
-            axis.axhline(value, color=EVENT, linewidth=1, linestyle=line)
-            axis.annotate(f"{value:.3g}", (1, value), xycoords=("axes fraction", "data"), fontsize=7, ha="right", va="bottom")
-        shown = " - ".join(names) if kind == "inter" else f"{names[0]}: first - second reading"
-        axis.set(xlabel=f"mean {_label(name)}", ylabel="difference")
-        axis.set_title(f"{shown} (n = {len(pair)})", fontsize=8)
+    side = min(7.1, 1.9 + 0.55 * len(names))
+    figure = empty_figure(side + 0.7, side)
+    axis, matrix = figure.add_subplot(), np.full((len(names), len(names)), np.nan)
+    for (first, second), row in found.items():
+        i, j = names.index(first), names.index(second)
+        matrix[max(i, j), min(i, j)], matrix[min(i, j), max(i, j)] = row["spearman"], row["pearson"]
+    drawn = axis.imshow(matrix, cmap="PuOr_r", vmin=-1, vmax=1)
+    for (i, j), value in np.ndenumerate(matrix):
+        if np.isfinite(value):
+            axis.text(j, i, f"{round(value, 2) + 0.0:.2f}".replace("-", "−"), ha="center", va="center", fontsize=7, color="white" if abs(value) > 0.7 else "black")
+    titles = [column_of(name).title for name in names]
+    axis.set_xticks(range(len(names)), titles, rotation=45, ha="right", rotation_mode="anchor")
+    axis.set_yticks(range(len(names)), titles)
+    axis.spines[:].set_visible(False)
+    counts = [row["n"] for row in found.values()]
+    axis.set_title(f"Spearman below, Pearson above (n = {min(counts)}{f' to {max(counts)}' * (min(counts) < max(counts))})")
+    figure.colorbar(drawn, ax=axis, shrink=0.7, label="correlation")
     return figure

@@ -3,53 +3,32 @@
 from __future__ import annotations
 
 import base64
-from importlib.metadata import version
 from pathlib import Path
 
-from .. import __version__
 from .cohort import Cohort, column_of
-from .event_groups import SHAPIRO_RANGE, SMALL_COUNT
 from .figures import MOST_CORRELATED
-from .regression import EVENTS_PER_VARIABLE
-from .roc import MOST_CLASSES, RESAMPLES, SEED
-from .survival import MOST_FOR_PROPORTIONAL
+from .methods_text import ALWAYS, paragraph, strobe
 from .tables import COHORT_TABLES
 
 TEMPLATE = Path(__file__).with_name("page.html")
 CAPTIONS = dict(
+    flow="Patient flow: the rules in the order they were applied, and the cases that each excluded.",
     roc="ROC curves; dots: Youden's cut-off.",
     boxes="Measures among events and others: median, quartiles, whiskers to 1.5 times the interquartile range.",
-    correlation=f"Every two of the first {MOST_CORRELATED} measures; orange: events, blue: others. Of large cohorts an even selection of "
-    "points is drawn.",
-    kaplan_meier="Free of the event over time on either side of a cut-off (Kaplan-Meier, 95 % bands).",
-    bland_altman="Differences of readings over their means; lines: bias and limits of agreement (1.96 SD).",
+    correlation=f"Every two of the first {MOST_CORRELATED} measures, with the regression line and the 95 % band of its mean. Triangles: events; "
+    "circles: others. Of large cohorts an even selection of points is drawn.",
+    correlation_subgroups="The first measures against each other in every subgroup, with regression line and 95 % band.",
+    heat_map="Correlations between the measures: Spearman's below the diagonal, Pearson's above it.",
+    kaplan_meier="Free of the event over time on either side of a cut-off (Kaplan-Meier, 95 % bands), with the numbers at risk.",
+    incidence="Cumulative incidence of the event where another competes (Aalen-Johansen, 95 % bands), with the numbers at risk.",
+    methods="Two methods: differences over means with bias and limits of agreement and their 95 % intervals; one against the other.",
+    bland_altman="Differences of readings over their means; lines: bias and limits of agreement (1.96 SD) with their 95 % intervals.",
 )
-#: Table -> how it was made, with its source.
-METHODS = {
-    "roc": f"ROC: area with the interval of DeLong (1988) by the ranks of Sun and Xu (2014). The side of risk is the one on which the area "
-    "over all cases is above one half. Cut-off: the largest Youden index (1950), midway between neighboring values, of several the one with the "
-    f"highest sensitivity. Its interval: percentiles of {RESAMPLES} bootstrap resamples of events and others apart, seed {SEED}, the cut-off "
-    f"sought anew in each; over {MOST_CLASSES} distinct values are resampled in {MOST_CLASSES} classes. A cut-off is "
-    "optimistic in the cohort it comes from.",
-    "groups": f"Groups: mean and SD; Welch's t test where Shapiro-Wilk finds neither group other than normal (p 0.05; not tested above "
-    f"{SHAPIRO_RANGE[1]} cases, where t is used), else Mann-Whitney. Levels: chi-square without continuity correction; Fisher's exact test in "
-    f"2 x 2 tables with an expected count under {SMALL_COUNT:g}.",
-    "auc_comparisons": "Areas compared: DeLong's test, paired between measures over the cases that have both, unpaired between subgroups.",
-    "correlations": "Correlations: Pearson with Fisher's interval, Spearman.",
-    "correlation_comparisons": "Correlations between subgroups: Fisher's z.",
-    "logistic": "Logistic regression by maximum likelihood, complete cases, Wald intervals; each measure with the adjusting variables, and all "
-    f"measures together with them. Fewer than {EVENTS_PER_VARIABLE} events per variable (Peduzzi 1996) are warned of.",
-    "survival": "Time to event: Kaplan-Meier and log-rank. The cohort's own cut-off is optimistic here too; published ones are not.",
-    "cox": "Proportional hazards: Cox with Efron's ties; proportionality by Schoenfeld residuals against ranked time (ties: mean rank), up to "
-    f"{MOST_FOR_PROPORTIONAL} cases.",
-    "paired": "Matched pairs: paired t test, Wilcoxon where Shapiro-Wilk finds the differences not normal; two-valued variables: McNemar, exact.",
-    "agreement": "Readers: all other results use the mean over readers of each one's first reading; intra: the first two readings of a "
-    "reader. ICC: two-way random effects, absolute agreement (Shrout and Fleiss 1979; intervals: McGraw and Wong 1996). Limits of "
-    "agreement: Bland and Altman (1986).",
-}
 #: Columns that are the same in every row of a model: shown once.
-OF_MODEL = ("model", "n", "events", "deviance", "events_per_variable")
-READING = "n is that of each row: every analysis takes the cases complete for it. p values are two-sided and not adjusted for several tests."
+OF_MODEL = ("model", "n", "events", "deviance", "events_per_variable", "imputations")
+#: Columns that are the same in every row of a group of rows: shown once. Table -> the columns that name the group.
+REPEATED = {"subgroups": ("variable", "among"), "methods": ("first", "second", "subgroup", "n"), "follow_up": ("subgroup", "n"),
+            "reliability": ("measure", "kind", "readers", "n", "k")}  # fmt: skip
 
 
 def html(result) -> str:
@@ -58,21 +37,19 @@ def html(result) -> str:
 
     template = Environment(autoescape=True, trim_blocks=True).from_string(TEMPLATE.read_text(encoding="utf-8"))
     figures = [dict(caption=CAPTIONS[name], data=base64.b64encode(data).decode()) for name, data in result.pictures("png").items()]
+    shown = {key: _table(key, rows) for key, rows in result.rows.items() if rows}
     return template.render(
-        name=result.name, asked=asked(result.cohort), warnings=result.warnings, sections=result.sections, figures=figures, reading=READING,
-        tables={key: _table(key, rows) for key, rows in result.rows.items()}, methods=[METHODS[key] for key in result.rows if key in METHODS],
-        software=software(),
+        name=result.name, asked=asked(result.cohort), warnings=result.warnings, sections=result.sections, figures=figures, reading=ALWAYS,
+        tables=shown, first=[key for key in ("roc", "cutoffs") if key in shown], in_sections={s.key for s in result.sections},
+        methods=paragraph(result.cohort, result.rows), strobe=strobe(result.cohort, result.rows, result.figures),
     )  # fmt: skip
-
-
-def software() -> str:
-    packages = ("numpy", "scipy", "pandas", "statsmodels", "lifelines", "matplotlib")
-    return f"BoneQuality {__version__}; " + ", ".join(f"{name} {version(name)}" for name in packages) + "."
 
 
 def asked(cohort: Cohort) -> list[tuple[str, str]]:
     """What was asked and of how many cases, as (title, text)."""
     question, events = cohort.question, int(cohort.events.sum())
+    if question.outcome is None:
+        return [(title, text) for title, text in [("Cases", str(len(cohort.events))), *_rest(cohort)] if text]
     value = f" = {question.value}" if question.value else ""
     others = cohort.frame[question.outcome][~cohort.events].value_counts()
     others = (
@@ -85,19 +62,28 @@ def asked(cohort: Cohort) -> list[tuple[str, str]]:
             "Outcome",
             f"{question.outcome}{value}: {events} events among {len(cohort.events)} cases ({100 * events / len(cohort.events):.1f} %){others}",
         ),
-        ("Measures", "; ".join(f"{column_of(m.name).title} (n {int(cohort.complete(m.name).sum())})" for m in cohort.measures)),
-        ("Adjusted for", ", ".join(t.name + (f" [compared to {t.reference}]" if t.reference else "") for t in question.adjust)),
-        (
-            "Subgroups",
-            f"{question.by}: " + ", ".join(f"{s} (n {int(cohort.members(s).sum())})" for s in cohort.subgroups())
-            if question.by
-            else "",
-        ),
-        ("Time", question.time or ""),
-        ("Pairs", question.pairs or ""),
-        ("Readers", question.readers or ""),
+        *_rest(cohort),
     ]
     return [(title, text) for title, text in found if text]
+
+
+def _rest(cohort: Cohort) -> list[tuple[str, str]]:
+    question = cohort.question
+    competing = question.competing and "=".join(part for part in question.competing if part)
+    return [
+        ("Measures", "; ".join(f"{column_of(m.name).title} (n {int(cohort.complete(m.name).sum())})" for m in cohort.measures)),
+        ("Included", "; ".join(map(str, question.where))),
+        ("Adjusted for", ", ".join(t.name + (f" [compared to {t.reference}]" if t.reference else "") for t in question.adjust)),
+        ("Subgroups", f"{question.by}: " + ", ".join(f"{s} (n {int(cohort.members(s).sum())})" for s in cohort.subgroups()) if question.by else ""),
+        ("Cut-offs", "; ".join(map(str, question.cutoffs))),
+        ("Time", question.time or ""),
+        ("Window", f"{question.window:g}" if question.window else ""),
+        ("Competing event", competing or ""),
+        ("Pairs", question.pairs or ""),
+        ("Readers", question.readers or ""),
+        ("Two methods", ", ".join(question.methods)),
+        ("Imputed data sets", str(question.impute or "")),
+    ]
 
 
 def _table(key: str, rows: list[dict]) -> dict:
@@ -105,10 +91,21 @@ def _table(key: str, rows: list[dict]) -> dict:
     shown = [column for column in columns if column.shown and any(_there(column, row) for row in rows)]
     cells, before = [], {}
     for row in rows:
-        again = before.get("model") == row.get("model", "")
-        cells.append([(column, "" if again and column.name in OF_MODEL else _cell(key, column, row)) for column in shown])
+        same = "model" in row and before.get("model") == row["model"]
+        hidden = set(OF_MODEL) if same else _repeated(REPEATED.get(key, ()), before, row)
+        cells.append([(column, "" if column.name in hidden else _cell(key, column, row)) for column in shown])
         before = row
     return dict(title=title, columns=shown, rows=cells)
+
+
+def _repeated(names: tuple[str, ...], before: dict, row: dict) -> set[str]:
+    """The first of these columns up to where this row differs from the one before."""
+    found = set()
+    for name in names:
+        if not before or before.get(name) != row.get(name):
+            break
+        found.add(name)
+    return found
 
 
 def _there(column, row: dict) -> bool:
@@ -117,7 +114,7 @@ def _there(column, row: dict) -> bool:
 
 def _cell(key: str, column, row: dict) -> str:
     text = column.page_cell(row)
-    if key == "roc" and column.name == "cutoff" and text != "-":
+    if column.name == "cutoff" and "comparison" in row and text != "-":
         return f"{'≤' if row['comparison'] == '<=' else '≥'} {text}"
     if column.name in ("measure", "variable", "first", "second"):
         name, colon, subgroup = text.partition(": ")
@@ -131,7 +128,9 @@ def terminal(result) -> str:
     lines += [f"{title}: {text}" for title, text in asked(result.cohort)]
     for section in result.sections:
         lines += ["", section.title, *section.lines, *(aligned(section.key, result.rows[section.key]) if section.key else [])]
-    lines += ["", COHORT_TABLES["roc"][0], *aligned("roc", result.rows["roc"])]
+    for key in ("roc", "cutoffs") if result.cohort.question.outcome else ("methods", "reliability"):
+        if result.rows.get(key):
+            lines += ["", COHORT_TABLES[key][0], *aligned(key, result.rows[key])]
     if result.warnings:
         lines += ["", "Warnings:", *(f"  {warning}" for warning in result.warnings)]
     return "\n".join(lines)

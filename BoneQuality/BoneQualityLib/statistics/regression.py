@@ -1,14 +1,15 @@
-"""Logistic regression: what a measure says of the outcome beside other variables. Fitted by statsmodels."""
+"""Logistic regression: what a measure says of the outcome alone and beside other variables. Fitted by statsmodels, Firth's where separated."""
 
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.optimize import linprog
 
 from .cohort import Cohort, counted
+from .firth import firth
 from .roc import QUANTILE
 
 #: Fewer events than this for each variable make estimates unstable (Peduzzi, J Clin Epidemiol 1996;49:1373).
@@ -23,13 +24,14 @@ SUSPICIOUS_PER_SD = 10.0
 class Design:
     """Variables of a model as columns of numbers: ``matrix`` (n, p) of the complete cases ``there`` (all cases,).
 
-    terms: (name, reference or "", SD or nan) of each column.
+    terms: (name, reference or "", SD or nan) of each column; inflation: its variance inflation factor.
     """
 
     model: str
     terms: tuple[tuple[str, str, float], ...]
     matrix: np.ndarray
     there: np.ndarray
+    inflation: tuple[float, ...] = ()
 
 
 def designs(cohort: Cohort, *also: str) -> list[Design]:
@@ -44,10 +46,11 @@ def designs(cohort: Cohort, *also: str) -> list[Design]:
     return list({one.model: one for one in made if one}.values())
 
 
-def design(cohort: Cohort, variables: list[str], *also: str) -> Design | None:
+def design(cohort: Cohort, variables: list[str], *also: str, measured: bool = True) -> Design | None:
     """The columns of a model over the cases complete in ``variables`` and ``also``; None where it cannot be fitted.
 
-    A variable that is the same in all of these cases is left out, with a warning; without any measure there is no model.
+    A variable that is the same in all of these cases is left out, with a warning; without any measure there is no model, unless
+    ``measured`` is False.
     """
     there = cohort.complete(*variables, *also)
     if not there.any():
@@ -58,7 +61,7 @@ def design(cohort: Cohort, variables: list[str], *also: str) -> Design | None:
         cohort.warn(
             f"{variable} is the same in all {there.sum()} complete cases of the model {' + '.join(variables)}; it is left out of it."
         )
-    if not any(measure.name in kept for measure in cohort.measures):
+    if not kept or (measured and not any(measure.name in kept for measure in cohort.measures)):
         return None
     columns = [column for variable in kept for column in _columns(cohort, variable, cohort.values(variable)[there])]
     terms, values = zip(*columns)
@@ -100,62 +103,109 @@ def _independent(cohort: Cohort, made: Design) -> Design | None:
         cohort.warn(
             f"Model {made.model}: {names} say nearly the same (variance inflation up to {inflation.max():.0f}); their odds ratios are unstable."
         )
-    return made
+    return replace(made, inflation=tuple(map(float, inflation)))
 
 
 def logistic_rows(cohort: Cohort) -> list[dict]:
     """Rows of the table ``logistic``: odds ratios of every term of every model, per unit and per SD."""
-    rows = []
-    for made in designs(cohort):
-        events = cohort.events[made.there]
-        if not 0 < events.sum() < len(events):
-            cohort.warn(f"Model {made.model}: its {len(events)} complete cases are all events or all others; it is not fitted.")
-            continue
-        rows += _fit(cohort, made, events)
+    return [row for made in designs(cohort) for row in _fitted(cohort, made)]
+
+
+def odds_rows(cohort: Cohort, logistic: list[dict]) -> list[dict]:
+    """Rows of the table ``odds``: each term alone beside the same term in a model of several (Chang 2025, table 2).
+
+    logistic: rows of that table. Nothing is selected by its p value: what enters a model is what was asked for.
+    """
+    rows, alone = [], {}
+    models = {row["model"]: row["terms"] for row in logistic if row["terms"] > 1}
+    if not models:
+        return rows
+    for variable in dict.fromkeys([*(m.name for m in cohort.measures), *(term.name for term in cohort.question.adjust)]):
+        made = design(cohort, [variable], measured=False)
+        alone |= {row["term"]: row for row in (_fitted(cohort, made) if made else ()) if row["term"] != "Intercept"}
+    for row in (row for row in logistic if row["model"] in models and row["term"] != "Intercept"):
+        found = {name: row.get(name) for name in ("model", "n", "events", "term", "reference", "events_per_variable", "vif", "method")}
+        for prefix, one in (("univariable", alone.get(row["term"], {})), ("multivariable", row)):
+            found |= {f"{prefix}{end}": one.get(f"odds_ratio{end}") for end in ("", "_low", "_high")} | {f"p_{prefix}": one.get("p")}
+        rows.append(found | dict(n_univariable=alone.get(row["term"], {}).get("n")))
     return rows
 
 
-def _fit(cohort: Cohort, made: Design, events: np.ndarray) -> list[dict]:
-    import statsmodels.api
-
+def _fitted(cohort: Cohort, made: Design) -> list[dict]:
+    events = cohort.events[made.there]
+    if not 0 < events.sum() < len(events):
+        cohort.warn(f"Model {made.model}: its {len(events)} complete cases are all events or all others; it is not fitted.")
+        return []
     per_variable = min(events.sum(), (~events).sum()) / len(made.terms)
     warn_of_few(cohort, made.model, per_variable)
+    rows = _by_likelihood(cohort, made, events)
+    if rows is None:
+        rows = _by_firth(cohort, made, events)
+    of_model = dict(model=made.model, n=len(events), events=int(events.sum()), events_per_variable=per_variable, terms=len(made.terms))
+    return [of_model | row for row in rows]
+
+
+def _by_likelihood(cohort: Cohort, made: Design, events: np.ndarray) -> list[dict] | None:
+    """Rows by maximum likelihood; None where events and others are separated, so that it has no maximum."""
+    import statsmodels.api
+
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")
         try:
             fit = statsmodels.api.Logit(events.astype(float), statsmodels.api.add_constant(made.matrix)).fit(disp=0, maxiter=100)
         except Exception as error:  # statsmodels has several classes for one fault: no finite estimate
-            if not _separated(made.matrix, events):
-                cohort.warn(f"Model {made.model} could not be fitted ({type(error).__name__}).")
-                return []
-            fit = None
-    if fit is None or ((not fit.mle_retvals["converged"] or _suspicious(fit, made)) and _separated(made.matrix, events)):
-        cohort.warn(
-            f"Model {made.model} tells events from others without error in all or some cases (perfect separation): odds ratios do not "
-            "exist; leave out a variable or merge levels."
-        )
-        return []
+            if separated(made.matrix, events):
+                return None
+            cohort.warn(f"Model {made.model} could not be fitted ({type(error).__name__}).")
+            return []
+    if (not fit.mle_retvals["converged"] or _suspicious(fit, made)) and separated(made.matrix, events):
+        return None
     if not fit.mle_retvals["converged"]:
         cohort.warn(f"Model {made.model} did not converge; it is left out.")
         return []
     rows = []
-    for n, (name, reference, sd) in enumerate(
-        ("Intercept", "", np.nan) if n == 0 else made.terms[n - 1] for n in range(len(fit.params))
-    ):
-        row = dict(model=made.model, n=len(events), events=int(events.sum()), term=name, reference=reference)
-        row.update(coefficient=fit.params[n], se=fit.bse[n], z=fit.tvalues[n], p=fit.pvalues[n], deviance=-2 * fit.llf)
-        row["events_per_variable"] = per_variable
+    for n, (name, reference, sd, inflation) in enumerate(_all_terms(made)):
+        row = dict(term=name, reference=reference, coefficient=fit.params[n], se=fit.bse[n], z=fit.tvalues[n], p=fit.pvalues[n])
+        row |= dict(deviance=-2 * fit.llf, vif=inflation, method="ML")
         rows.append(row | (ratios("odds_ratio", fit.params[n], fit.bse[n], sd) if n else {}))
     return rows
 
 
+def _by_firth(cohort: Cohort, made: Design, events: np.ndarray) -> list[dict]:
+    said = f"Model {made.model} tells events from others without error in all or some cases (perfect separation): "
+    with np.errstate(all="ignore"):
+        fit = firth(made.matrix, events)
+    if fit is None:
+        cohort.warn(f"{said}odds ratios do not exist, and Firth's method found none; leave out a variable or merge levels.")
+        return []
+    cohort.warn(f"{said}its odds ratios are Firth's, of penalized likelihood; leave out a variable or merge levels for the usual ones.")
+    rows = []
+    for n, (name, reference, sd, inflation) in enumerate(_all_terms(made)):
+        row = dict(term=name, reference=reference, coefficient=fit.coefficient[n], se=fit.se[n], deviance=fit.deviance, vif=inflation, method="Firth")
+        if n:
+            ends = fit.coefficient[n], fit.low[n - 1], fit.high[n - 1]
+            row |= dict(p=fit.p[n - 1]) | ratio_cells("odds_ratio", ends, sd)
+        rows.append(row)
+    return rows
+
+
+def _all_terms(made: Design) -> list[tuple[str, str, float, float]]:
+    """(name, reference, SD, variance inflation) of the intercept and every term."""
+    return [("Intercept", "", np.nan, np.nan), *((*term, factor) for term, factor in zip(made.terms, made.inflation))]
+
+
 def ratios(name: str, coefficient: float, error: float, sd: float) -> dict:
     """Ratio per unit and per SD with 95 % Wald intervals; inf where it leaves the range of numbers."""
+    return ratio_cells(name, coefficient + QUANTILE * error * np.array([0.0, -1.0, 1.0]), sd)
+
+
+def ratio_cells(name: str, ends, sd: float) -> dict:
+    """A ratio and its interval from a coefficient and its ends, per unit and per SD."""
     cells = {}
-    with np.errstate(over="ignore"):
+    with np.errstate(over="ignore", invalid="ignore"):
         for ending, unit in (("", 1.0), ("_sd", sd)):
-            ends = np.exp(unit * (coefficient + QUANTILE * error * np.array([0.0, -1.0, 1.0])))
-            cells.update({f"{name}{ending}": ends[0], f"{name}{ending}_low": ends[1], f"{name}{ending}_high": ends[2]})
+            shown = np.exp(unit * np.asarray(ends, float))
+            cells.update({f"{name}{ending}": shown[0], f"{name}{ending}_low": shown[1], f"{name}{ending}_high": shown[2]})
     return cells | ({"sd": sd} if np.isfinite(sd) else {})
 
 
@@ -170,7 +220,7 @@ def _suspicious(fit, made: Design) -> bool:
     return bool(np.max(np.abs(fit.params[1:]) * made.matrix.std(axis=0)) > SUSPICIOUS_PER_SD or not np.isfinite(fit.bse).all())
 
 
-def _separated(matrix: np.ndarray, events: np.ndarray) -> bool:
+def separated(matrix: np.ndarray, events: np.ndarray) -> bool:
     """Whether a plane has all events on or above it and all others on or below, not all of them on it (Konis 2007)."""
     scaled = (matrix - matrix.mean(axis=0)) / matrix.std(axis=0)
     signed = np.where(events, 1.0, -1.0)[:, None] * np.column_stack([np.ones(len(scaled)), scaled])

@@ -6,8 +6,8 @@ import warnings
 
 import numpy as np
 
-from ..files.cutoffs import read_cutoffs
 from .cohort import Cohort
+from .cutoffs import fixed_cutoffs
 from .regression import Design, designs, ratios, warn_of_few
 from .tables import p_text
 
@@ -20,50 +20,61 @@ CASES_PER_TIME = 10
 
 
 def cut_groups(cohort: Cohort, roc: list[dict]) -> list[dict]:
-    """How the cases split at each measure's cut-off: that of Youden over this cohort, and the published ones of the measure.
+    """How the cases split at each measure's fixed cut-offs.
 
     roc: rows of the table ``roc``. Returns dicts of measure, cutoff, comparison, source, there (n,) and risk (n,): the cases
     with measure and time, and of these the ones on the side of risk. Cut-offs with nobody on a side are left out with a warning.
     """
-    found = []
-    for measure in cohort.measures if cohort.question.time else ():
-        own = next((r for r in roc if r["measure"] == measure.name and r["subgroup"] == "all" and "cutoff" in r), None)
-        cuts = [(own["cutoff"], own["comparison"], "Youden over this cohort")] if own else []
-        cuts += [(c.cutoff, c.comparison, f"{c.source}: {c.purpose}") for c in read_cutoffs() if c.measure == measure.name]
-        there = cohort.complete(measure.name, cohort.question.time)
+    found, eventless = [], set()
+    for cut in fixed_cutoffs(cohort, roc) if cohort.question.time else ():
+        there = cohort.complete(cut.measure, cohort.question.time)
         if not cohort.events[there].any():
-            cohort.warn(f"{measure.name}: no events among the {there.sum()} cases that have it and a time; no curves.")
+            eventless.add((cut.measure, int(there.sum())))
             continue
-        for cutoff, comparison, source in cuts:
-            values = cohort.values(measure.name)
-            risk = (values <= cutoff if comparison == "<=" else values >= cutoff) & there
-            if 0 < risk.sum() < there.sum():
-                found.append(
-                    dict(measure=measure.name, cutoff=cutoff, comparison=comparison, source=source, there=there, risk=risk)
-                )
-            else:
-                cohort.warn(
-                    f"{measure.name} {comparison} {cutoff:g} ({source}) has {risk.sum()} of {there.sum()} cases; no curves by it."
-                )
+        risk = cut.risk(cohort.values(cut.measure)) & there
+        if 0 < risk.sum() < there.sum():
+            found.append(dict(measure=cut.measure, cutoff=cut.value, comparison=cut.comparison, source=cut.source, there=there, risk=risk))
+        else:
+            cohort.warn(f"{cut.measure} {cut.comparison} {cut.value:g} ({cut.source}) has {risk.sum()} of {there.sum()} cases; no curves by it.")
+    for measure, count in sorted(eventless):
+        cohort.warn(f"{measure}: no events among the {count} cases that have it and a time; no curves.")
     return found
 
 
+def periods(cohort: Cohort) -> list[tuple[str, np.ndarray, np.ndarray, np.ndarray]]:
+    """(name, cases (n,), times (n,), events (n,)) of the whole follow-up and, with a window, of the time up to it and from it on.
+
+    Up to the window, later events count as event-free then; from it on (the landmark; Anderson, J Clin Oncol 1983;1:710), those still
+    followed and free of the event are taken, with their time counted from there.
+    """
+    times, window = cohort.values(cohort.question.time), cohort.question.window
+    every = [("all", np.ones(len(times), bool), times, cohort.events)]
+    if window is None:
+        return every
+    early = ("to", np.ones(len(times), bool), np.minimum(times, window), cohort.events & (times <= window))
+    late = ("from", times > window, times - window, cohort.events)
+    return [*every, *((f"{name} {window:g}", *rest) for name, *rest in (early, late))]
+
+
 def survival_rows(cohort: Cohort, groups: list[dict]) -> list[dict]:
-    """Rows of the table ``survival``: two for each cut-off, the side of risk first."""
+    """Rows of the table ``survival``: two for each cut-off and period, the side of risk first."""
     from lifelines import KaplanMeierFitter
     from lifelines.statistics import logrank_test
 
     rows = []
-    for group in groups:
-        times, events = cohort.values(cohort.question.time), cohort.events
-        sides = {f"{group['comparison']} {group['cutoff']:.4g}": group["risk"], "the others": group["there"] & ~group["risk"]}
-        test = logrank_test(*(times[side] for side in sides.values()), *(events[side] for side in sides.values()))
+    for group, (period, cases, times, events) in ((group, period) for group in groups for period in periods(cohort)):
+        names = (f"{group['comparison']} {group['cutoff']:.4g}", "the others")
+        sides = dict(zip(names, (group["risk"] & cases, group["there"] & ~group["risk"] & cases)))
+        if not all(side.any() for side in sides.values()):
+            continue
+        tested = dict(chi_square=np.nan, p=np.nan)
+        if any(events[side].any() for side in sides.values()):
+            test = logrank_test(*(times[side] for side in sides.values()), *(events[side] for side in sides.values()))
+            tested = dict(chi_square=test.test_statistic, p=test.p_value)
         for name, side in sides.items():
             median = KaplanMeierFitter().fit(times[side], events[side]).median_survival_time_
-            row = dict(measure=group["measure"], cutoff=group["cutoff"], source=group["source"], group=name, n=int(side.sum()))
-            rows.append(
-                row | dict(events=int(events[side].sum()), median_time=median, chi_square=test.test_statistic, p=test.p_value)
-            )
+            row = dict(measure=group["measure"], cutoff=group["cutoff"], source=group["source"], period=period, group=name)
+            rows.append(row | dict(n=int(side.sum()), events=int(events[side].sum()), median_time=median if np.isfinite(median) else np.nan) | tested)
     return rows
 
 
