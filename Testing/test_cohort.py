@@ -232,7 +232,9 @@ def test_few_events_constant_columns_and_perfect_separation_are_said():
         "fewer than 10",
     ):
         assert part in said
-    assert not any(r["model"].startswith("vbq") for r in result.rows["logistic"])
+    of_vbq = [r for r in result.rows["logistic"] if r["model"].startswith("vbq") and r["term"] == "vbq"]
+    assert of_vbq and all(r["method"] == "Firth" and np.isfinite(r["odds_ratio"]) for r in of_vbq)
+    assert {r["method"] for r in result.rows["logistic"] if r["model"] == "hu_3d + age"} == {"ML"}
     vbq = next(r for r in result.rows["roc"] if r["measure"] == "vbq")
     assert vbq["auc"] == 1 and np.isnan(vbq["auc_low"])
 
@@ -448,23 +450,28 @@ def test_the_command_leaves_tables_figures_and_a_page_with_the_same_bytes_each_t
     assert files == {path.name: path.read_bytes() for path in (tmp_path / "b").iterdir()}
     tables = (
         "roc",
+        "cutoffs",
         "groups",
+        "subgroups",
         "auc_comparisons",
+        "outcome_correlations",
         "correlations",
         "correlation_comparisons",
+        "odds",
         "logistic",
+        "follow_up",
         "survival",
         "cox",
         "paired",
     )
-    figures = ("roc", "boxes", "correlation", "kaplan_meier")
+    figures = ("roc", "boxes", "correlation", "correlation_subgroups", "kaplan_meier")
     assert set(files) == {
         *(f"{t}.csv" for t in tables),
         *(f"{f}.{kind}" for f in figures for kind in ("png", "svg")),
         "cohort.html",
     }
     page = files["cohort.html"].decode()
-    assert page.count("data:image/png;base64,") == 4 and "http" not in page and str(tmp_path) not in page
+    assert page.count("data:image/png;base64,") == len(figures) and "http" not in page and str(tmp_path) not in page
 
 
 def test_files_are_never_written_over_unless_asked_and_those_of_an_earlier_question_go(tmp_path):

@@ -7,7 +7,7 @@ import pandas
 import pytest
 from scipy import stats
 
-from BoneQualityLib.statistics import agreement, correlation, event_groups, roc
+from BoneQualityLib.statistics import agreement, correlation, event_groups, intraclass, roc
 from BoneQualityLib.statistics.analysis import analyze
 
 #: A division by 0 or a NaN on the way is a fault even where nobody sees its warning.
@@ -121,10 +121,16 @@ def test_no_cut_off_is_given_where_none_beats_chance():
     assert roc.youden(np.array([4.0, 3, 2, 1]), np.array([0, 0, 1, 1], bool)) is None
 
 
-def test_icc_of_four_judges_is_that_of_shrout_and_fleiss():
-    found = agreement.icc_forms(JUDGES)
-    assert (round(found.single, 2), round(found.mean, 2)) == (0.29, 0.62)
-    assert [round(end, 3) for end in (*found.single_ci, *found.mean_ci)] == [0.019, 0.761, 0.071, 0.927]
+def test_every_icc_of_four_judges_is_that_of_shrout_and_fleiss():
+    """Shrout and Fleiss 1979, table 4; the intervals as R's psych::ICC prints them for these data."""
+    found = intraclass.icc_forms(JUDGES)
+    assert {name: round(form.value, 2) for name, form in found.items()} == {
+        "(1,1)": 0.17, "(2,1)": 0.29, "(2,k)": 0.62, "(3,1)": 0.71, "(3,k)": 0.91,
+    }  # fmt: skip
+    ends = {name: [round(end, 2) for end in (form.low, form.high)] for name, form in found.items()}
+    assert ends == {"(1,1)": [-0.13, 0.72], "(2,1)": [0.02, 0.76], "(2,k)": [0.07, 0.93], "(3,1)": [0.34, 0.95], "(3,k)": [0.68, 0.99]}
+    assert [round(end, 3) for name in ("(2,1)", "(2,k)") for end in (found[name].low, found[name].high)] == [0.019, 0.761, 0.071, 0.927]
+    assert (found["(2,1)"].band, found["(3,k)"].band) == ("poor to good", "moderate to excellent")
 
 
 def test_limits_of_agreement_are_those_of_bland_and_altman():
@@ -136,9 +142,10 @@ def test_limits_of_agreement_are_those_of_bland_and_altman():
     assert [found.low, found.high] == pytest.approx([-2.1 - 1.96 * 38.8, -2.1 + 1.96 * 38.8], abs=0.1)
 
 
-def test_readers_that_agree_to_the_last_digit_have_an_icc_of_one_without_interval():
-    found = agreement.icc(np.repeat(JUDGES[:, :1], 2, axis=1))
-    assert found.single == 1 and np.isnan(found.single_ci).all()
+def test_readers_that_agree_to_the_last_digit_have_an_icc_of_one_without_interval_and_no_error():
+    for found in intraclass.icc_forms(np.repeat(JUDGES[:, :1], 2, axis=1)).values():
+        assert found.value == 1 and np.isnan([found.low, found.high]).all() and found.least_detectable_change == 0
+        assert found.band == "excellent"
 
 
 def test_logistic_regression_gives_hosmers_coefficients_of_the_glow_study(shared_data):

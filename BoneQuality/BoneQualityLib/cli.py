@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import os
 import signal
 import sys
 import threading
-import time
 from dataclasses import fields
 from pathlib import Path
 
 from . import __version__
+from .cli_cohort import add_cohort_commands
+from .cli_terminal import add_output, given_path, logged_progress, show_progress, show_text, worker_count
 from .entry.inputs import INPUTS, KNOWN_COLUMNS, CaseInputs, option_name, value_of
 from .errors import BoneQualityError, sentence_for_the_person
 from .outputs.document import RESEARCH, output_paths
@@ -63,7 +63,7 @@ def parser() -> argparse.ArgumentParser:
     _add_inputs(measure)
     _add_fields(measure.add_argument_group("case"), CaseFacts)
     _add_fields(measure.add_argument_group("method"), Parameters)
-    _add_output(measure)
+    add_output(measure, cutoffs=True)
     measure.set_defaults(run=run_measure)
     _add_batch(commands)
     compare = commands.add_parser(
@@ -71,9 +71,9 @@ def parser() -> argparse.ArgumentParser:
         help="name new fractures between two measured cases",
         description=f"Compare vertebral heights of one patient at two dates (radiographic; Xue 2025). {RESEARCH}",
     )
-    compare.add_argument("baseline", type=_path, metavar="BASELINE.json", help="JSON file of the earlier case")
-    compare.add_argument("followup", type=_path, metavar="FOLLOWUP.json", help="JSON file of the later case")
-    compare.add_argument("--output", type=_path, metavar="DIR", help="folder for CASE_compare.csv; default: that of the later case")
+    compare.add_argument("baseline", type=given_path, metavar="BASELINE.json", help="JSON file of the earlier case")
+    compare.add_argument("followup", type=given_path, metavar="FOLLOWUP.json", help="JSON file of the later case")
+    compare.add_argument("--output", type=given_path, metavar="DIR", help="folder for CASE_compare.csv; default: that of the later case")
     compare.add_argument("--overwrite", action="store_true", help="replace the file if it is there already")
     compare.set_defaults(run=run_compare)
     demo = commands.add_parser(
@@ -81,9 +81,9 @@ def parser() -> argparse.ArgumentParser:
         help="make a synthetic case with known answers and measure it",
         description="Write the images of a synthetic lumbar spine, measure them, and show the values beside the truth.",
     )
-    _add_output(demo)
+    add_output(demo)
     demo.set_defaults(run=run_demo)
-    _add_cohort(commands)
+    add_cohort_commands(commands)
     return top
 
 
@@ -103,9 +103,9 @@ def run_measure(options) -> int:
 
         check_free(output_paths(options.output, facts.case_id, inputs.has_axial), options.overwrite)
         with inputs.nodes() as nodes:
-            result = inputs.measure(nodes, _progress)
+            result = inputs.measure(nodes, show_progress)
         paths = result.write_files(options.output, options.overwrite)
-    _show("\n".join([summary(result.document()), "", "Written:", *(f"  {path}" for path in paths)]))
+    show_text("\n".join([summary(result.document()), "", "Written:", *(f"  {path}" for path in paths)]))
     return 0
 
 
@@ -120,7 +120,7 @@ def run_batch(options) -> int:
     try:
         batch = run_batch(
             options.manifest, options.output, options.workers, options.scheduler, options.resume, options.overwrite, options.cutoffs,
-            _logged(), Limits(60 * options.time_limit, options.memory_limit and int(options.memory_limit * 2**30)),
+            logged_progress(), Limits(60 * options.time_limit, options.memory_limit and int(options.memory_limit * 2**30)),
         )  # fmt: skip
     except ManifestFaults as faults:
         print("bonequality: " + "\n".join(faults.lines), file=sys.stderr)
@@ -131,7 +131,7 @@ def run_batch(options) -> int:
     lines = [f"{len(batch.done)} cases done, {batch.kept} of them before, {len(batch.failures)} failed"]
     lines += [f"  {case_id} ({failure.stage}): {failure.sentence}" for case_id, failure in list(batch.failures.items())[:10]]
     lines += ["  ..."] * (len(batch.failures) > 10)
-    _show("\n".join([*lines, f"Written: {', '.join(batch.tables)}, and the files of every case", RESEARCH]))
+    show_text("\n".join([*lines, f"Written: {', '.join(batch.tables)}, and the files of every case", RESEARCH]))
     if batch.stopped:
         print(f"bonequality: {batch.stopped}", file=sys.stderr)
     return 1 if batch.failures or batch.stopped else 0
@@ -141,7 +141,7 @@ def run_manifest(options) -> int:
     """The command ``manifest``."""
     from .batch.manifest_draft import draft_manifest
 
-    _show(draft_manifest(options.folder, options.output, options.overwrite))
+    show_text(draft_manifest(options.folder, options.output, options.overwrite))
     return 0
 
 
@@ -159,7 +159,7 @@ def run_compare(options) -> int:
     header = [column.title for column in COMPARE_COLUMNS]
     cells = [[column.cell(row.get(column.name)) or "-" for column in COMPARE_COLUMNS] for row in rows]
     new = [row["level"] for row in rows if row["new_fracture"] == "yes"]
-    _show(
+    show_text(
         "\n".join(
             [*aligned([header, *cells]), "", f"New fractures: {', '.join(new) or 'none found'}", f"Written: {path}", RESEARCH]
         )
@@ -174,69 +174,21 @@ def run_demo(options) -> int:
     with quiet_stderr():
         from .phantoms.demo import run
 
-        text = run(Path(options.output), options.overwrite, _progress)
-    _show(text)
+        text = run(Path(options.output), options.overwrite, show_progress)
+    show_text(text)
     return 0
-
-
-def run_cohort(options) -> int:
-    """The command ``cohort``."""
-    from .files.writing import check_free
-    from .scene.session import quiet_stderr
-    from .statistics.analysis import PAGE, analyze
-
-    folder = Path(options.output)
-    check_free([folder / PAGE], options.overwrite)
-    question = {name: getattr(options, name) for name in ("outcome", "measures", "by", "adjust", "time", "pairs", "readers")}
-    with quiet_stderr():
-        result = analyze(options.cohort, progress=_progress, **question)
-        result.write_files(folder, options.overwrite)
-    return _show_cohort(result, folder / PAGE)
-
-
-def run_demo_cohort(options) -> int:
-    """The command ``demo-cohort``."""
-    from .files.writing import check_free
-    from .phantoms.papers import run
-    from .scene.session import quiet_stderr
-    from .statistics.analysis import PAGE
-
-    folder = Path(options.output)
-    if options.workers and not options.images:
-        raise BoneQualityError("--workers is for patients that are imaged; give --images too.")
-    check_free([folder / PAGE], options.overwrite)
-    with quiet_stderr():
-        result = run(options.paper, folder, options.overwrite, _logged(), options.images, options.workers)
-    return _show_cohort(result, folder / PAGE)
-
-
-def _show_cohort(result, page: Path) -> int:
-    from .statistics.page import terminal
-
-    _show("\n".join([terminal(result), "", f"Written: {page} (read this first), tables and figures beside it", RESEARCH]))
-    return 0
-
-
-def _show(text: str) -> None:
-    """Print what was done; by now the files are there, so a reader that went away or lacks a letter is no fault."""
-    with contextlib.suppress(AttributeError):  # Slicer's console is no text file
-        sys.stdout.reconfigure(errors="backslashreplace")
-    try:
-        print(text, flush=True)
-    except OSError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _add_inputs(command) -> None:
     group = command.add_argument_group("images")
     for item in INPUTS:
         several = dict(action="append", default=[]) if item.of else {}
-        group.add_argument(f"--{item.name.replace('_', '-')}", type=_path, metavar="FILE", help=item.help, **several)
+        group.add_argument(f"--{item.name.replace('_', '-')}", type=given_path, metavar="FILE", help=item.help, **several)
     group.add_argument("--series", metavar="UID", help="series of a DICOM folder that holds several")
     from .anatomy.schemes import SCHEMES
 
     group.add_argument("--label-scheme", metavar="NAME", help=f"what the values of label maps mean: {', '.join(SCHEMES)}")
-    group.add_argument("--labels", type=_path, metavar="CSV", help="the same from a file: value,name or segment,name")
+    group.add_argument("--labels", type=given_path, metavar="CSV", help="the same from a file: value,name or segment,name")
 
 
 def _add_batch(commands) -> None:
@@ -248,9 +200,9 @@ def _add_batch(commands) -> None:
         epilog=f"Columns of a manifest: {', '.join(KNOWN_COLUMNS)}. Others go on to cohort.csv as they are. Several files in a cell "
         "are separated by a semicolon; relative paths are relative to the manifest.",
     )
-    batch.add_argument("manifest", type=_path, metavar="MANIFEST.csv", help="a CSV table with a row a case")
+    batch.add_argument("manifest", type=given_path, metavar="MANIFEST.csv", help="a CSV table with a row a case")
     group = batch.add_argument_group("where")
-    group.add_argument("--workers", type=_count, metavar="N", help="processes on this machine (default: one for every core)")
+    group.add_argument("--workers", type=worker_count, metavar="N", help="processes on this machine (default: one for every core)")
     group.add_argument(
         "--scheduler", metavar="ADDRESS", help="a Dask scheduler whose workers see the same files, as tcp://host:8786"
     )
@@ -263,7 +215,7 @@ def _add_batch(commands) -> None:
         metavar="GIB",
         help="so is one that takes more memory (Linux; default: all that the machine has)",
     )
-    _add_output(batch)
+    add_output(batch, cutoffs=True)
     batch.add_argument(
         "--resume", action="store_true", help="keep cases that are done, and whose inputs and parameters are unchanged"
     )
@@ -273,56 +225,10 @@ def _add_batch(commands) -> None:
         help="draft a manifest from a folder tree",
         description="Draft a manifest from a folder with BIDS names or one folder a case. Read its column remark before you use it.",
     )
-    manifest.add_argument("folder", type=_path, metavar="FOLDER", help="where the cases lie")
-    manifest.add_argument("--output", type=_path, metavar="MANIFEST.csv", help="default: manifest.csv in that folder")
+    manifest.add_argument("folder", type=given_path, metavar="FOLDER", help="where the cases lie")
+    manifest.add_argument("--output", type=given_path, metavar="MANIFEST.csv", help="default: manifest.csv in that folder")
     manifest.add_argument("--overwrite", action="store_true", help="replace the file if it is there already")
     manifest.set_defaults(run=run_manifest)
-
-
-def _add_cohort(commands) -> None:
-    """The commands of the statistics."""
-    about = f"What the papers report, from a table with a row a case. {RESEARCH}"
-    cohort = commands.add_parser(
-        "cohort", help="statistics of a cohort: ROC, regressions, time to event, readers", description=about
-    )
-    cohort.add_argument(
-        "cohort", type=_path, metavar="COHORT.csv", help="a row a case: case_id, measures, outcome and any other columns"
-    )
-    group = cohort.add_argument_group("question")
-    group.add_argument(
-        "--outcome", required=True, metavar="COLUMN[=VALUE]", help="yes/no, 1/0 or true/false; else which value is the event"
-    )
-    group.add_argument(
-        "--measures", default="", metavar="A,B", help="columns to compare; default: the measures of BoneQuality that are there"
-    )
-    group.add_argument("--by", metavar="COLUMN", help="subgroups that are compared, such as hyperlipidemia")
-    group.add_argument(
-        "--adjust",
-        default="",
-        metavar="A,B[LEVEL]",
-        help="other variables of the regressions; LEVEL is what levels are compared to",
-    )
-    group.add_argument("--time", metavar="COLUMN", help="time to the event or to the end of follow-up")
-    group.add_argument("--pairs", metavar="COLUMN", help="what a matched case and its control have in common")
-    group.add_argument(
-        "--readers", metavar="COLUMN", help="who read; then a row a reading, and the case values are means over readers"
-    )
-    _add_output(cohort)
-    cohort.set_defaults(run=run_cohort)
-    demo = commands.add_parser(
-        "demo-cohort",
-        help="patients from a paper's tables, their statistics beside the paper's",
-        description=f"Draw patients with a paper's means and SDs, analyze them, and say every assumption. {RESEARCH}",
-    )
-    demo.add_argument(
-        "--paper", required=True, choices=("chang", "xue", "zhan", "kadri"), help="Chang 2025, Xue 2025, Zhan 2024, Kadri 2025"
-    )
-    demo.add_argument("--images", action="store_true", help="make phantom images of the patients, and measure these")
-    demo.add_argument(
-        "--workers", type=_count, metavar="N", help="with --images: processes on this machine (default: one for every core)"
-    )
-    _add_output(demo)
-    demo.set_defaults(run=run_demo_cohort)
 
 
 def _add_fields(group, dataclass) -> None:
@@ -352,33 +258,8 @@ def _add_fields(group, dataclass) -> None:
             )  # fmt: skip
 
 
-def _add_output(command) -> None:
-    group = command.add_argument_group("output")
-    if command.prog.endswith(("measure", "batch")):
-        group.add_argument(
-            "--cutoffs",
-            type=_path,
-            metavar="FILE",
-            help="published cut-offs to show instead of the ones that come with BoneQuality",
-        )
-    group.add_argument("--overwrite", action="store_true", help="replace files that are there already")
-    group.add_argument("--output", type=_path, required=True, metavar="DIR", help="folder for the results; made if it is not there")
-
-
 def _option(name: str) -> str:
     return "--" + option_name(name).replace("_", "-")
-
-
-def _path(text: str) -> str:
-    if not text.strip():
-        raise argparse.ArgumentTypeError("the path is empty; give one")
-    return text
-
-
-def _count(text: str) -> int:
-    if not text.isdecimal() or not int(text):
-        raise argparse.ArgumentTypeError(f"{text!r} is no number of workers; give 1 or more")
-    return int(text)
 
 
 def _amount(text: str) -> float:
@@ -405,26 +286,6 @@ def _text_of(item):
 
 def _chosen(options, dataclass) -> dict:
     return {item.name: getattr(options, item.name) for item in fields(dataclass)}
-
-
-def _progress(share: float, text: str) -> None:
-    if sys.stdout and sys.stdout.isatty():
-        print(f"\r\033[K{100 * share:3.0f} %  {text}" if share < 1 else "\r\033[K", end="", flush=True)
-
-
-def _logged(every_seconds: float = 60.0):
-    """Progress of a long run: on a terminal as ever, else a line now and then, as for a log."""
-    last = time.monotonic()
-
-    def progress(share: float, text: str) -> None:
-        nonlocal last
-        if sys.stdout and sys.stdout.isatty():
-            _progress(share, text)
-        elif sys.stdout and time.monotonic() - last >= every_seconds:
-            last = time.monotonic()
-            print(text, flush=True)
-
-    return progress
 
 
 if __name__ == "__main__":

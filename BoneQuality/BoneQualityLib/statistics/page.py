@@ -27,7 +27,8 @@ CAPTIONS = dict(
 #: Columns that are the same in every row of a model: shown once.
 OF_MODEL = ("model", "n", "events", "deviance", "events_per_variable", "imputations")
 #: Columns that are the same in every row of a group of rows: shown once. Table -> the columns that name the group.
-REPEATED = {"subgroups": ("variable", "among"), "methods": ("first", "second", "subgroup", "n"), "follow_up": ("subgroup", "n"),
+REPEATED = {"roc": ("measure",), "cutoffs": ("measure", "cutoff", "source"), "survival": ("measure", "cutoff", "source", "period"),
+            "incidence": ("measure", "cutoff", "source", "group"), "outcome_correlations": ("measure",), "subgroups": ("variable", "among"), "methods": ("first", "second", "subgroup", "n"), "follow_up": ("subgroup", "n"),
             "reliability": ("measure", "kind", "readers", "n", "k")}  # fmt: skip
 
 
