@@ -43,3 +43,36 @@ def test_every_file_of_the_library_is_installed_with_the_extension():
 def test_the_readmes_pictures_are_there():
     for picture in re.findall(r"!\[[^]]*\]\(([^)]+)\)", (ROOT / "README.md").read_text(encoding="utf-8")):
         assert (ROOT / picture).is_file()
+
+
+def test_the_walls_between_the_rooms_hold():
+    command = [Path(sys.executable).with_name("lint-imports"), ROOT / "pyproject.toml", "--no-cache"]
+    run = subprocess.run(command, cwd=LIBRARY.parent, capture_output=True, text=True)
+    assert run.returncode == 0, run.stdout + run.stderr
+
+
+def test_a_case_is_measured_without_slicer_and_vtk():
+    code = """
+import sys
+sys.modules.update({name: None for name in ("slicer", "vtk", "qt", "ctk")})
+import numpy as np
+from BoneQualityLib.anatomy.structure import Segment, Structure
+from BoneQualityLib.case.images import CaseImages, Given
+from BoneQualityLib.case.measure import measure
+from BoneQualityLib.image.image import Image
+from BoneQualityLib.image.mask import Mask
+from BoneQualityLib.parameters import CaseFacts
+from BoneQualityLib.phantoms import phantom_spine
+spine = phantom_spine.lumbar_spine(("L2", "L3"), posterior_elements=False)
+grid = phantom_spine.grid_for(spine, (1.0, 1.0, 1.0))
+masks = [Mask(f"{v.level} body", phantom_spine.body_mask(v, grid), grid).cropped() for v in spine.vertebrae]
+segments = tuple(
+    Segment(mask.name, "masks", lambda mask=mask: mask, structure=Structure("vertebra", mask.name[:2], covers="body")) for mask in masks
+)
+ct = Image("CT", phantom_spine.render_ct(spine, grid, noise_sd=15.0), grid)
+result = measure(CaseImages(ct=Given(ct, segments)), CaseFacts("a"))
+print(result.values["ct_levels"], round(result.values["hu_3d"]))
+"""
+    run = subprocess.run([sys.executable, "-c", code], cwd=LIBRARY.parent, capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
+    assert run.stdout.startswith("['L2', 'L3']")

@@ -229,3 +229,8 @@ def _cut(word: str) -> str:
         return word
     found = re.findall("|".join([*map(re.escape, _UNSPACED), "."]), word)
     return " ".join(found)
+
+
+def kind_of(muscle: str, side: str) -> str:
+    """For example "left psoas major"."""
+    return f"{side} {muscle.replace('_', ' ')}"

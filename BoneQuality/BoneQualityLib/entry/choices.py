@@ -10,13 +10,9 @@ from dataclasses import dataclass, field, fields
 
 from ..anatomy.segments import MEASURED_KINDS, Identified, assign, settle
 from ..anatomy.structure import Segment, Structure
-from ..anatomy.vocabulary import JOINED, MUSCLES, SIDES
+from ..anatomy.vocabulary import JOINED, MUSCLES, SIDES, kind_of
+from ..case.likely_input import likely_input
 from ..errors import BoneQualityError
-from ..image.grid import SUPERIOR
-from ..image.image import Image
-from ..measures.acquisition import t1_flags
-from ..measures.muscle_result import kind_of
-from ..measures.plausibility import check_modality
 from ..parameters import CASE_DISCS, DISCS, LEVELS, CaseFacts
 from ..scene.arrays import image_of, placed_by
 from ..scene.masks import Segmentation, named_segments, reference_volume, same_lattice, scheme_of
@@ -210,29 +206,10 @@ def first_volumes(volumes: Iterable) -> dict[str, object]:
             image = image_of(node)
         except BoneQualityError:
             continue
-        if _is(image, "CT"):
-            found["ct"].append(node)
-        elif _is(image, "axial MRI") and _is_axial(image):
-            found["axial_mr"].append(node)
-        elif _is(image, "T1 MRI") and not any(flag.code == "not-t1" for flag in t1_flags(image)):
-            found["t1"].append(node)
+        found.get(likely_input(image), []).append(node)
     if len(found["t1"]) > 1:
         found["t1"] = [node for node in found["t1"] if "t1" in node.GetName().lower()]
     return {name: _only(nodes) for name, nodes in found.items()}
-
-
-def _is_axial(image: Image) -> bool:
-    """Whether an image was taken in axial slices, by their thickness."""
-    spacing, axis = image.grid.spacing, image.grid.slice_axis
-    return bool(spacing[axis] > 1.5 * spacing.min() and abs(SUPERIOR @ image.grid.directions[:, axis]) > 0.7)
-
-
-def _is(image, modality: str) -> bool:
-    try:
-        check_modality(image, modality)
-    except BoneQualityError:
-        return False
-    return True
 
 
 def _only(nodes: list):

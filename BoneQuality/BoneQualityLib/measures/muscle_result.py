@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, field
 
 import numpy as np
 
-from ..anatomy.vocabulary import JOINED, MUSCLES, SIDES
+from ..anatomy.vocabulary import JOINED, MUSCLES, SIDES, kind_of
 from ..errors import NotMeasured
 from ..image.mask import Mask
 from ..parameters import CASE_DISCS
@@ -208,8 +208,3 @@ class Muscles:
             else:
                 values[f"{name}_percent"] = float(np.mean([np.mean(found[m]) for m in MUSCLES]))
         return values, reasons
-
-
-def kind_of(muscle: str, side: str) -> str:
-    """For example "left psoas major"."""
-    return f"{side} {muscle.replace('_', ' ')}"

@@ -9,7 +9,7 @@ from types import MappingProxyType
 import numpy as np
 
 from ..anatomy.structure import Segment
-from ..anatomy.vocabulary import JOINED, MUSCLES, SIDES
+from ..anatomy.vocabulary import JOINED, MUSCLES, SIDES, kind_of
 from ..errors import BoneQualityError, NotMeasured
 from ..image.image import Image
 from ..image.mask import Mask
@@ -17,7 +17,7 @@ from ..parameters import CASE_DISCS, LEVELS, Parameters
 from ..states import Flag, Reason
 from ..vertebra.mask_checks import overlap_flags
 from .muscle_fat import CT_FAT_HU, FatThreshold, beside_muscles, find_threshold
-from .muscle_result import Compartment, Muscles, MuscleSlice, kind_of
+from .muscle_result import Compartment, Muscles, MuscleSlice
 from .muscle_slices import NotThere, SlicePlane, axial_axis, is_inside, place_section, read_pixels, slice_planes, why_cut
 from .roi import PlanarRoi
 
