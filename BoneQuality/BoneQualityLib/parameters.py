@@ -45,39 +45,39 @@ class Parameters:
 
     mask: str = setting(
         "auto",
-        "what the vertebra masks cover; auto: what the segment's name or terminology says, else its shape",
+        "what the vertebra masks cover; auto: as the segment's name or terminology says, otherwise judged by shape",
         choices=("auto", "vertebra", "body", "cancellous"),
     )
     cancellous_margin_mm: float = setting(
         3.0,
-        "CT: the cancellous region keeps this far from the body's surface, or the slice thickness where that is larger",
+        "CT: distance by which the body's surface is eroded to obtain the cancellous region",
         "mm",
         0.0,
         10.0,
     )
     slice_plane: str = setting(
         "axial",
-        "CT: plane of the three slices: the patient's axial plane as in the papers, or parallel to the vertebra's own mid-plane",
+        "CT: plane of the three slices: patient axial as in the papers, or parallel to the vertebra's own mid-plane",
         choices=("axial", "vertebra"),
     )
     avoid_basivertebral: bool = setting(
-        True, "CT: the middle ellipse keeps to the anterior two thirds, away from the basivertebral veins"
+        True, "CT: keep the middle ellipse in the anterior two thirds, away from the basivertebral veins"
     )
-    vbq_margin_mm: float = setting(3.0, "T1 MRI: the marrow ROI keeps this far from the body's outline, in plane", "mm", 0.0, 10.0)
+    vbq_margin_mm: float = setting(3.0, "T1 MRI: in-plane distance of the marrow ROI from the outline of the body", "mm", 0.0, 10.0)
     vbq_slice: str = setting(
         "midsagittal",
-        "T1 MRI: where marrow is read: the mid-sagittal slice, each vertebra's own, or the volume of the body",
+        "T1 MRI: where marrow is read: on the common mid-sagittal slice, on each vertebra's own, or in the whole body",
         choices=("midsagittal", "per-vertebra", "volume"),
     )
     fat_threshold: str = setting(
         "reference",
-        "axial MRI: what is brighter is fat: midway between lean muscle and subcutaneous fat (reference), Otsu's threshold, or a signal",
+        "axial MRI: pixels above this signal count as fat: midway between lean muscle and subcutaneous fat (reference), Otsu's threshold, or a value",
         form="reference|otsu|VALUE",
     )
     disc_slices: str = setting(
-        "", "axial images: S (mm) of the slices at discs that have no mask, or in place of their masks' middles", form="L3-L4=S,.."
+        "", "axial images: position (S, mm) of the slice to use at a disc, instead of the middle of its mask", form="L3-L4=S,.."
     )
-    strict: bool = setting(False, "exclude a level for every warning that belongs to it")
+    strict: bool = setting(False, "exclude every level that has a warning")
 
     def __post_init__(self):
         check_settings(self)
@@ -117,17 +117,17 @@ class CaseFacts:
     """What is known of a case beside its images. Only the id is needed; it names the files, so never a patient's name."""
 
     case_id: str
-    fractured: tuple[str, ...] = setting((), "fractured levels: they leave the case values")
-    cemented: tuple[str, ...] = setting((), "cemented levels: they leave the case values")
-    excluded: tuple[str, ...] = setting((), "levels that leave the case values for another reason")
+    fractured: tuple[str, ...] = setting((), "fractured levels, left out of the case values")
+    cemented: tuple[str, ...] = setting((), "cemented levels, left out of the case values")
+    excluded: tuple[str, ...] = setting((), "levels left out of the case values for another reason")
     csf_blocked: tuple[str, ...] = setting((), "levels where the CSF cannot be read, such as in stenosis")
     t_score: float | None = setting(None, "DXA T-score of the lumbar spine", "SD", -10.0, 10.0)
     age: float | None = setting(None, "age", "years", 0.0, 125.0)
     sex: str | None = setting(None, "sex", choices=("F", "M"))
     bmi: float | None = setting(None, "body mass index", "kg/m2", 5.0, 150.0)
     hyperlipidemia: str | None = setting(None, "hyperlipidemia, which raises VBQ", choices=("yes", "no"))
-    contrast: str | None = setting(None, "CT with contrast agent, where the image does not say", choices=("yes", "no"))
-    reader: str | None = setting(None, "who read the case: a code, not a name")
+    contrast: str | None = setting(None, "CT with contrast agent, if the image does not say", choices=("yes", "no"))
+    reader: str | None = setting(None, "who read the case (a code, not a name)")
 
     def __post_init__(self):
         check_settings(self)
