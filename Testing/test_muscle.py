@@ -14,10 +14,17 @@ from BoneQualityLib.errors import BoneQualityError
 from BoneQualityLib.image.grid import SUPERIOR, Grid
 from BoneQualityLib.image.image import Image
 from BoneQualityLib.image.mask import Mask
-from BoneQualityLib.measures.muscles import AxialImages, measure_muscles
+from BoneQualityLib.measures import muscles as muscles_module
+from BoneQualityLib.measures.muscle_stacks import AxialImages
 from BoneQualityLib.parameters import Parameters
 from BoneQualityLib.phantoms.phantom_muscles import SIGNALS, axial_grid, mask_of, paraspinal_muscles, render
 from conftest import rotation
+
+
+def measure_muscles(found, images, *more):
+    """On one stack of slices."""
+    return muscles_module.measure_muscles(found, [images], *more)
+
 
 TWO_DISCS = {"L3-L4": ((0.0, 0.0, 20.0), (0.0, 0.0, 1.0)), "L4-L5": ((0.0, 0.0, -16.0), (0.0, 0.0, 1.0))}
 SPACING = (0.8, 0.8, 4.0)
@@ -167,7 +174,9 @@ def test_muscle_that_is_more_fat_than_lean_is_measured():
 def test_otsu_is_refused_where_there_is_no_fat_and_agrees_where_there_is():
     lean, fatty = phantom_of(0.0), phantom_of(0.3)
     refused = measured(lean, axial_grid(lean, SPACING), snr=15, fat_threshold="otsu")
-    assert all(c.fat_infiltration is None and "Otsu" in str(c.reasons[0]) and c.area for s in refused.slices for c in s.compartments)
+    assert all(
+        c.fat_infiltration is None and "Otsu" in str(c.reasons[0]) and c.area for s in refused.slices for c in s.compartments
+    )
     assert "fat_infiltration_percent" not in refused.case_values()
     assert worst_fat(measured(fatty, axial_grid(fatty, SPACING), snr=15, fat_threshold="otsu"), 0.3) < 2.0
 
@@ -190,7 +199,7 @@ def test_without_subcutaneous_fat_in_view_there_is_no_reference_and_areas_stay()
     for compartment in muscles.slices[0].compartments:
         assert compartment.fat_infiltration is None and compartment.area and "subcutaneous fat" in str(compartment.reasons[0])
     assert muscles.case_values()["rcsa"] == pytest.approx(phantom.rcsa("L3-L4"), rel=0.02)
-    assert muscles.case_reasons() == ["no fat infiltration: no subcutaneous fat is in view; give a value (--fat-threshold)"]
+    assert muscles.case_reasons() == ["no fat infiltration: no subcutaneous fat is in view; give a value (fat threshold)"]
 
 
 def test_fat_suppression_gives_no_reference():
@@ -356,7 +365,9 @@ def test_bodies_of_another_frame_claim_no_disc():
     grid = axial_grid(phantom, SPACING)
     masks = {name: mask for name, mask in masks_of(phantom, grid).items() if name in NAMES}
     muscles = measured(phantom, grid, masks=masks, bodies=[("CT", {"L3": np.array([0.0, 0, 939]), "L4": np.array([0.0, 0, 901])})])
-    assert {there.disc for there in muscles.slices} == {""} and any("outside the image" in reason for reason in muscles.case_reasons())
+    assert {there.disc for there in muscles.slices} == {""} and any(
+        "outside the image" in reason for reason in muscles.case_reasons()
+    )
 
 
 def test_without_any_disc_every_slice_is_reported_by_its_position():

@@ -14,7 +14,7 @@ from BoneQualityLib.image.grid import Grid
 from BoneQualityLib.image.mask import Mask
 from BoneQualityLib.phantoms import phantom_spine
 from BoneQualityLib.scene.arrays import image_of
-from BoneQualityLib.scene.masks import Segmentation, segments_of
+from BoneQualityLib.scene.masks import Segmentation, identified
 from BoneQualityLib.scene.nodes import segmentation_node, volume_node
 from BoneQualityLib.scene.reading import read_segmentation, read_volume, write_node
 from BoneQualityLib.scene.session import mrml_scene
@@ -182,7 +182,7 @@ def test_terminology_in_a_file_identifies_a_segment_without_a_telling_name(tmp_p
     node.GetSegmentation().GetNthSegment(0).SetTag("TerminologyEntry", entry)
     write_node(node, tmp_path / "spine é 1.seg.nrrd")
     (read,) = read_segmentation(str(tmp_path / "spine é 1.seg.nrrd"))
-    (segment,) = segments_of(Segmentation(read))
+    (segment,) = identified(Segmentation(read)).segments
     assert identify(segment).level == "L3"
     assert segment.load().volume == pytest.approx(body().volume)
 

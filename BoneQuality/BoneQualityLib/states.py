@@ -61,6 +61,11 @@ CATALOG = {
     "fat-water": ("warning", "The muscles contain more fat than water; check that the fat and water images are not swapped."),
     "muscle-cut": ("warning", "A muscle reaches the edge of the image or of its mask; its area is not used."),
     "disc-absent": ("info", "There is no mask of this disc, so no rCSA is given there."),
+    "neighbor-slice": (
+        "info",
+        "The muscles were drawn on the slice next to the one through the middle of the disc and were read there.",
+    ),
+    "segments-ignored": ("info", "Segments whose structure is unclear were ignored; none of them would be measured."),
     "few-levels": ("warning", "Too few levels: a single level determines the value, or there are not enough for VBQ."),
     "straddles-cutoff": ("info", "A published cut-off lies within the uncertainty of the value."),
 }

@@ -92,11 +92,6 @@ def check_clear(settled: Identified, measured: frozenset[str]) -> None:
             raise BoneQualityError(conflict.sentence)
 
 
-def check_unique(segments: list[Segment]) -> None:
-    """Raise BoneQualityError if two segments show one structure. Exclusions may be many."""
-    check_clear(settle(Identified(tuple(segments))), frozenset().union(*MEASURED_KINDS.values()))
-
-
 def _key(segment: Segment) -> tuple[str, str, str]:
     """What two segments have in common that show one structure; a muscle is one, whatever levels their names say."""
     structure = segment.structure

@@ -4,24 +4,49 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ..anatomy.structure import Segment
 from ..anatomy.vocabulary import JOINED, MUSCLES
 from ..errors import BoneQualityError
+from ..image.image import Image
 from ..image.mask import Mask
 from ..measures.muscle_result import Muscles
-from ..measures.muscles import AxialImages, measure_muscles
+from ..measures.muscle_stacks import AxialImages, lies_along
+from ..measures.muscles import measure_muscles
 from ..measures.plausibility import check_modality, is_in_hu
 from ..parameters import Parameters
 from ..vertebra.vertebra import Vertebra, read_vertebrae
-from .images import AxialGiven, Edits, Progress
+from .images import AxialGiven, AxialStack, Edits, Progress
 
 
 @dataclass(frozen=True, eq=False)
 class AxialRead:
-    """muscles: with their slices, flags and reasons. images: what they were read from; masks: by structure, on the main image."""
+    """muscles: with their slices, flags and reasons. images: what they were read from, one for every stack; masks: by structure.
+
+    Several masks of one structure, as on several stacks, are told apart by a number.
+    """
 
     muscles: Muscles
-    images: AxialImages
+    images: tuple[AxialImages, ...]
     masks: dict[str, Mask]
+
+
+def axial_stacks(signals: list[Image], fat: list[Image], water: list[Image]) -> tuple[AxialStack, ...]:
+    """The images of every stack. A pair of fat and water goes with the image on whose slices it lies, or is a stack of its own.
+
+    Raises BoneQualityError if there are not as many fat as water images.
+    """
+    if len(fat) != len(water):
+        raise BoneQualityError("The fat fraction needs a fat and a water image; give the other one too.")
+    if len(signals) == len(fat) == 1:
+        return (AxialStack(signals[0], fat[0], water[0]),)
+    found = [AxialStack(signal) for signal in signals]
+    for pair in zip(fat, water):
+        at = next((n for n, stack in enumerate(found) if stack.signal is not None and lies_along(stack.signal, pair[0])), None)
+        if at is None:
+            found.append(AxialStack(None, *pair))
+        else:
+            found[at] = AxialStack(found[at].signal, *pair)
+    return tuple(found)
 
 
 def read_axial(
@@ -32,7 +57,7 @@ def read_axial(
     progress: Progress,
 ) -> AxialRead:
     """Measure the muscles. spines: the vertebrae of the case's other images, by the image's name, to find discs without a mask."""
-    images = _checked(given, parameters)
+    images = tuple(_checked(stack, parameters) for stack in given.stacks)
     progress(0.0, "muscles: masks")
     segments = list(given.segments)
     own = read_vertebrae(segments, parameters.mask)[0]
@@ -41,11 +66,20 @@ def read_axial(
         for role, vertebrae in (("axial image", own), *spines)
     ]
     muscles = measure_muscles(segments, images, parameters, centers, progress, edits)
-    masks = {str(s.structure): s.load() for s in segments if s.structure.kind in (*MUSCLES, *JOINED, "disc")}
-    return AxialRead(muscles, images, masks)
+    return AxialRead(muscles, images, _masks(segments))
 
 
-def _checked(given: AxialGiven, parameters: Parameters) -> AxialImages:
+def _masks(segments: list[Segment]) -> dict[str, Mask]:
+    found: dict[str, Mask] = {}
+    for segment in segments:
+        if segment.structure.kind in (*MUSCLES, *JOINED, "disc"):
+            name = str(segment.structure)
+            names = (name, *(f"{name} {n}" for n in range(2, len(segments) + 2)))
+            found[next(each for each in names if each not in found)] = segment.load()
+    return found
+
+
+def _checked(given: AxialStack, parameters: Parameters) -> AxialImages:
     """The images that muscles are read from, each checked to be what it was given as."""
     signal = given.signal
     is_ct = signal is not None and (signal.tags.modality == "CT" or (not signal.tags.modality and is_in_hu(signal)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from ..anatomy.structure import Segment
+from ..anatomy.structure import Conflict, Segment
 from ..image.image import Image
 from ..measures.roi import PlanarRoi
 
@@ -17,20 +17,32 @@ Edits = Mapping[tuple[str, str], PlanarRoi]
 
 @dataclass(frozen=True, eq=False)
 class Given:
-    """An image, and the segments drawn on it; segments are read when they are needed."""
+    """An image, and the segments drawn on it; segments are read when they are needed.
+
+    ignored: segments of other structures whose own is not clear.
+    """
 
     image: Image
     segments: tuple[Segment, ...]
+    ignored: tuple[Conflict, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class AxialStack:
+    """Images of one stack of slices: T2 or T1 MRI or CT, and in its place or beside it fat and water."""
+
+    signal: Image | None
+    fat: Image | None = None
+    water: Image | None = None
 
 
 @dataclass(frozen=True, eq=False)
 class AxialGiven:
-    """Images of the muscles (T2 or T1 MRI or CT, in its place or beside it fat and water), and the segments drawn on them."""
+    """Images of the muscles, one or several stacks, and the segments drawn on them. ignored: as of Given."""
 
-    signal: Image | None
-    fat: Image | None
-    water: Image | None
+    stacks: tuple[AxialStack, ...]
     segments: tuple[Segment, ...]
+    ignored: tuple[Conflict, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)

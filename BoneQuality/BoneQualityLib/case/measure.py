@@ -11,7 +11,7 @@ from ..columns import Cutoff
 from ..errors import BoneQualityError
 from ..image.resampling import sample
 from ..parameters import LEVELS, CaseFacts, Parameters
-from ..states import Exclusion
+from ..states import Exclusion, Flag
 from ..vertebra.vertebra import Vertebra
 from .axial import AxialRead, read_axial
 from .ct import SLICES, CtRead, read_ct
@@ -79,16 +79,25 @@ def _joined(
         values.update(axial.muscles.case_values(), slice_plane=parameters.slice_plane)
         flags += axial.muscles.flags
         reasons += axial.muscles.case_reasons()
-        there = axial.images
-        for role, image in (("axial_mr", there.signal), ("fat", there.fat), ("water", there.water)):
-            if image is not None:
-                inputs[role] = described(role, image, axial.masks if image is there.main else {})
-                used.append(image)
+        for n, there in enumerate(axial.images):
+            for role, image in (("axial_mr", there.signal), ("fat", there.fat), ("water", there.water)):
+                if image is not None:
+                    name = role if n == 0 else f"{role}_{n + 1}"
+                    inputs[name] = described(role, image, axial.masks if n == 0 and image is there.main else {})
+                    used.append(image)
     values.update(scanners(used))
+    flags += _ignored_flags(images)
     return CaseResult(
         facts, parameters, _levels(ct, t1), values, tuple(flags), tuple(reasons),
         csf=t1.csf if t1 else {}, muscles=axial.muscles if axial else None, inputs=inputs,
     )  # fmt: skip
+
+
+def _ignored_flags(images: CaseImages) -> list[Flag]:
+    """One flag for the structures whose segments were left out, by the structures that they may show and not by their names."""
+    unclear = [each for given in (images.ct, images.t1, images.axial) if given for each in given.ignored]
+    about = ", ".join(dict.fromkeys(" or ".join(map(str, each.structures)) for each in unclear))
+    return [Flag("segments-ignored", value=len(unclear), unit="segments", about=about)] if unclear else []
 
 
 def _levels(ct: CtRead | None, t1: T1Read | None) -> tuple[Level, ...]:

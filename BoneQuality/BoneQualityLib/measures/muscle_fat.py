@@ -72,7 +72,7 @@ def find_threshold(asked: str, muscle: np.ndarray, beside: np.ndarray, pixel_mm2
         raise NotMeasured("the signal of muscle is negative, as on no MRI; give the image as it was acquired")
     if fat < LEAST_CONTRAST * lean:
         raise NotMeasured(
-            "no subcutaneous fat, bright against muscle, lies beside it: it is not in view, or suppressed; give a value (--fat-threshold)"
+            "no subcutaneous fat, bright against muscle, lies beside it: it is not in view, or suppressed; give a value (fat threshold)"
         )
     return FatThreshold("reference", (lean + fat) / 2, lean_mode=lean, fat_mode=fat)
 
@@ -80,7 +80,7 @@ def find_threshold(asked: str, muscle: np.ndarray, beside: np.ndarray, pixel_mm2
 def subcutaneous_mode(beside: np.ndarray, pixel_mm2: float) -> float:
     """The most frequent value of the brighter of two classes, air left out."""
     tissue = beside[beside > AIR_SHARE * np.percentile(beside, 99)] if len(beside) else beside
-    missing = NotMeasured("no subcutaneous fat is in view; give a value (--fat-threshold)")
+    missing = NotMeasured("no subcutaneous fat is in view; give a value (fat threshold)")
     if len(tissue) * pixel_mm2 < LEAST_FAT_MM2:
         raise missing
     bright = tissue if np.ptp(tissue) == 0 else tissue[tissue > _otsu(tissue)]
@@ -103,7 +103,7 @@ def otsu(values: np.ndarray) -> float:
     On muscle without fat it would call half of the noise fat.
     """
     refused = NotMeasured(
-        "Otsu's threshold needs two classes, and the histogram of the muscles does not show two; give reference or a value (--fat-threshold)"
+        "Otsu's threshold needs two classes, and the histogram of the muscles does not show two; give reference or a value (fat threshold)"
     )
     if len(values) < 2 or np.ptp(values) == 0:
         raise refused

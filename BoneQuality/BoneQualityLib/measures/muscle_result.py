@@ -20,14 +20,15 @@ from .roi import PlanarRoi
 class Compartment:
     """One muscle of one side on one slice.
 
-    is_whole: not cut by the edge of the field of view, so that its area counts. pixels: those that lie in it, fat_pixels: those of them
-    that count as fat, one slice thick, on the slice's own pixels.
+    is_whole: not cut by the edge of the field of view, so that its area counts. is_elsewhere: drawn, but not on this slice. pixels:
+    those that lie in it, fat_pixels: those of them that count as fat, one slice thick, on the slice's own pixels.
     """
 
     muscle: str
     side: str
     roi: PlanarRoi | None = None
     is_whole: bool = True
+    is_elsewhere: bool = False
     fat_infiltration: float | None = None
     fat_fraction: float | None = None
     pixels: Mask | None = None
@@ -56,9 +57,14 @@ class Compartment:
 
 @dataclass(eq=False)
 class MuscleSlice:
-    """What was read on one slice. is_disc_whole: likewise. thresholds: by side."""
+    """What was read on one slice. is_disc_whole: likewise. thresholds: by side. stack: which of the axial images it is a slice of.
+
+    drawn_at: S in mm of the nearest slice on which the muscles were drawn, where none of them is on this one.
+    """
 
     plane: SlicePlane
+    stack: int = 0
+    drawn_at: float | None = None
     disc_roi: PlanarRoi | None = None
     is_disc_whole: bool = True
     compartments: list[Compartment] = field(default_factory=list)
@@ -89,8 +95,16 @@ class MuscleSlice:
         there = {(c.muscle, c.side): c.area for c in self.compartments}
         joined = [(m, s) for m, s in there if any((part, s) not in there for part in JOINED.get(m, ()))]
         hidden = {(part, s) for m, s in joined for part in JOINED[m]}
-        missing = [kind_of(m, s) for m in MUSCLES for s in SIDES if there.get((m, s)) is None and (m, s) not in hidden]
+        lacking = [(m, s) for m in MUSCLES for s in SIDES if there.get((m, s)) is None and (m, s) not in hidden]
+        elsewhere = [kind_of(c.muscle, c.side) for c in self.compartments if c.is_elsewhere and (c.muscle, c.side) in lacking]
+        missing = [name for name in (kind_of(*key) for key in lacking) if name not in elsewhere]
         reasons = [f"no area of {', '.join(missing)}; draw what is missing"] if missing else []
+        if elsewhere:
+            nearest = "" if self.drawn_at is None else f" (the nearest drawn one lies at S {self.drawn_at:.1f} mm)"
+            reasons.append(
+                f"{', '.join(elsewhere)} not drawn on the slice at S {self.plane.center[2]:.1f} mm{nearest}; draw on that slice, or "
+                "give the slice's S (disc slices)"
+            )
         names = ", ".join(kind_of(m, s) for m, s in joined)
         reasons += [f"{names}: not the muscles one by one; draw each of them"] if joined else []
         if reasons:
@@ -139,7 +153,7 @@ class MuscleSlice:
         """What the JSON says beside the rows: plane, thresholds, ROIs, RAS mm."""
         plane = self.plane
         return dict(
-            name=plane.name, slice_from=plane.source, center=plane.center, u=plane.u, v=plane.v, normal=plane.normal, reasons=self.reasons,
+            name=plane.name, stack=self.stack, slice_from=plane.source, off_mm=plane.off_mm, center=plane.center, u=plane.u, v=plane.v, normal=plane.normal, reasons=self.reasons,
             thresholds={side: asdict(threshold) for side, threshold in self.thresholds.items()}, rois=[roi.place() for roi in self.rois],
         )  # fmt: skip
 

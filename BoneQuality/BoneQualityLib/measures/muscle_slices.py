@@ -6,7 +6,8 @@ angled along the discs are read as they were acquired.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -35,7 +36,8 @@ class NotThere(NotMeasured):
 class SlicePlane:
     """A plane to read on: a point in RAS, unit vectors to the right (u) and to the front (v).
 
-    disc: "" where no disc is claimed. source: what said that the slice lies here. step: mm between samples along u and v.
+    disc: "" where no disc is claimed. source: what said that the slice lies here. step: mm between samples along u and v. off_mm:
+    how far it lies from the slice meant, along the normal, because the muscles were drawn there.
     """
 
     disc: str
@@ -44,6 +46,7 @@ class SlicePlane:
     v: np.ndarray
     source: str
     step: tuple[float, float]
+    off_mm: float = 0.0
 
     @property
     def name(self) -> str:
@@ -70,53 +73,105 @@ class SlicePlane:
 
 
 def slice_planes(
-    discs: dict[str, Mask],
-    compartments: list[Mask],
-    bodies: list[tuple[str, dict[str, np.ndarray]]],
-    typed: dict[str, float],
-    image: Image,
-    slice_plane: str,
-) -> tuple[list[SlicePlane], list[str]]:
-    """The slices to read, top to bottom, and why others are missing.
+    stacks: Sequence, bodies: list[tuple[str, dict[str, np.ndarray]]], typed: dict[str, float], slice_plane: str
+) -> tuple[list[tuple], list[str]]:
+    """The slices to read, top to bottom, each with its stack, and why others are missing.
 
     At a disc: where a person says (``typed``, S in mm), else through the middle of the disc's mask, else midway between the two bodies
-    (``bodies``: RAS centers by level, with the image's role); these have to share the patient's frame with the image. Where nothing
-    says where a disc is: every slice of the image that the compartments' masks meet, without a disc.
+    (``bodies``: RAS centers by level, with the image's role); these have to share the patient's frame with the image. Of several
+    stacks the one is taken whose slices lie closest to the disc's plane, among those that have muscles there. Where nothing says
+    where a disc is: every slice of the images that the compartments' masks meet, without a disc.
 
     slice_plane: "axial", the image's own slice nearest to that point; "vertebra", perpendicular to the disc's axis.
     """
-    middle = np.mean([mask.center for mask in compartments], axis=0)
-    planes, reasons = [], []
+    found, reasons = [], []
     for disc in DISCS:
         try:
-            plane = _plane_at(disc, discs.get(disc), middle, bodies, typed.get(disc), image, slice_plane)
+            place = _DiscPlace.of(disc, stacks, bodies, typed.get(disc))
+            if place is not None:
+                found.append(_on_best_stack(place, stacks, slice_plane))
         except NotMeasured as reason:
             reasons.append(f"{disc}: {reason}")
-            continue
-        if plane is not None:
-            planes.append(plane)
-    planes = planes or _every_slice(compartments, image)
-    return sorted(planes, key=lambda plane: -plane.center[2]), reasons
+    found = found or [(stack, plane) for stack in stacks for plane in _every_slice(stack)]
+    return sorted(found, key=lambda pair: -pair[1].center[2]), reasons
 
 
-def _plane_at(disc, mask, middle, bodies, typed, image, slice_plane) -> SlicePlane | None:
-    if typed is not None:
-        point = _at_height(image, middle, typed)
-        if not _inside(image.grid, point):
-            raise NotMeasured(f"S {typed:g} mm lies outside the image; correct the slice given for the disc (--disc-slices)")
-        return image_plane(image, point, disc, "position given")
-    if mask is not None:
-        axis = disc_axis(mask)
-        return _plane(image, mask.center, disc, "middle of the disc's mask", axis if slice_plane == "vertebra" else None)
-    if disc not in CASE_DISCS:
+@dataclass(frozen=True, eq=False)
+class _DiscPlace:
+    """Where a disc lies, and what says so. axis: its own, None where that is not known. typed: S that a person gave."""
+
+    disc: str
+    point: np.ndarray
+    axis: np.ndarray | None
+    source: str
+    typed: float | None = None
+
+    @classmethod
+    def of(cls, disc: str, stacks: Sequence, bodies, typed: float | None) -> _DiscPlace | None:
+        """By a person, a mask, or the bodies above and below; None where nothing says it."""
+        masks = [stack.discs[disc] for stack in stacks if disc in stack.discs]
+        mask = max(masks, key=lambda each: each.volume, default=None)
+        axis = disc_axis(mask) if mask is not None else None
+        if typed is not None:
+            point = mask.center if mask is not None else np.mean([stack.middle for stack in stacks], axis=0)
+            return cls(disc, point, axis, "position given", typed)
+        if mask is not None:
+            return cls(disc, mask.center, axis, "middle of the disc's mask")
+        upper, lower = disc.split("-")
+        for role, centers in bodies if disc in CASE_DISCS else ():
+            if upper in centers and lower in centers:
+                source = f"midway between the bodies of {upper} and {lower} on the {role}"
+                return cls(disc, (centers[upper] + centers[lower]) / 2, centers[upper] - centers[lower], source)
         return None
-    upper, lower = disc.split("-")
-    for role, centers in bodies:
-        if upper in centers and lower in centers:
-            axis = centers[upper] - centers[lower]
-            source = f"midway between the bodies of {upper} and {lower} on the {role}"
-            return _plane(image, (centers[upper] + centers[lower]) / 2, disc, source, axis if slice_plane == "vertebra" else None)
-    return None
+
+    def plane_on(self, stack, slice_plane: str) -> SlicePlane:
+        """The plane to read on a stack; raises NotMeasured where the stack has none there."""
+        image = stack.images.main
+        if self.typed is not None:
+            point = _at_height(image, stack.discs[self.disc].center if self.disc in stack.discs else stack.middle, self.typed)
+            if not _inside(image.grid, point):
+                raise NotMeasured(f"S {self.typed:g} mm lies outside the image; correct the slice given for the disc (disc slices)")
+            return image_plane(image, point, self.disc, self.source)
+        mask = stack.discs.get(self.disc)
+        point = mask.center if mask is not None else self.point
+        return _plane(image, point, self.disc, self.source, self.axis if slice_plane == "vertebra" else None)
+
+
+def _on_best_stack(place: _DiscPlace, stacks: Sequence, slice_plane: str) -> tuple:
+    """The stack and the plane to read a disc on: where muscles are drawn, then where the slices lie closest to the disc's plane."""
+    found, faults = [], []
+    for stack in stacks:
+        try:
+            plane = nearest_drawn(place.plane_on(stack, slice_plane), stack, place.typed is None)
+        except NotMeasured as reason:
+            faults.append(reason)
+            continue
+        along = 0.0 if place.axis is None else abs(place.axis @ stack.normal) / np.linalg.norm(place.axis)
+        found.append(((_met(plane, stack) > 0, along), stack, plane))
+    if not found:
+        raise faults[0]
+    _, stack, plane = max(found, key=lambda each: each[0])
+    return stack, plane
+
+
+def nearest_drawn(plane: SlicePlane, stack, may_move: bool = True) -> SlicePlane:
+    """The plane, or the slice beside it where more of the muscles were drawn: a person may draw on the neighbor of the slice meant."""
+    if not may_move or _met(plane, stack) == len(stack.drawn):
+        return plane
+    grid = stack.images.main.grid
+    step = plane.normal * grid.spacing[axial_axis(grid)]
+    beside = [replace(plane, center=plane.center + sign * step, off_mm=sign * float(np.linalg.norm(step))) for sign in (1, -1)]
+    return max([plane, *(each for each in beside if _inside(grid, each.center))], key=lambda each: _met(each, stack))
+
+
+def _met(plane: SlicePlane, stack) -> int:
+    """How many of a stack's compartments a plane meets: a voxel's center lies within half a step of it."""
+    return sum(_lies_on(plane, mask) for mask in stack.drawn.values())
+
+
+def _lies_on(plane: SlicePlane, mask: Mask) -> bool:
+    half = 0.5 * np.abs(mask.grid.directions.T @ plane.normal) @ mask.grid.spacing
+    return bool((np.abs((mask.row_ends - plane.center) @ plane.normal) < half - 1e-6).any())
 
 
 def _plane(image: Image, point, disc: str, source: str, axis) -> SlicePlane:
@@ -126,7 +181,7 @@ def _plane(image: Image, point, disc: str, source: str, axis) -> SlicePlane:
     normal = axis * np.sign(axis[2]) / np.linalg.norm(axis)
     if abs(normal @ image.grid.directions[:, axial_axis(image.grid)]) < LEAST_ALONG:
         raise NotMeasured(
-            "its axis lies across the image's slices, so the mask shows no whole disc; draw it, or measure on axial slices (--slice-plane)"
+            "its axis lies across the image's slices, so the mask shows no whole disc; draw it, or measure on axial slices (slice plane)"
         )
     u = RIGHT - (RIGHT @ normal) * normal
     u /= np.linalg.norm(u)
@@ -175,10 +230,16 @@ def place_section(plane: SlicePlane, mask: Mask, kind: str) -> PlanarRoi:
     curves = [_corners(curve * plane.step + start) for curve in outlines(share - 0.5)] if share.max() > 0.5 else []
     roi = PlanarRoi(plane.name, kind, plane.center, plane.u, plane.v, outlines=tuple(curves))
     if not curves:
-        raise NotThere("the mask does not meet the slice; draw it there, or choose another slice (--disc-slices)")
+        raise NotThere("the mask does not meet the slice; draw it there, or choose another slice (disc slices)")
     if roi.area < MINIMUM_AREA_MM2:
         raise NotMeasured(f"less than {MINIMUM_AREA_MM2:g} mm2 of it on the slice; draw all of it")
     return roi
+
+
+def nearest_height(plane: SlicePlane, masks: Iterable[Mask]) -> float:
+    """S in mm, below or above the plane's center, of the plane nearest to it on which one of the masks lies."""
+    off = np.concatenate([(mask.row_ends - plane.center) @ plane.normal for mask in masks])
+    return float(plane.center[2] + off[np.abs(off).argmin()] * plane.normal[2])
 
 
 def _corners(curve: np.ndarray) -> np.ndarray:
@@ -201,7 +262,7 @@ def why_cut(roi: PlanarRoi, image: Image, mask: Mask | None) -> str:
     if np.any((ijk < rim) | (ijk > last - rim)):
         return f"the {what} reaches the edge of the image; give an image that shows all of it"
     if mask is not None and not roi.edited and _ends_on(roi, mask, image):
-        return "the mask ends on the tilted slice; draw it on more slices, or measure on axial ones (--slice-plane)"
+        return "the mask ends on the tilted slice; draw it on more slices, or measure on axial ones (slice plane)"
     return ""
 
 
@@ -244,8 +305,9 @@ def read_pixels(roi: PlanarRoi, image: Image) -> tuple[Mask, np.ndarray]:
     return inside, sample(image.array, grid, inside.points, order=0 if on_pixels else 1)
 
 
-def _every_slice(compartments: list[Mask], image: Image) -> list[SlicePlane]:
-    """The image's own slices from the first to the last that any of the masks meets."""
+def _every_slice(stack) -> list[SlicePlane]:
+    """A stack's own slices from the first to the last that any of its compartments' masks meets."""
+    image, compartments = stack.images.main, list(stack.drawn.values())
     along = axial_axis(image.grid)
     index = np.concatenate([image.grid.ijk(mask.row_ends) for mask in compartments])
     inside = np.all((index > -0.5) & (index < np.array(image.grid.shape)[::-1] - 0.5), axis=1)
@@ -264,7 +326,7 @@ def _inside(grid: Grid, point) -> bool:
 
 def _check_inside(grid: Grid, point) -> None:
     if not _inside(grid, point):
-        raise NotMeasured("the disc lies outside the image; draw it on this one, or give its slice (--disc-slices)")
+        raise NotMeasured("the disc lies outside the image; draw it on this one, or give its slice (disc slices)")
 
 
 def _at_height(image: Image, point: np.ndarray, height: float) -> np.ndarray:

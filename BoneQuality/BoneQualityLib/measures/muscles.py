@@ -1,9 +1,9 @@
-"""Quality flags: what makes a number doubtful, in one sentence each, with the thresholds in one place."""
+"""Areas and fat of the paraspinal muscles (Zhan 2024): ROIs placed on each slice, then read."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from types import MappingProxyType
 
 import numpy as np
@@ -18,7 +18,8 @@ from ..states import Flag, Reason
 from ..vertebra.mask_checks import overlap_flags
 from .muscle_fat import CT_FAT_HU, FatThreshold, beside_muscles, find_threshold
 from .muscle_result import Compartment, Muscles, MuscleSlice
-from .muscle_slices import NotThere, SlicePlane, axial_axis, is_inside, place_section, read_pixels, slice_planes, why_cut
+from .muscle_slices import NotThere, SlicePlane, is_inside, nearest_height, place_section, read_pixels, slice_planes, why_cut
+from .muscle_stacks import AxialImages, Stack, read_stacks
 from .roi import PlanarRoi
 
 BIAS_SHARE = 0.20
@@ -27,35 +28,9 @@ MOST_FAT_PERCENT = 50.0
 BACK = ("multifidus", "erector_spinae", "autochthon")
 
 
-@dataclass(frozen=True)
-class AxialImages:
-    """What muscles are read from. signal: T2 or T1 MR, or a CT (``is_ct``); fat and water: a pair on one lattice."""
-
-    signal: Image | None = None
-    is_ct: bool = False
-    fat: Image | None = None
-    water: Image | None = None
-
-    def __post_init__(self):
-        if (self.fat is None) != (self.water is None):
-            raise BoneQualityError("The fat fraction needs a fat and a water image; give the other one too.")
-        if self.fat is not None and (
-            self.fat.grid.shape != self.water.grid.shape
-            or not np.allclose(self.fat.grid.ijk_to_ras, self.water.grid.ijk_to_ras, atol=1e-3)
-        ):
-            raise BoneQualityError(
-                f"{self.fat.name} and {self.water.name} do not lie on the same lattice; give the fat and the water image of one acquisition."
-            )
-
-    @property
-    def main(self) -> Image:
-        """The image whose slices are read."""
-        return self.signal if self.signal is not None else self.fat
-
-
 def measure_muscles(
     segments: list[Segment],
-    images: AxialImages,
+    images: Sequence[AxialImages],
     parameters: Parameters,
     bodies: list[tuple[str, dict[str, np.ndarray]]] = (),
     progress: Callable[[float, str], None] = lambda share, text: None,
@@ -63,70 +38,38 @@ def measure_muscles(
 ) -> Muscles:
     """Areas and fat of every compartment at every disc, or on every slice where no disc is known.
 
-    segments: those of the axial images. bodies: RAS centers of vertebral bodies by level with the image's role, for discs without a
-    mask. edits: ROIs that a person edited, by disc and kind ("left multifidus", "disc"). Raises BoneQualityError where no muscle is there, a side is missing or contradicts the patient's, or the image is not axial.
+    segments: those of the axial images. images: one for every stack of slices. bodies: RAS centers of vertebral bodies by level with
+    the image's role, for discs without a mask. edits: ROIs that a person edited, by disc and kind ("left multifidus", "disc").
+    Raises BoneQualityError where no muscle is there, a side is missing or contradicts the patient's, or no image is axial.
     """
-    check_axial(images.main)
-    compartments, discs = read_compartments(segments)
-    check_sides(compartments, discs)
+    stacks = read_stacks(segments, list(images))
+    for stack in stacks:
+        check_sides(stack.compartments, stack.discs)
     found = Muscles()
     try:
-        planes, found.reasons = slice_planes(
-            discs,
-            [m for m in compartments.values() if m.array.any()],
-            list(bodies),
-            parameters.disc_positions,
-            images.main,
-            parameters.slice_plane,
-        )
+        planes, found.reasons = slice_planes(stacks, list(bodies), parameters.disc_positions, parameters.slice_plane)
     except NotMeasured as reason:
         raise BoneQualityError(
-            f"The muscles' masks do not fit {images.main.name}: {reason}; give the image that they were drawn on."
+            f"The muscles' masks do not fit {stacks[0].images.main.name}: {reason}; give the image that they were drawn on."
         ) from None
-    found.reasons += [f"{kind_of(*key)}: the mask is empty; draw it" for key, mask in compartments.items() if not mask.array.any()]
-    for n, plane in enumerate(planes):
+    found.reasons += [
+        f"{kind_of(*key)}: the mask is empty; draw it" for stack in stacks for key in stack.compartments if key not in stack.drawn
+    ]
+    discs = {name: mask for stack in stacks for name, mask in stack.discs.items()}
+    for n, (stack, plane) in enumerate(planes):
         progress((n + 0.1) / len(planes), f"muscles {plane.name}")
-        there = _place_slice(plane, compartments, discs.get(plane.disc), images.main, edits)
-        _read_slice(there, images, parameters.fat_threshold)
+        there = _place_slice(plane, stack, stack.discs.get(plane.disc, discs.get(plane.disc)), edits)
+        _read_slice(there, stack.images, parameters.fat_threshold)
         found.slices.append(there)
     found.flags = _merged([flag for there in found.slices for flag in there.flags])
-    found.flags += _order_flags(planes) + overlap_flags(_apart(compartments, discs))
+    found.flags += _order_flags([plane for _, plane in planes])
+    found.flags += [flag for stack in stacks for flag in overlap_flags(_apart(stack.drawn, stack.discs))]
     if not any(there.disc for there in found.slices):
         found.flags.append(Flag("disc-absent", value=len(found.slices), unit="slices by their position"))
-        found.reasons.append("no rCSA: no disc is known; give a mask of the discs, or the slices at discs (--disc-slices)")
+        found.reasons.append("no rCSA: no disc is known; give a mask of the discs, or the slices at discs (disc slices)")
     else:
         found.flags += [Flag("disc-absent", disc) for disc in CASE_DISCS if disc not in discs]
     return found
-
-
-def read_compartments(segments: list[Segment]) -> tuple[dict[tuple[str, str], Mask], dict[str, Mask]]:
-    """Masks of the compartments by muscle and side, and of the discs by name; empty masks of discs are left out."""
-    muscles = {(s.structure.kind, s.structure.side): s for s in segments if s.structure.kind in (*MUSCLES, *JOINED)}
-    without = [segment for (_, side), segment in muscles.items() if not side]
-    if without:
-        raise BoneQualityError(f"The {without[0]} does not say its side; name it left or right.")
-    if not muscles:
-        where = f" of {segments[0].source}" if segments else ""
-        raise BoneQualityError(
-            f"No segment{where} is named like a muscle; rename the segments (left psoas major, right multifidus, ...), or map them with a labels file."
-        )
-    order = [(m, s) for m in (*MUSCLES, *JOINED) for s in SIDES if (m, s) in muscles]
-    masks = {key: muscles[key].load() for key in order}
-    if not any(mask.array.any() for mask in masks.values()):
-        raise BoneQualityError(
-            f"All muscles of {next(iter(muscles.values())).source} are empty; draw them, or choose another segmentation."
-        )
-    discs = {s.structure.level: s.load() for s in segments if s.structure.kind == "disc"}
-    return masks, {name: mask for name, mask in discs.items() if mask.array.any()}
-
-
-def check_axial(image: Image) -> None:
-    """Raise BoneQualityError for an image whose thick slices are not axial."""
-    spacing, along = image.grid.spacing, axial_axis(image.grid)
-    if image.grid.slice_axis != along and spacing[image.grid.slice_axis] > 1.5 * spacing[along]:
-        raise BoneQualityError(
-            f"The slices of {image.name} are not axial, so muscles cannot be measured on it; choose the axial image."
-        )
 
 
 def check_sides(compartments: dict[tuple[str, str], Mask], discs: dict[str, Mask]) -> None:
@@ -147,16 +90,19 @@ def check_sides(compartments: dict[tuple[str, str], Mask], discs: dict[str, Mask
             )
 
 
-def _place_slice(plane: SlicePlane, compartments: dict, disc: Mask | None, image: Image, edits) -> MuscleSlice:
+def _place_slice(plane: SlicePlane, stack: Stack, disc: Mask | None, edits) -> MuscleSlice:
     """The ROIs of all compartments and of the disc on one slice; those that a person edited as they are."""
-    there = MuscleSlice(plane)
-    for (muscle, side), mask in compartments.items():
+    image, there = stack.images.main, MuscleSlice(plane, stack.number)
+    if plane.off_mm:
+        there.flags.append(Flag("neighbor-slice", plane.disc, value=abs(plane.off_mm), unit="mm"))
+    for (muscle, side), mask in stack.compartments.items():
         compartment = Compartment(muscle, side)
         try:
             compartment.roi = edits.get((plane.name, compartment.name)) or place_section(plane, mask, compartment.name)
         except NotMeasured as reason:
             if not plane.disc and isinstance(reason, NotThere):  # beyond the end of this muscle's mask
                 continue
+            compartment.is_elsewhere = isinstance(reason, NotThere) and bool(mask.array.any())
             compartment.reasons.append(Reason(str(reason)))
         there.compartments.append(compartment)
         cut = why_cut(compartment.roi, image, mask) if compartment.roi is not None else ""
@@ -164,15 +110,29 @@ def _place_slice(plane: SlicePlane, compartments: dict, disc: Mask | None, image
             compartment.is_whole = False
             compartment.reasons.append(Reason(cut))
             there.flags.append(Flag("muscle-cut", plane.disc, about=compartment.name))
+    if any(c.is_elsewhere for c in there.compartments):
+        there.drawn_at = nearest_height(plane, stack.drawn.values())
     if disc is not None:
-        try:
-            there.disc_roi = edits.get((plane.name, "disc")) or place_section(plane, disc, "disc")
-            if cut := why_cut(there.disc_roi, image, None):
-                there.is_disc_whole = False
-                raise NotMeasured(cut)
-        except NotMeasured as reason:
-            there.reasons.append(f"disc: {reason}")
+        _place_disc(there, disc, image, edits)
     return there
+
+
+def _place_disc(there: MuscleSlice, disc: Mask, image: Image, edits) -> None:
+    """The disc's ROI: on the slice of the muscles, or where they were drawn beside the disc, on the slice through its middle."""
+    plane = there.plane
+    try:
+        edited = edits.get((plane.name, "disc"))
+        try:
+            there.disc_roi = edited or place_section(plane, disc, "disc")
+        except NotThere:
+            if not plane.off_mm:
+                raise
+            there.disc_roi = place_section(replace(plane, center=plane.center - plane.off_mm * plane.normal), disc, "disc")
+        if cut := why_cut(there.disc_roi, image, None):
+            there.is_disc_whole = False
+            raise NotMeasured(cut)
+    except NotMeasured as reason:
+        there.reasons.append(f"disc: {reason}")
 
 
 def _read_slice(there: MuscleSlice, images: AxialImages, asked: str) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from scipy import ndimage
 
-from ..anatomy.segments import MEASURED_KINDS, Identified, assign, check_clear, settle
+from ..anatomy.segments import Identified, assign
 from ..anatomy.structure import Segment
 from ..errors import BoneQualityError
 from ..image.grid import Grid
@@ -60,13 +60,6 @@ def identified(segmentation: Segmentation) -> Identified:
     return _with_labels(list(valued.values()), {segment.identifier: value for value, segment in valued.items()}, labels) + assign(
         named
     )
-
-
-def segments_of(segmentation: Segmentation) -> list[Segment]:
-    """The segments that show a structure; raises BoneQualityError if that of one is not clear."""
-    settled = settle(identified(segmentation))
-    check_clear(settled, frozenset().union(*MEASURED_KINDS.values()))
-    return list(settled.segments)
 
 
 def _value_of(segment: Segment, labels: Labels) -> str:
