@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import csv
 import difflib
-import io
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,7 +10,7 @@ import numpy as np
 
 from ..columns import CASE_COLUMNS, LEVEL_COLUMNS, Column, measures_for
 from ..errors import BoneQualityError
-from ..files.csv_tables import separator
+from ..files.csv_tables import NotCsv, read_table
 from .exclusions import apply_rules
 from .facts import FACTS as DERIVED
 from .facts import with_facts
@@ -133,19 +131,13 @@ def read_csv(path):
     """A CSV file as a DataFrame of text cells whose index holds the rows' numbers in the file; raises BoneQualityError."""
     import pandas
 
-    path = Path(path)
     try:
-        text = path.read_bytes().decode("utf-8-sig")
-        header, *rows = list(csv.reader(io.StringIO(text, newline=""), strict=True)) or [[]]
-    except OSError as error:
-        raise BoneQualityError(f"{path} cannot be read ({error.strerror}); check the path.") from None
-    except (UnicodeDecodeError, csv.Error):
+        table = read_table(path, "table")
+    except NotCsv:
         raise BoneQualityError(f"{path} is not UTF-8 CSV text; save it as CSV UTF-8 (comma separated).") from None
-    if separator(text) != ",":
+    if table.separator != ",":
         raise BoneQualityError(f"{path} is separated by semicolons or tabs; save it separated by commas, with decimal points.")
-    header = [cell.strip() for cell in header]
-    numbers = [number for number, row in enumerate(rows, 2) if any(row)]
-    rows = [row for row in rows if any(row)]
+    header, numbers, rows = table.header, [number for number, _ in table.rows], [cells for _, cells in table.rows]
     if not rows:
         raise BoneQualityError(f"{path} holds no cases; give a CSV file with a header and a row for every case.")
     for number, row in zip(numbers, rows):
