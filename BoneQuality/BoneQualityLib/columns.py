@@ -230,7 +230,6 @@ MEASURES = (
         summarized=True, in_cohort=True,
     ),
 )  # fmt: skip
-BY_NAME = {measure.name: measure for measure in MEASURES}
 
 
 def measures_for(who: str, image: Image | None = None) -> tuple[Measure, ...]:

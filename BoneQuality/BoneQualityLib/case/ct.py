@@ -2,45 +2,31 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from importlib import import_module
 
 from ..columns import Image, families
 from ..errors import NotMeasured
-from ..image.mask import Mask
 from ..measures import region
 from ..measures.acquisition import ct_flags
 from ..measures.heights import HeightLoss, grade_losses, is_coarse, measure_heights
 from ..measures.plausibility import check_modality
 from ..measures.roi import LevelNumbers, PlanarRoi
-from ..parameters import LUMBAR_USED, CaseFacts, Parameters
+from ..parameters import CaseFacts, Parameters
 from ..states import Exclusion, Flag
 from ..vertebra.body import Body, place_body
 from ..vertebra.mask_checks import check_whole, mask_flags
 from ..vertebra.vertebra import Vertebra, read_vertebrae
 from .images import Edits, Given, Progress
 from .result import Level
+from .spine import SpineRead, excluded
 
 SLICES = ("upper", "middle", "lower")
 #: The measures that read one level of a CT by itself; heights are judged against the neighbors' and come after.
 FAMILIES = tuple(import_module(f"..measures.{name}", __package__) for name in families(Image.CT) if name != "heights")
 
 
-@dataclass(frozen=True, eq=False)
-class CtRead:
-    """levels: by name, with what the CT says alone. flags: of the image and its masks. values: cells of the case row."""
-
-    levels: dict[str, Level]
-    vertebrae: dict[str, Vertebra]
-    flags: tuple[Flag, ...]
-    values: dict
-
-    @property
-    def masks(self) -> dict[str, Mask]:
-        return {name: vertebra.mask for name, vertebra in self.vertebrae.items()}
-
-
-def read_ct(given: Given, facts: CaseFacts, parameters: Parameters, edits: Edits, progress: Progress) -> CtRead:
+def read_ct(given: Given, facts: CaseFacts, parameters: Parameters, edits: Edits, progress: Progress) -> SpineRead:
     """Measure every vertebra of a CT. Raises BoneQualityError where the image is not a CT in HU."""
     image = given.image
     progress(0.0, "CT: masks")
@@ -62,12 +48,7 @@ def read_ct(given: Given, facts: CaseFacts, parameters: Parameters, edits: Edits
         effective_margin_mm=region.effective_margin(parameters.cancellous_margin_mm, image),
         slice_plane=parameters.slice_plane,
     )
-    return CtRead(levels, vertebrae, (*ct_flags(image, facts.contrast), *mask_flags(vertebrae)), values)
-
-
-def excluded(level: str, facts: CaseFacts) -> tuple[Exclusion, ...]:
-    """Why a level does not enter the case values, before anything is measured."""
-    return facts.exclusions(level) or (() if level in LUMBAR_USED else (Exclusion.OUTSIDE_MEAN,))
+    return SpineRead(levels, vertebrae, (*ct_flags(image, facts.contrast), *mask_flags(vertebrae)), values)
 
 
 def _read_level(

@@ -14,10 +14,11 @@ from ..parameters import LEVELS, CaseFacts, Parameters
 from ..states import Exclusion, Flag
 from ..vertebra.vertebra import Vertebra
 from .axial import AxialRead, read_axial
-from .ct import SLICES, CtRead, read_ct
+from .ct import SLICES, read_ct
 from .described import described, scanners
 from .images import CaseImages, Edits, Progress
 from .result import CaseResult, Level
+from .spine import SpineRead
 from .t1 import T1Read, read_t1
 from .values import with_case_values
 
@@ -64,7 +65,7 @@ def _steps(progress: Progress, images: CaseImages) -> dict[str, Progress]:
 
 
 def _joined(
-    images: CaseImages, facts: CaseFacts, parameters: Parameters, ct: CtRead | None, t1: T1Read | None, axial: AxialRead | None
+    images: CaseImages, facts: CaseFacts, parameters: Parameters, ct: SpineRead | None, t1: T1Read | None, axial: AxialRead | None
 ) -> CaseResult:
     """The result before its case values: what every image said, level by level."""
     values = dict(case_id=facts.case_id, software_version=__version__) | {name: getattr(facts, name) for name in FACTS}
@@ -100,7 +101,7 @@ def _ignored_flags(images: CaseImages) -> list[Flag]:
     return [Flag("segments-ignored", value=len(unclear), unit="segments", about=about)] if unclear else []
 
 
-def _levels(ct: CtRead | None, t1: T1Read | None) -> tuple[Level, ...]:
+def _levels(ct: SpineRead | None, t1: T1Read | None) -> tuple[Level, ...]:
     """Every level found, top to bottom, with what both images say."""
     found = []
     for name in LEVELS:

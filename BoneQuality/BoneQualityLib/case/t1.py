@@ -6,33 +6,23 @@ from dataclasses import dataclass
 
 from ..errors import BoneQualityError, NotMeasured
 from ..image.image import Image
-from ..image.mask import Mask
 from ..measures import csf, marrow
 from ..measures.acquisition import t1_flags
 from ..measures.plausibility import check_modality
 from ..measures.roi import LevelNumbers
 from ..parameters import CaseFacts, Parameters
-from ..states import Flag
 from ..vertebra.mask_checks import mask_flags
-from ..vertebra.vertebra import Surroundings, Vertebra, read_vertebrae
-from .ct import excluded
+from ..vertebra.vertebra import Surroundings, read_vertebrae
 from .images import Edits, Given, Progress
 from .result import Level
+from .spine import SpineRead, excluded
 
 
 @dataclass(frozen=True, eq=False)
-class T1Read:
-    """levels: by name, with what the T1 MRI says alone. csf: by level. values: cells of the case row."""
+class T1Read(SpineRead):
+    """csf: by level."""
 
-    levels: dict[str, Level]
-    vertebrae: dict[str, Vertebra]
     csf: dict[str, csf.Csf]
-    flags: tuple[Flag, ...]
-    values: dict
-
-    @property
-    def masks(self) -> dict[str, Mask]:
-        return {name: vertebra.mask for name, vertebra in self.vertebrae.items()}
 
 
 def read_t1(given: Given, facts: CaseFacts, parameters: Parameters, edits: Edits, progress: Progress) -> T1Read:
@@ -66,7 +56,7 @@ def read_t1(given: Given, facts: CaseFacts, parameters: Parameters, edits: Edits
         vbq_margin_mm=parameters.vbq_margin_mm,
     )
     levels = {name: Level(name, t1=numbers[name], t1_excluded=excluded(name, facts)) for name in vertebrae}
-    return T1Read(levels, vertebrae, fluid, (*t1_flags(image), *mask_flags(vertebrae)), values)
+    return T1Read(levels, vertebrae, (*t1_flags(image), *mask_flags(vertebrae)), values, fluid)
 
 
 def _read_csf(around: Surroundings, extents: dict[str, csf.LevelExtent], image: Image, blocked, edits) -> dict[str, csf.Csf]:

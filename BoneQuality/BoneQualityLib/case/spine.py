@@ -1,0 +1,30 @@
+"""What one image says of the spine, level by level."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..image.mask import Mask
+from ..parameters import LUMBAR_USED, CaseFacts
+from ..states import Exclusion, Flag
+from ..vertebra.vertebra import Vertebra
+from .result import Level
+
+
+@dataclass(frozen=True, eq=False)
+class SpineRead:
+    """levels: by name, with what this image says alone. flags: of the image and its masks. values: cells of the case row."""
+
+    levels: dict[str, Level]
+    vertebrae: dict[str, Vertebra]
+    flags: tuple[Flag, ...]
+    values: dict
+
+    @property
+    def masks(self) -> dict[str, Mask]:
+        return {name: vertebra.mask for name, vertebra in self.vertebrae.items()}
+
+
+def excluded(level: str, facts: CaseFacts) -> tuple[Exclusion, ...]:
+    """Why a level does not enter the case values, before anything is measured."""
+    return facts.exclusions(level) or (() if level in LUMBAR_USED else (Exclusion.OUTSIDE_MEAN,))
