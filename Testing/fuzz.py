@@ -28,7 +28,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, fields, is_dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -36,6 +36,8 @@ sys.path[:0] = [str(ROOT / "BoneQuality"), str(ROOT / "Testing")]
 
 import numpy as np  # noqa: E402
 
+from BoneQualityLib.anatomy.structure import Segment  # noqa: E402
+from BoneQualityLib.image.grid import Grid  # noqa: E402
 from fuzz_corpus import Subject, make_corpus  # noqa: E402
 
 LIMIT_SECONDS, LIMIT_BYTES = 20, 2 << 30
@@ -291,16 +293,16 @@ def _child(arguments: list[str], folder: Path, expected: str | None, read: Path)
     from BoneQualityLib import cli
     from BoneQualityLib.entry import measure_case as entry
 
-    whole = entry.measure_case
+    measure = entry.measure
 
-    def compared(facts, **given):
-        digest = digest_of(given)
+    def compared(images, *others, **named):
+        digest = digest_of(images)
         read.write_text(digest)
         if digest == expected:
             os._exit(UNCHANGED)
-        return whole(facts, **given)
+        return measure(images, *others, **named)
 
-    entry.measure_case = compared
+    entry.measure = compared
     return cli.main(arguments)
 
 
@@ -315,26 +317,26 @@ def _waited(child: int, end: float) -> int:
     return -signal.SIGKILL
 
 
-def digest_of(given: dict) -> str:
+def digest_of(images) -> str:
     """Stands for all that a case is measured from: voxels, places and tags of its images, and the masks of its structures."""
-    from BoneQualityLib.scene.arrays import image_of
-    from BoneQualityLib.scene.masks import Segmentation, segments_of
-
     digest = hashlib.sha256()
 
-    def add(*parts) -> None:
-        for part in parts:
-            digest.update(np.ascontiguousarray(part).tobytes() if isinstance(part, np.ndarray) else repr(part).encode())
+    def add(value) -> None:
+        if isinstance(value, (list, tuple)):
+            for item in value:
+                add(item)
+        elif isinstance(value, np.ndarray):
+            digest.update(np.ascontiguousarray(value).tobytes())
+        elif isinstance(value, Segment):
+            add((str(value.structure), value.load()))
+        elif isinstance(value, Grid):
+            add((value.shape, value.ijk_to_ras.round(4) + 0.0))
+        elif is_dataclass(value):
+            add([getattr(value, item.name) for item in fields(value) if item.name != "name"])
+        else:
+            digest.update(repr(value).encode())
 
-    for name, values in sorted(given.items()):
-        for value in values if isinstance(values, (list, tuple)) else [values]:
-            if isinstance(value, Segmentation):
-                for segment in segments_of(value):
-                    mask = segment.load()
-                    add(name, str(segment.structure), mask.array, mask.grid.ijk_to_ras.round(4) + 0.0)
-            elif hasattr(value, "GetImageData"):
-                image = image_of(value)
-                add(name, image.array, image.grid.ijk_to_ras.round(4) + 0.0, asdict(image.tags))
+    add(images)
     return digest.hexdigest()
 
 
