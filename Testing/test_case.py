@@ -427,6 +427,6 @@ def test_a_slice_that_no_rule_finds_may_be_drawn_by_hand():
     thin[: k // 2 - 3], thin[k // 2 + 4 :] = False, False  # an end slice would lie less than 4 mm from the middle
     inputs = ct([*flat, Mask(slab.name, thin, slab.grid)])
     row = {row["level"]: row for row in measure_case(CaseFacts("a"), **inputs).level_rows}["L3"]
-    assert "hu_upper" not in row and "endplate-defect" in row["flags"]
+    assert "hu_upper" not in row and "no-end-slice" in row["flags"]
     row = {row["level"]: row for row in measure_case(CaseFacts("a"), edits={("L3", "upper"): upper}, **inputs).level_rows}["L3"]
     assert row["hu_upper"] == pytest.approx(60, abs=1.5) and "hu_multislice" not in row and row["edited"] == "upper"

@@ -6,19 +6,22 @@ import numpy as np
 import pytest
 
 from BoneQualityLib.errors import NotMeasured
+from BoneQualityLib.image.acquisition import ImageTags
 from BoneQualityLib.image.grid import Grid
 from BoneQualityLib.image.image import Image
 from BoneQualityLib.image.mask import Mask
 from BoneQualityLib.image.resampling import resample
 from BoneQualityLib.measures.ellipse import largest_ellipse
+from BoneQualityLib.measures.endosteal import read_endosteum
 from BoneQualityLib.measures.hounsfield import measure_level
-from BoneQualityLib.measures.region import effective_margin
+from BoneQualityLib.measures.region import place_wide, read_region
 from BoneQualityLib.measures.roi import PlanarRoi
 from BoneQualityLib.measures.slices import IN_PLANE_STEP_MM, REFORMAT_STEP_MM, place_slices, slice_stack
 from BoneQualityLib.parameters import Parameters
 from BoneQualityLib.phantoms import phantom_spine
 from BoneQualityLib.phantoms.phantom_solids import Pit, cement
 from BoneQualityLib.vertebra.body import place_body
+from BoneQualityLib.vertebra.frame import place_frame
 from conftest import body_of, ct_of, rotation, single_vertebra
 
 SLICES = ("hu_upper", "hu_middle", "hu_lower")
@@ -101,19 +104,24 @@ def test_volume_is_that_of_the_body_below_the_margin():
     assert values["hu_3d_volume_mm3"] == pytest.approx(spine.vertebra("L3").cancellous_truth(3.0).volume_mm3, rel=0.03)
 
 
-def test_the_margin_is_the_slice_thickness_where_that_is_larger():
+@pytest.mark.parametrize("thickness", [2.0, 3.0, 5.0])
+def test_thick_slices_keep_the_margin_in_plane_and_hold_no_cortex(thickness):
     spine = single_vertebra()
-    thick = ct_of(spine, phantom_spine.grid_for(spine, (0.8, 0.8, 5.0)))
-    assert effective_margin(3.0, thick) == 5.0
-    assert effective_margin(3.0, ct_of(spine, phantom_spine.grid_for(spine, (1, 1, 1)))) == 3.0
+    values = measured(spine, phantom_spine.grid_for(spine, (0.8, 0.8, thickness))).values
+    assert values["hu_3d"] == pytest.approx(120, abs=0.5)
+    assert values["hu_3d_volume_mm3"] > 0.62 * spine.vertebra("L3").cancellous_truth(3.0).volume_mm3
 
 
-def test_wide_3d_hu_is_3d_hu_at_a_margin_of_2_mm():
-    spine = single_vertebra()
+@pytest.mark.parametrize(("cortex_mm", "larger"), [(1.0, 1.02), (0.5, 1.08)])
+def test_the_wide_region_reaches_the_cortex_and_holds_none_of_it(cortex_mm, larger):
+    spine = single_vertebra(cortex_mm=cortex_mm)
     grid = phantom_spine.grid_for(spine, (0.7, 0.7, 1.0))
-    wide = measured(spine, grid).values["hu_3d_wide"]
-    assert wide == pytest.approx(measured(spine, grid, margin=2.0).values["hu_3d"], abs=1e-9)
-    assert wide > measured(spine, grid).values["hu_3d"]
+    body, image = body_of(spine, grid), ct_of(spine, grid)
+    wide = place_wide(body, image, 3.0, read_endosteum(body, image, 3.0))
+    depth = spine.vertebra("L3").depth(wide.grid.centers())
+    assert wide.weights[depth < cortex_mm].max() == 0
+    assert wide.volume > larger * spine.vertebra("L3").cancellous_truth(3.0).volume_mm3
+    assert read_region(wide, image).mean == pytest.approx(120, abs=1)
 
 
 def test_excluded_bone_is_left_out_of_region_and_slices():
@@ -129,19 +137,40 @@ def test_excluded_bone_is_left_out_of_region_and_slices():
 
 def test_a_deep_endplate_pit_leaves_the_upper_slice_empty_instead_of_taking_its_rim():
     spine = single_vertebra(pit=Pit(depth_mm=11, radius_mm=9))
-    numbers = measured(spine, phantom_spine.grid_for(spine, (0.7, 0.7, 1.0)))
+    grid = phantom_spine.grid_for(spine, (0.7, 0.7, 1.0))
+    body = body_of(spine, grid)
+    numbers = measure_level(body, ct_of(spine, grid), Parameters(), place_frame(body.mask, None, None, None, None))
     assert {"hu_upper", "hu_multislice"}.isdisjoint(numbers.values)
     assert "endplate-defect" in [flag.code for flag in numbers.flags]
     assert numbers.values["hu_lower"] == pytest.approx(120, abs=1.5)
     assert numbers.values["hu_3d"] == pytest.approx(120, abs=1)
 
 
+@pytest.mark.parametrize(
+    ("changes", "spacing", "tilt", "words"),
+    [
+        (dict(height_anterior_mm=14, height_middle_mm=13, height_posterior_mm=14), (0.8, 0.8, 1.0), 0, "too flat"),
+        (dict(height_anterior_mm=20, height_middle_mm=18, height_posterior_mm=20), (0.8, 0.8, 5.0), 0, "5.0 mm are too thick"),
+        (dict(height_anterior_mm=20, height_middle_mm=18, height_posterior_mm=20), (0.8, 0.8, 2.0), 35, "tilted by 3"),
+    ],
+    ids=["flat", "thick slices", "tilted"],
+)
+def test_an_intact_body_without_end_slice_says_what_keeps_it_away(changes, spacing, tilt, words):
+    spine = single_vertebra(rotation=rotation("R", tilt), **changes)
+    grid = phantom_spine.grid_for(spine, spacing)
+    body = body_of(spine, grid)
+    numbers = measure_level(body, ct_of(spine, grid), Parameters(), place_frame(body.mask, None, None, None, None))
+    assert "hu_multislice" not in numbers.values
+    assert {flag.code for flag in numbers.flags} - {"small-roi"} == {"no-end-slice"}
+    assert words in " ".join(str(reason) for reason in numbers.reasons)
+
+
 def test_the_middle_ellipse_keeps_off_the_posterior_third():
     spine = single_vertebra()
     grid = phantom_spine.grid_for(spine, (0.7, 0.7, 1.0))
     body, image = body_of(spine, grid), ct_of(spine, grid)
-    free = place_slices(body, image, 3.0, Parameters(avoid_basivertebral=False))
-    kept = place_slices(body, image, 3.0, Parameters())
+    free = place_slices(body, image, Parameters(avoid_basivertebral=False)).rois
+    kept = place_slices(body, image, Parameters()).rois
     back, front = spine.vertebra("L3").center[1] + np.array([-0.5, 0.5]) * (spine.vertebra("L3").depth_mm - 6.0)
     hindmost = [min(curve[:, 1].min() for curve in slices["middle"].curves()) for slices in (free, kept)]
     assert hindmost[0] < back + 3
@@ -154,7 +183,7 @@ def test_end_slices_are_the_last_with_60_percent_of_the_middle_area():
     grid = phantom_spine.grid_for(spine, (0.7, 0.7, 1.0))
     body, image = body_of(spine, grid), ct_of(spine, grid)
     stack, middle = slice_stack(body, image)
-    slices = place_slices(body, image, 3.0, Parameters(avoid_basivertebral=False))
+    slices = place_slices(body, image, Parameters(avoid_basivertebral=False)).rois
     field = resample(body.field(3.0), body.grid, stack, outside=-100.0)
     for name, step in (("upper", 1), ("lower", -1)):
         index = round(stack.ijk(slices[name].center)[2])
@@ -167,7 +196,7 @@ def test_every_ellipse_lies_inside_the_cancellous_region():
     spine = single_vertebra(height_middle_mm=20)
     grid = phantom_spine.grid_for(spine, (0.7, 0.7, 1.0), rotation=rotation("R", 15))
     body, image = body_of(spine, grid), ct_of(spine, grid)
-    for roi in place_slices(body, image, 3.0, Parameters()).values():
+    for roi in place_slices(body, image, Parameters()).rois.values():
         depth = spine.vertebra("L3").depth(np.concatenate(roi.curves(200)))
         assert depth.min() > 3.0 - 0.5
 
@@ -190,16 +219,22 @@ def test_a_pixel_counts_by_the_share_that_lies_inside_an_ellipse():
     assert roi.values(ct_like(bright_right_half)).mean() == pytest.approx(100 * share, abs=1.5)
 
 
-def test_voxels_that_hold_no_number_leave_the_value_empty_with_a_reason():
+@pytest.mark.parametrize("nothing", [np.nan, -3024, 7])
+def test_voxels_without_data_never_enter_and_over_1_percent_leave_the_value_empty(nothing):
     spine = single_vertebra()
     grid = phantom_spine.grid_for(spine, (1, 1, 1))
-    image = ct_of(spine, grid)
-    broken = image.array.astype(np.float32)
+    array = ct_of(spine, grid).array.astype(np.float32)
     k, j, i = np.array(grid.ijk(spine.vertebra("L3").center)).round().astype(int)[::-1]
-    broken[k, j, i] = np.nan
-    numbers = measure_level(body_of(spine, grid), type(image)("CT", broken, grid), Parameters())
-    assert "hu_3d" not in numbers.values
-    assert "hold no number" in numbers.reasons[0]
+    for reach, is_measured in ((0, True), (5, False)):
+        broken = array.copy()
+        broken[k - reach : k + reach + 1, j - reach : j + reach + 1, i + 8 - reach : i + 9 + reach] = nothing
+        image = Image("CT", broken, grid, ImageTags(padding=7.0))
+        numbers = measure_level(body_of(spine, grid), image, Parameters())
+        assert ("hu_3d" in numbers.values) == is_measured
+        assert ("no-data" in [flag.code for flag in numbers.flags]) != is_measured
+        if is_measured:
+            assert numbers.values["hu_3d"] == pytest.approx(120, abs=0.1)
+            assert numbers.values["hu_middle"] == pytest.approx(120, abs=0.1)
 
 
 def test_less_than_1_cm3_is_not_measured():

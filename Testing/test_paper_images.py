@@ -13,7 +13,8 @@ from BoneQualityLib.phantoms import paper_images, papers, phantom_muscles, phant
 from conftest import body_of, ct_of, single_vertebra
 
 #: Largest differences of measured from drawn values: HU of the region, of ellipses; percent of muscle; shares of VBQ and rCSA.
-TOLERANCES = dict(hu_3d=0.5, hu_multislice=1.0, hu_middle=1.0, hu_middle_l1=1.0, fat_infiltration_percent=0.5, vbq=0.01, rcsa=0.02)
+# drawn pairs of 3D-HU and multi-slice HU ask for slopes of up to 30 HU a mm, more than bone has: the endosteal edge then costs 1 HU
+TOLERANCES = dict(hu_3d=1.5, hu_multislice=1.0, hu_middle=1.0, hu_middle_l1=1.0, fat_infiltration_percent=0.5, vbq=0.01, rcsa=0.02)
 SHARES = ("vbq", "rcsa")
 
 

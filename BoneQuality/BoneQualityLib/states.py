@@ -34,6 +34,21 @@ CATALOG = {
     "truncated": ("error", "The vertebral body reaches the edge of the image and is not used."),
     "small-roi": ("warning", "The cancellous region is small."),
     "endplate-defect": ("warning", "An endplate shows a pit or a break; the end slice next to it is not measured."),
+    "no-end-slice": ("info", "An end slice does not fit: the body is tilted or flat, or the slices are too thick."),
+    "no-data": (
+        "warning",
+        "More than 1 % of a region holds no data (padding, NaN or values under -1500); it is not measured there.",
+    ),
+    "mask-holes": ("info", "The mask was full of holes, as thresholds leave them; holes of up to 2 mm were closed."),
+    "dense-focus": (
+        "warning",
+        "Part of the region is much denser than the rest: a bone island, calcified disc or cement. Please exclude it.",
+    ),
+    "lucent-focus": (
+        "warning",
+        "Part of the region is much less dense than the rest: a hemangioma, cyst or lysis. Please exclude it.",
+    ),
+    "hu-outlier": ("warning", "The HU of this level, or their spread, are far from those of its neighbors."),
     "cement-or-metal": ("warning", "The cancellous region contains cement or metal; its HU are not those of bone."),
     "possible-fracture": (
         "warning",

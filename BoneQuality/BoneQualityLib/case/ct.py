@@ -7,7 +7,6 @@ from importlib import import_module
 
 from ..columns import Image, families
 from ..errors import NotMeasured
-from ..measures import region
 from ..measures.acquisition import ct_flags
 from ..measures.heights import HeightLoss, grade_losses, is_coarse, measure_heights
 from ..measures.plausibility import check_modality
@@ -45,7 +44,7 @@ def read_ct(given: Given, facts: CaseFacts, parameters: Parameters, edits: Edits
         slice_thickness_mm=image.slice_thickness,
         kernel=tags.kernel,
         contrast=facts.contrast or tags.contrast,
-        effective_margin_mm=region.effective_margin(parameters.cancellous_margin_mm, image),
+        effective_margin_mm=parameters.cancellous_margin_mm,
         slice_plane=parameters.slice_plane,
     )
     return SpineRead(levels, vertebrae, (*ct_flags(image, facts.contrast), *mask_flags(vertebrae)), values)

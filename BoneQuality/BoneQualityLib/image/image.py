@@ -10,6 +10,9 @@ import numpy as np
 from .acquisition import ImageTags
 from .grid import Grid
 
+#: No tissue and no air reads less: such voxels lie outside the scanner's field of view.
+LOWEST_HU = -1500.0
+
 
 @dataclass(frozen=True, eq=False)
 class Image:
@@ -29,3 +32,12 @@ class Image:
     def slice_thickness(self) -> float:
         """The larger of the tag and the distance of the slices, mm."""
         return max(self.tags.slice_thickness_mm or 0.0, float(self.grid.spacing[self.grid.slice_axis]))
+
+    def holds_data(self, values: np.ndarray) -> np.ndarray:
+        """Which values of this image are data, bool: not NaN or infinite, not padding, not under -1500."""
+        known = values >= LOWEST_HU
+        if values.dtype.kind == "f":
+            known &= np.isfinite(values)
+        if self.tags.padding is not None:
+            known &= values != self.tags.padding
+        return known

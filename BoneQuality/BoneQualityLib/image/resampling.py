@@ -31,6 +31,24 @@ def resample(array: np.ndarray, source: Grid, target: Grid, outside: float = 0.0
     return values.astype(np.float32, copy=False)
 
 
+def nearest(array: np.ndarray, source: Grid, target: Grid) -> np.ndarray:
+    """``array`` on ``source`` at the sample nearest to every voxel center of ``target``; the outermost ones beyond the lattice."""
+    to_source = source.ras_to_ijk @ target.ijk_to_ras
+    matrix, start = to_source[2::-1, 2::-1], to_source[2::-1, 3]
+    along, last = np.abs(matrix).argmax(axis=1), np.array(array.shape) - 1
+    oblique = np.abs(matrix)
+    oblique[[0, 1, 2], along] = 0
+    if (oblique @ target.shape).max() > ALIGNED_VOXELS:
+        position = np.indices(target.shape, dtype=np.float32)
+        position = [sum(np.float32(part) * axis for part, axis in zip(row, position)) + at for row, at in zip(matrix, start)]
+        return array[tuple(np.clip(np.rint(at), 0, end).astype(np.intp) for at, end in zip(position, last))]
+    index = [
+        np.clip(np.rint(at + matrix[axis, along[axis]] * np.arange(target.shape[along[axis]])), 0, last[axis]).astype(np.intp)
+        for axis, at in enumerate(start)
+    ]
+    return array[np.ix_(*index)].transpose(np.argsort(along))
+
+
 def _interpolated(values: np.ndarray, axis: int, positions: np.ndarray, outside: float) -> np.ndarray:
     """An array read at fractional positions along one axis; in float64 between samples, so that one half stays one half."""
     last = values.shape[axis] - 1

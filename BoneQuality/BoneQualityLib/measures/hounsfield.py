@@ -15,10 +15,11 @@ from ..parameters import Parameters
 from ..states import Flag
 from ..vertebra.body import Body
 from ..vertebra.frame import Frame
-from .region import CEMENT_MM3, SMALL_ROI_MM3, WIDE_MARGIN_MM, effective_margin, place_region, read_region, region_mean
+from .endosteal import Endosteum, read_endosteum
+from .region import CEMENT_MM3, SMALL_ROI_MM3, place_cancellous, place_wide, read_region, region_mean
 from .roi import LevelNumbers, PlanarRoi
-from .slices import place_slices, read_slice
-from .uncertainty import MARGINS, mean_of, moved_plane, moved_region, resized_ellipse
+from .slices import Slices, place_slices, read_slice
+from .uncertainty import FAIR_MASK_MM, fair_slice, fair_slices, moved_region
 
 
 def measure_level(
@@ -26,55 +27,59 @@ def measure_level(
 ) -> LevelNumbers:
     """Every CT value of one level; what cannot be measured is absent, with its reason.
 
-    The slice thickness replaces the margin where it is larger, for the wide region too. frame: the vertebra's own axes, needed for
-    the slice plane "vertebra"; without one, anterior is the patient's. edits: ROIs that a person edited, by slice name; they take
-    the place of the ellipses.
+    frame: the vertebra's own axes, needed for the slice plane "vertebra"; without one, anterior is the patient's. edits: ROIs that a
+    person edited, by slice name; they take the place of the ellipses.
     """
-    numbers = LevelNumbers()
-    margin, wide = (effective_margin(m, image) for m in (parameters.cancellous_margin_mm, WIDE_MARGIN_MM))
+    numbers, margin = LevelNumbers(), parameters.cancellous_margin_mm
     try:
-        region = place_region(body, image, margin, "cancellous")
+        endosteum = read_endosteum(body, image, margin, frame)
+        region, wide = place_cancellous(body, image, margin, endosteum), place_wide(body, image, margin, endosteum)
         read = read_region(region, image)
         numbers.rois.append(region)
         numbers.values.update(
             hu_3d=read.mean, hu_3d_sd=read.sd, hu_3d_median=read.median, hu_3d_volume_mm3=read.volume,
-            hu_3d_wide=read.mean if margin == wide else region_mean(place_region(body, image, wide, "wide"), image),
+            hu_3d_wide=region_mean(wide, image),
         )  # fmt: skip
-        numbers.variations["hu_3d"] = moved_region(region, image) | _margins_moved(body, image, margin)
+        numbers.variations["hu_3d"] = moved_region(region, image, wide) | _margins_moved(body, image, margin, endosteum)
         if read.volume < SMALL_ROI_MM3:
             numbers.flags.append(Flag("small-roi", value=read.volume, unit="mm3"))
         if read.dense_volume > CEMENT_MM3:
             numbers.flags.append(Flag("cement-or-metal", value=read.dense_volume, unit="mm3"))
-        _measure_slices(numbers, place_slices(body, image, margin, parameters, frame) | (edits or {}), image)
+        slices = place_slices(body, image, parameters, endosteum, frame)
+        _measure_slices(numbers, slices, edits or {}, image)
     except NotMeasured as reason:
         numbers.gap(reason)
     return numbers
 
 
-def _margins_moved(body: Body, image: Image, margin_mm: float) -> dict[str, float]:
+def _margins_moved(body: Body, image: Image, margin_mm: float, endosteum: Endosteum | None) -> dict[str, float]:
     found = {}
-    for name, step in MARGINS.items() if body.covers != "cancellous" else ():
+    margins = {"narrower margin": -FAIR_MASK_MM, "wider margin": FAIR_MASK_MM}
+    for name, step in margins.items() if endosteum is not None else ():
         try:
-            found[name] = region_mean(place_region(body, image, max(margin_mm + step, 0.0), name), image)
+            found[name] = region_mean(place_cancellous(body, image, max(margin_mm + step, 0.0), endosteum), image)
         except NotMeasured:  # too little is left of a small region
             found[name] = math.nan
     return found
 
 
-def _measure_slices(numbers: LevelNumbers, slices: dict[str, PlanarRoi | None], image: Image) -> None:
-    variations = []
-    for name, roi in slices.items():
+def _measure_slices(numbers: LevelNumbers, slices: Slices, edits: dict[str, PlanarRoi], image: Image) -> None:
+    variations, placed = {}, slices.rois | edits
+    for name, roi in placed.items():
         if roi is None:
-            numbers.gap(NotMeasured(f"no {name} slice 4 mm from the middle", "endplate-defect"))
+            numbers.gap(slices.why[name])
             continue
         numbers.rois.append(roi)
         try:
             numbers.values[f"hu_{name}"] = read_slice(roi, image)
         except NotMeasured as reason:
-            numbers.gap(NotMeasured(f"{name} slice: {reason}"))
+            numbers.gap(NotMeasured(f"{name} slice: {reason}", reason.flag))
             continue
         numbers.values[f"hu_{name}_area_mm2"] = roi.area
-        variations.append(moved_plane(roi, image, read_slice) | resized_ellipse(roi, image, read_slice))
-    if all(f"hu_{name}" in numbers.values for name in slices):
-        numbers.values["hu_multislice"] = float(np.mean([numbers.values[f"hu_{name}"] for name in slices]))
-        numbers.variations["hu_multislice"] = mean_of(variations)
+        inward = placed["middle"].center - roi.center if name != "middle" and placed["middle"] is not None else None
+        variations[name] = fair_slice(roi, image, read_slice, inward)
+    if "middle" in variations:
+        numbers.variations["hu_middle"] = variations["middle"]
+    if len(variations) == len(placed):
+        numbers.values["hu_multislice"] = float(np.mean([numbers.values[f"hu_{name}"] for name in placed]))
+        numbers.variations["hu_multislice"] = fair_slices(variations)

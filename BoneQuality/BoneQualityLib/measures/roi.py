@@ -11,13 +11,15 @@ from functools import cached_property
 import numpy as np
 
 from ..errors import NotMeasured
-from ..image.grid import Grid, mapped
+from ..image.grid import ALIGNED_VOXELS, Grid, mapped
 from ..image.image import Image
 from ..image.resampling import sample
 from ..states import Flag, Reason
 
 #: Distance of the points at which a planar ROI is read, mm: pixels count by the share of them that lies inside.
 SAMPLING_MM = 0.2
+#: A ROI of which more than this holds no data is not measured.
+NO_DATA_SHARE = 0.01
 #: Every kind of ROI has its color, in pictures and in the scene.
 COLORS = dict(
     upper="#ffb000",
@@ -103,12 +105,11 @@ class PlanarRoi:
         steps = max(int(np.ceil(self.thickness)), 1)
         offsets = (np.arange(steps) - (steps - 1) / 2) * self.thickness / steps
         planes = [mapped(to_ras, np.array([u, v, np.full(len(u), offset)]).T) for offset in offsets]
-        total = np.mean([sample(image.array, image.grid, plane, order) for plane in planes], axis=0)
-        if not len(total):
+        if not len(u):
             raise NotMeasured("no image samples inside the ROI")
-        if not np.all(np.isfinite(total)):
-            raise NotMeasured("the ROI reaches beyond the image or over voxels that hold no number")
-        return total
+        total, known = _sampled(np.array(planes), image, order)
+        _check_data(1 - known.mean())
+        return total[known]
 
     def _points_inside(self) -> tuple[np.ndarray, np.ndarray]:
         """Plane coordinates u and v of points 0.2 mm apart inside."""
@@ -144,6 +145,7 @@ class RegionRoi:
     """A solid region: the share of every voxel of a box of the image that lies inside it.
 
     slices: the box, of k, j, i of the image's array; weights: float ``[k, j, i]``, 0 to 1; grid: the box's lattice.
+    begins_mm: depth below the mask's surface at which it begins, by sector, where the endosteal edge was read.
     """
 
     level: str
@@ -152,21 +154,29 @@ class RegionRoi:
     grid: Grid
     weights: np.ndarray
     margin_mm: float
+    begins_mm: dict[str, float] = field(default_factory=dict)
 
     @property
     def volume(self) -> float:
         """mm3"""
         return float(self.weights.sum()) * self.grid.voxel_volume
 
+    @property
+    def extent(self) -> list[float]:
+        """Length over which half of every voxel or more lies inside, along the image's i, j and k, mm."""
+        inside = self.weights >= 0.5
+        ranges = [np.flatnonzero(inside.any(axis=others)) for others in ((0, 1), (0, 2), (1, 2))]
+        return [float((found[-1] - found[0] + 1) * step) if len(found) else 0.0 for found, step in zip(ranges, self.grid.spacing)]
+
     def values(self, image: Image) -> tuple[np.ndarray, np.ndarray]:
         """Values and weights of the voxels that lie inside at least in part."""
         inside = self.weights > 0
-        values = image.array[self.slices][inside].astype(np.float64)
-        if not len(values):
+        values, weights = image.array[self.slices][inside].astype(np.float64), self.weights[inside].astype(np.float64)
+        if not weights.sum() > 0:
             raise NotMeasured("nothing is left inside the margin")
-        if not np.all(np.isfinite(values)):
-            raise NotMeasured("the region holds voxels that hold no number")
-        return values, self.weights[inside].astype(np.float64)
+        known = image.holds_data(values)
+        _check_data(float(weights[~known].sum() / weights.sum()))
+        return values[known], weights[known]
 
     def place(self) -> dict:
         """What the JSON says of it, RAS mm."""
@@ -179,8 +189,33 @@ class RegionRoi:
             center=np.average(inside, axis=0, weights=weights),
             bounds_ras=np.stack([inside.min(axis=0), inside.max(axis=0)]),
             margin_mm=self.margin_mm,
+            begins_mm=self.begins_mm,
+            extent_mm=self.extent,
             volume_mm3=self.volume,
         )
+
+
+def _sampled(planes: np.ndarray, image: Image, order: int) -> tuple[np.ndarray, np.ndarray]:
+    """Mean over planes of the image at points, shape (planes, n, 3), and which of the n points rest on data alone.
+
+    Raises NotMeasured where a point lies beyond the image.
+    """
+    box = image.grid.slices_around(planes, pad=1)
+    ijk, last = image.grid.ijk(planes), np.array(image.grid.shape)[::-1] - 1
+    if box is None or np.any(ijk < -ALIGNED_VOXELS) or np.any(ijk > last + ALIGNED_VOXELS):
+        raise NotMeasured("the ROI reaches beyond the image")
+    array, grid = image.array[box], image.grid.box(box)
+    missing = ~image.holds_data(array)
+    if not missing.any():
+        return sample(array, grid, planes, order).mean(axis=0), np.ones(planes.shape[1], bool)
+    known = sample(missing.astype(np.float32), grid, planes, order).max(axis=0) == 0
+    return sample(np.where(missing, 0, array), grid, planes, order).mean(axis=0), known
+
+
+def _check_data(share: float) -> None:
+    """Raise NotMeasured where too large a share of a ROI holds no data."""
+    if share > NO_DATA_SHARE:
+        raise NotMeasured(f"{100 * share:.0f} % of the ROI hold no data (padding, NaN or values under -1500)", "no-data")
 
 
 def weighted_median(values: np.ndarray, weights: np.ndarray) -> float:

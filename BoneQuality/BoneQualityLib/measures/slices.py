@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from ..errors import NotMeasured
@@ -10,8 +12,10 @@ from ..image.image import Image
 from ..image.resampling import resample
 from ..parameters import Parameters
 from ..vertebra.body import Body
+from ..vertebra.endplates import endplate_defect
 from ..vertebra.frame import Frame
 from .ellipse import Ellipse, grown, largest_ellipse
+from .endosteal import Endosteum
 from .roi import PlanarRoi
 
 #: The CT's own slices are used where they are axial within this angle.
@@ -21,29 +25,86 @@ IN_PLANE_STEP_MM = 0.5
 #: An end slice's ellipse has at least this share of the middle one's area, and lies at least so far from the middle.
 END_SLICE_AREA = 0.6
 END_SLICE_DISTANCE_MM = 4.0
+#: A slab's faces keep this far from the surface: cortex and its blur end there.
+CLEAR_MM = 2.0
+#: What keeps an end slice away: slices thicker, or a body more tilted than this; else a flat body.
+THICK_SLICE_MM, TILTED_DEGREES = 3.0, 15.0
+
+
+@dataclass(frozen=True)
+class Slices:
+    """The ellipses on the upper, middle and lower slice, None where there is none; and why, by name."""
+
+    rois: dict[str, PlanarRoi | None]
+    why: dict[str, NotMeasured]
 
 
 def place_slices(
-    body: Body, image: Image, margin_mm: float, parameters: Parameters, frame: Frame | None = None
-) -> dict[str, PlanarRoi | None]:
-    """The largest ellipses on the upper, middle and lower slice; None where an endplate defect leaves no slice.
+    body: Body, image: Image, parameters: Parameters, endosteum: Endosteum | None = None, frame: Frame | None = None
+) -> Slices:
+    """The largest ellipses on the upper, middle and lower slice, each where its whole slab is clear of the endplates.
 
     The middle slice lies half-way between the endplates' centers. Going outward from it, an end slice is the last one whose
     largest ellipse has at least 60 % of the middle slice's, both taken over the whole cross-section; so the basivertebral
     option, which then narrows the middle ellipse to the anterior two thirds of the cancellous depth, moves no end slice.
     """
     stack, middle = slice_stack(body, image, parameters.slice_plane, frame)
-    field = resample(body.field(margin_mm), body.grid, stack, outside=-100.0)
+    thickness = slab_thickness(stack, image)
+    field = clear_field(body, stack, thickness, parameters.cancellous_margin_mm, endosteum)
     whole = largest_ellipse(field[middle], IN_PLANE_STEP_MM)
     if whole is None:
         raise NotMeasured("no cancellous bone on the middle slice")
     central = largest_ellipse(anterior_two_thirds(field[middle]), IN_PLANE_STEP_MM) if parameters.avoid_basivertebral else whole
-    ends = {}
+    rois, why = dict(upper=None, middle=_roi(body.level, "middle", stack, middle, central), lower=None), {}
     for name, step in (("upper", 1), ("lower", -1)):
         index, ellipse = _end_slice(field, middle, step, whole)
-        distance = abs(index - middle) * stack.spacing[2]
-        ends[name] = _roi(body.level, name, stack, index, ellipse) if distance >= END_SLICE_DISTANCE_MM else None
-    return dict(upper=ends["upper"], middle=_roi(body.level, "middle", stack, middle, central), lower=ends["lower"])
+        if abs(index - middle) * stack.spacing[2] >= END_SLICE_DISTANCE_MM:
+            rois[name] = _roi(body.level, name, stack, index, ellipse)
+        else:
+            why[name] = _why_none(name, body, stack, thickness, frame)
+    return Slices(rois, why)
+
+
+def clear_field(body: Body, stack: Grid, thickness: float, margin_mm: float, endosteum: Endosteum | None) -> np.ndarray:
+    """Where a slice reads cancellous bone alone, mm, positive there, float32 ``[slice, row, column]``.
+
+    In its plane, that is in the cancellous region; and all across its thickness it is clear of the surface.
+    """
+    field = body.field(margin_mm)
+    if endosteum is None:
+        return resample(field, body.grid, stack, outside=-100.0)
+    field = resample(np.minimum(field, endosteum.inside(body, endosteum.begins(margin_mm))), body.grid, stack, outside=-100.0)
+    return np.minimum(field, _least_depth(body, stack, thickness) - CLEAR_MM)
+
+
+def _least_depth(body: Body, stack: Grid, thickness: float) -> np.ndarray:
+    """The lesser depth under the body's surface of the two faces of the slab at every sample of a stack, mm."""
+    faces = []
+    for side in (-0.5, 0.5):
+        affine = stack.ijk_to_ras.copy()
+        affine[:3, 3] += side * thickness * stack.directions[:, 2]
+        faces.append(resample(body.depth, body.grid, Grid(stack.shape, affine), outside=-100.0))
+    return np.minimum(*faces)
+
+
+def slab_thickness(stack: Grid, image: Image) -> float:
+    """Extent of the image's voxels along the normal of a stack, mm; for the image's own slices their thickness by the tag, if larger."""
+    along = np.abs(stack.directions[:, 2] @ image.grid.directions)
+    own = along[image.grid.slice_axis] > 1 - 1e-6
+    return image.slice_thickness if own else float(along @ image.grid.spacing)
+
+
+def _why_none(name: str, body: Body, stack: Grid, thickness: float, frame: Frame | None) -> NotMeasured:
+    """What keeps an end slice away: a defect of the endplate only where its own height map shows one."""
+    if frame is not None and name in endplate_defect(body, frame):
+        return NotMeasured(f"no {name} slice: the {name} endplate is broken in", "endplate-defect")
+    tilt = np.degrees(np.arccos(min(abs(stack.directions[:, 2] @ frame.superior), 1.0))) if frame is not None else 0.0
+    cause = "the body is too flat"
+    if tilt > TILTED_DEGREES:
+        cause = f"the body is tilted by {tilt:.0f} degrees against the slices"
+    elif thickness > THICK_SLICE_MM:
+        cause = f"slices of {thickness:.1f} mm are too thick"
+    return NotMeasured(f"no {name} slice: {cause}", "no-end-slice")
 
 
 def read_slice(roi: PlanarRoi, image: Image) -> float:

@@ -1,7 +1,7 @@
 """How sure a number is: its values when the margin and the mask are a little otherwise.
 
-The margin moves by 0.5 mm to either side, and the mask by half a voxel in each direction; ROIs are moved, not fitted anew. The
-extremes of these values are the number's range.
+ROIs are moved and resized, not fitted anew: on MRI by half a voxel, and the margin by 0.5 mm; on CT by 1 mm (or a voxel of up to
+3 mm, where that is more), as far as the masks of two careful readers or networks lie apart. The extremes of these values are the number's range.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ from ..image.image import Image
 from .roi import PlanarRoi, RegionRoi
 
 MARGIN_STEP_MM = 0.5
+#: How far two fair masks of a body on CT lie apart: a voxel within these limits; and two readers' slices, mm.
+FAIR_MASK_MM, MOST_FAIR_MM, READER_SLICE_MM = 1.0, 3.0, 1.5
 #: Names of the variations; "" is the number itself.
 MARGINS = {"narrower margin": -MARGIN_STEP_MM, "wider margin": MARGIN_STEP_MM}
 DIRECTIONS = ("+i", "-i", "+j", "-j", "+k", "-k")
@@ -30,26 +32,29 @@ def shifts(grid: Grid) -> Iterator[tuple[str, int, int, np.ndarray]]:
         yield name, axis, sign, 0.5 * sign * grid.ijk_to_ras[:3, axis]
 
 
-def moved_region(roi: RegionRoi, image: Image) -> Variations:
-    """Mean of a region moved by half a voxel: half-way between its own mean and that of the region moved by a whole one."""
-    inside = np.argwhere(roi.weights > 0)
-    low, high = inside.min(axis=0), inside.max(axis=0) + 1
-    weights = roi.weights[tuple(slice(a, b) for a, b in zip(low, high))].astype(np.float64)
-    start = np.array([s.start for s in roi.slices]) + low
+def moved_region(roi: RegionRoi, image: Image, allowed: RegionRoi | None = None) -> Variations:
+    """Mean of a region moved by half a voxel, or as far as fair masks lie apart within ``allowed``; linear between whole voxels.
 
-    def mean(step):
-        first = start + step
-        if np.any(first < 0) or np.any(first + weights.shape > image.array.shape):
-            return np.nan
-        values = image.array[tuple(slice(a, a + n) for a, n in zip(first, weights.shape))]
-        return float(np.average(values, weights=weights))
+    allowed: a region on the same box that a mask's error does not move, such as everything inside the endosteal edge.
+    """
+    values = image.array[roi.slices]
+    known = image.holds_data(values)
+    values = np.where(known, values, 0).astype(np.float64)
+    limit = known if allowed is None else known * allowed.weights
 
-    here = mean(np.zeros(3, int))
-    found = {}
+    def mean(weights):
+        weights = np.minimum(weights, limit)
+        total = weights.sum()
+        return float((weights * values).sum() / total) if total > 0 else np.nan
+
+    here, found = mean(roi.weights), {}
     for name, axis, sign, _ in shifts(image.grid):
-        step = np.zeros(3, int)
-        step[2 - axis] = sign
-        found[name] = 0.5 * (here + mean(step))
+        moved = np.zeros_like(roi.weights)
+        to, off = [slice(None)] * 3, [slice(None)] * 3
+        to[2 - axis], off[2 - axis] = (slice(1, None), slice(None, -1)) if sign > 0 else (slice(None, -1), slice(1, None))
+        moved[tuple(to)] = roi.weights[tuple(off)]
+        voxels = 0.5 if allowed is None else _fair(image.grid.spacing[axis]) / float(image.grid.spacing[axis])
+        found[name] = here + voxels * (mean(moved) - here)
     return found
 
 
@@ -58,17 +63,47 @@ def moved_plane(roi: PlanarRoi, image: Image, read) -> Variations:
     return {name: _or_nan(read, replace(roi, center=roi.center + step), image) for name, _, _, step in shifts(image.grid)}
 
 
-def resized_ellipse(roi: PlanarRoi, image: Image, read) -> Variations:
-    """What ``read(roi, image)`` gives for an ellipse whose axes grow by what the margin shrinks, and the other way.
+def _fair(voxel_mm: float) -> float:
+    return min(max(float(voxel_mm), FAIR_MASK_MM), MOST_FAIR_MM)
 
-    Nothing for a ROI that a person drew: no margin made it.
+
+def _extent(direction: np.ndarray, grid: Grid) -> float:
+    """Of a voxel along a direction, mm."""
+    return float(np.abs(direction @ grid.directions) @ grid.spacing)
+
+
+def fair_slice(roi: PlanarRoi, image: Image, read, inward: np.ndarray | None = None) -> Variations:
+    """What other fair masks and readers give for an ellipse: moved by 1 mm in its plane, made larger or smaller, another slice.
+
+    Another slice lies half a slice distance or 1.5 mm away, whichever is more. inward: for an end slice the direction to the middle;
+    to the other side lies cortex, so the change that way is taken as the opposite one. A ROI that a person drew keeps its size.
     """
-    if roi.semi_axes is None:
-        return {}
-    return {
-        name: _or_nan(read, replace(roi, semi_axes=tuple(max(axis - step, 0.1) for axis in roi.semi_axes)), image)
-        for name, step in MARGINS.items()
+    here = _or_nan(read, roi, image)
+    found = {
+        name: _or_nan(read, replace(roi, center=roi.center + _fair(_extent(step, image.grid)) * step), image)
+        for name, step in (("+u", roi.u), ("-u", -roi.u), ("+v", roi.v), ("-v", -roi.v))
     }
+    if roi.semi_axes is not None:
+        for name, step in (("narrower margin", FAIR_MASK_MM), ("wider margin", -FAIR_MASK_MM)):
+            axes = tuple(max(axis + step, 0.1) for axis in roi.semi_axes)
+            found[name] = _or_nan(read, replace(roi, semi_axes=axes), image)
+    distance = 0.5 * _extent(roi.normal, image.grid)
+    for name, side in (("slice below", -1), ("slice above", 1)):
+        step = side * max(distance, READER_SLICE_MM) * roi.normal * np.sign(roi.normal[2] or 1)
+        if inward is not None and step @ inward < 0:
+            found[name] = 2 * here - _or_nan(read, replace(roi, center=roi.center - step), image)
+        else:
+            found[name] = _or_nan(read, replace(roi, center=roi.center + step), image)
+    return found
+
+
+def fair_slices(slices: dict[str, Variations]) -> Variations:
+    """The mean of three slices under the variations of `fair_slice`, and with both ends moved inward or outward."""
+    found = mean_of([*slices.values()])
+    for name, upper, lower in (("ends inward", "slice below", "slice above"), ("ends outward", "slice above", "slice below")):
+        ends = slices["upper"][upper], slices["lower"][lower]
+        found[name] = float(np.mean([*ends, 0.5 * (slices["middle"]["slice below"] + slices["middle"]["slice above"])]))
+    return found
 
 
 def mean_of(several: list[Variations]) -> Variations:

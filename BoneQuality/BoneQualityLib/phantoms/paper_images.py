@@ -22,7 +22,8 @@ from ..files.writing import check_free, write_whole
 from ..image.grid import Grid
 from ..image.image import Image
 from ..image.mask import Mask
-from ..measures.region import effective_margin, place_region
+from ..measures.endosteal import read_endosteum
+from ..measures.region import place_cancellous
 from ..measures.slices import place_slices
 from ..parameters import LUMBAR_USED, Parameters
 from ..scene.nodes import segmentation_node, volume_node
@@ -113,13 +114,13 @@ def centers_behind() -> tuple[float, float]:
     """How far (mm) behind the bodies' middles the region of 3D-HU and the three ellipses are centered, in the mean over the levels."""
     spine, grid = _ct_view(LUMBAR_USED)
     image, parameters = Image("CT", np.zeros(grid.shape, np.int16), grid), Parameters()
-    margin = effective_margin(parameters.cancellous_margin_mm, image)
     found = []
     for vertebra, mask in zip(spine.vertebrae, _bodies(spine, grid)):
         body = place_body(vertebra.level, mask, [], "body")
-        region = place_region(body, image, margin, "cancellous")
+        endosteum = read_endosteum(body, image, parameters.cancellous_margin_mm)
+        region = place_cancellous(body, image, parameters.cancellous_margin_mm, endosteum)
         center = np.average(region.grid.centers().reshape(-1, 3), axis=0, weights=region.weights.ravel())
-        ellipses = np.mean([roi.center for roi in place_slices(body, image, margin, parameters).values()], axis=0)
+        ellipses = np.mean([roi.center for roi in place_slices(body, image, parameters, endosteum).rois.values()], axis=0)
         found.append(-(np.stack([center, ellipses]) - vertebra.center) @ vertebra.rotation[:, 1])
     return tuple(np.mean(found, axis=0).tolist())
 

@@ -159,8 +159,9 @@ class PhantomVertebra:
     ``center``: RAS mm; ``rotation`` (3, 3): its right, anterior and superior axes in RAS, as columns. ``width_mm`` and
     ``depth_mm`` (on the midline) are those of the endplates; the waist is ``waist_mm`` slimmer on each side. The heights
     are what SPEC measures: means over 80-95, 40-60 and 5-20 % of the depth from the posterior wall, within 3 mm of the
-    midline; half of each lies above the center. HU rises by ``gradient_hu_per_mm`` toward patient superior, and by
-    ``posterior_hu_per_mm`` toward the body's own back.
+    midline; half of each lies above the center. HU rises by ``gradient_hu_per_mm`` toward patient superior, by
+    ``posterior_hu_per_mm`` toward the body's own back, and by ``endplate_hu_per_mm`` from its mid-plane to both endplates, where a
+    quarter of the height from the mid-plane has ``cancellous_hu``.
     """
 
     level: str
@@ -178,6 +179,7 @@ class PhantomVertebra:
     cancellous_hu: float = 130.0
     gradient_hu_per_mm: float = 0.0
     posterior_hu_per_mm: float = 0.0
+    endplate_hu_per_mm: float = 0.0
     marrow_t1: float = 300.0
     pit: Pit | None = None
     inclusions: tuple[Inclusion, ...] = ()
@@ -256,6 +258,8 @@ class PhantomVertebra:
         else:
             slope, back, base = 0.0, 0.0, self.marrow_t1
         values = base + slope * (right * x + anterior * y + superior * z) - back * y
+        if modality == "hu" and self.endplate_hu_per_mm:
+            values = values + self.endplate_hu_per_mm * (np.abs(z) - 0.25 * self.height_middle_mm)
         for inclusion in self.inclusions:
             values = np.where(inclusion.contains(x, y, z), np.float32(getattr(inclusion.tissue, modality)), values)
         return values

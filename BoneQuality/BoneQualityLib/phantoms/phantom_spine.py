@@ -214,6 +214,12 @@ def grid_for(
     return Grid(tuple(int(n) for n in count[::-1]), affine)
 
 
+def render_ramp(grid: Grid, base: float, per_mm: Sequence[float]) -> np.ndarray:
+    """An image without anatomy that shows where it is read: ``base`` at RAS 0, linear along R, A and S; float32 ``[k, j, i]``."""
+    points = Lattice(grid)
+    return (base + sum(slope * points.along(axis) for slope, axis in zip(per_mm, np.eye(3)))).astype(np.float32)
+
+
 _FINE_MM, _TILE_MM = 0.3, 24.0
 
 
