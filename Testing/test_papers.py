@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pandas
 import pytest
@@ -33,16 +35,25 @@ def test_chang_gives_areas_within_the_published_intervals_and_cut_offs_near_the_
     assert 0.831 < found["3D-HU: AUC"]["ours"] < 0.923 and 0.769 < found["multi-slice HU: AUC"]["ours"] < 0.876
     assert 49 < found["3D-HU: cut-off"]["ours"] < 71 and 40 < found["multi-slice HU: cut-off"]["ours"] < 65
     for what in ("hu_3d: odds ratio", "age: odds ratio", "multiple_fractures[yes]: odds ratio"):
-        assert found[what]["inside"] == "yes"
+        assert found[what]["verdict"] == "inside"
     assert found["3D-HU and T-score: Pearson r"]["ours"] == pytest.approx(0.628, abs=0.02)
+    for what, p in (("hypertension", 0.268), ("thoracolumbar junction", 0.106), ("kyphoplasty", 0.714)):
+        assert found[f"{what}: p of events and others"]["ours"] == pytest.approx(p, abs=0.0006)
+    assert found["BMI: p of events and others"]["ours"] == pytest.approx(0.719, abs=0.003)
 
 
-def test_xue_gives_both_areas_within_the_published_intervals(tmp_path):
+def test_xue_gives_areas_and_the_sensitivities_with_hyperlipidemia(tmp_path):
     found = result_of("xue", tmp_path)
     assert 0.810 < found["HU of L1: AUC"]["ours"] < 0.894 and 0.810 < found["VBQ: AUC"]["ours"] < 0.889
     assert found["VBQ; with hyperlipidemia: AUC"]["ours"] == pytest.approx(0.778, abs=0.01)
     sensitivities = [found[f"{name}; with hyperlipidemia: sensitivity"] for name in ("HU of L1", "VBQ")]
-    assert [row["paper"] for row in sensitivities] == [0.827, 0.5] and all(0.5 < row["ours"] < 1 for row in sensitivities)
+    assert [row["paper"] for row in sensitivities] == [0.827, 0.5]
+    assert [row["ours"] for row in sensitivities] == pytest.approx([0.827, 0.5], abs=1 / 58 + 0.001)  # to one patient
+    assert found["VBQ; events with hyperlipidemia: mean"]["ours"] == pytest.approx(4.75, abs=0.02)
+    assert found["VBQ; events with against without hyperlipidemia: p"]["verdict"] == "inside"
+    cutoffs = pandas.read_csv(tmp_path / "cutoffs.csv")
+    published = cutoffs[(cutoffs["source"].str.startswith("Xue")) & (cutoffs["subgroup"] == "yes")].set_index("measure")
+    assert published["sensitivity"]["vbq"] > 0.9 and published["sensitivity"]["hu_middle_l1"] == pytest.approx(0.71, abs=0.04)
 
 
 def test_the_counts_of_hyperlipidemia_in_xue_fit_the_published_means_only_when_exchanged():
@@ -56,14 +67,16 @@ def test_zhans_table_and_zhans_area_are_both_printed(tmp_path):
     assert found["VBQ: AUC"]["paper"] == 0.895 and found["VBQ: AUC"]["ours"] == pytest.approx(0.98, abs=0.005)
     assert found["VBQ and fracture: Spearman rho"]["ours"] == pytest.approx(0.84, abs=0.02)
     assert found["FI and fracture: Spearman rho"]["ours"] < 0 < found["FI exchanged and fracture: Spearman rho"]["ours"]
-    assert (found["vbq: odds ratio"]["paper"], found["vbq: odds ratio"]["inside"]) == (2.98, "no")
+    assert (found["vbq: odds ratio"]["paper"], found["vbq: odds ratio"]["verdict"]) == (2.98, "contradictory")
+    assert found["VBQ: AUC"]["verdict"] == "contradictory" and found["FI: mean of events"]["verdict"] == "contradictory"
     between = {
-        what: row["paper"] for what, row in found.items() if " and " in what and "fracture" not in what and "exchanged" not in what
+        what: row["paper"] for what, row in found.items() if "Spearman" in what and "fracture" not in what and "exchanged" not in what
     }
     assert between == {
         "T-score and HU: Spearman rho": 0.926, "T-score and VBQ: Spearman rho": -0.82, "T-score and rCSA: Spearman rho": 0.679,
         "HU and VBQ: Spearman rho": -0.823, "HU and rCSA: Spearman rho": 0.625, "VBQ and rCSA: Spearman rho": -0.634,
-        "VBQ and FI: Spearman rho": 0.919,
+        "VBQ and FI: Spearman rho": 0.919, "T-score and FI: Spearman rho": -0.759, "HU and FI: Spearman rho": -0.818,
+        "rCSA and FI: Spearman rho": -0.74,
     }  # fmt: skip
     assert pandas.read_csv(tmp_path / "paired.csv")["pairs"].eq(78).all()
 
@@ -73,8 +86,32 @@ def test_kadris_twenty_events_lie_where_the_abstract_says():
     events = frame[frame["secondary_fracture"] == "yes"]
     assert (len(frame), len(events), (events["vbq"] >= 3.0).sum(), (events["follow_up_days"] > 60).sum()) == (60, 20, 17, 16)
     assert (frame["vbq"].mean(), frame["vbq"].std()) == pytest.approx((3.44, 0.82), abs=1e-5)
-    others = frame[frame["secondary_fracture"] == "no"]["follow_up_days"] / 30.4375
-    assert (others.mean(), others.std()) == pytest.approx((25.7, 15.4), rel=0.05)
+    months = frame["last_seen_days"] / 30.4375
+    assert (months.mean(), months.std()) == pytest.approx((25.7, 15.4), rel=0.05) and (frame["follow_up_days"] <= frame["last_seen_days"]).all()
+
+
+def test_kadris_sensitivity_at_3_and_events_after_60_days_stand_in_the_tables(tmp_path):
+    found = result_of("kadri", tmp_path)
+    cutoffs = pandas.read_csv(tmp_path / "cutoffs.csv").set_index("cutoff")
+    assert cutoffs.loc[3.0, ["sensitivity", "true_positive", "false_negative"]].tolist() == [0.85, 17, 3]
+    assert found["fractures after 60 days: share of fractures"]["ours"] == 0.8
+    assert found["VBQ without and with the fractured level: paired p"]["ours"] == pytest.approx(0.401, abs=0.02)
+    assert set(pandas.read_csv(tmp_path / "survival.csv")["period"]) == {"all", "to 60", "from 60"}
+
+
+def test_a_papers_numbers_are_checked_against_each_other():
+    checks = {name: {f"{check.what} ({check.place})": check.row()["fits"] for check in paper.checks} for name, paper in papers.PAPERS.items()}
+    assert set(checks["kadri"].values()) == {"yes"} and [what for what, fits in checks["chang"].items() if fits == "no"] == ["diabetes: p (table 1)"]
+    assert checks["xue"]["VBQ of fractures, 58 with: mean (results)"] == "yes" and checks["xue"]["VBQ of fractures, 39 with: mean (results)"] == "no"
+    assert checks["zhan"]["VBQ: AUC (text and table 1)"] == "no" and checks["zhan"]["hypertension: p (table 1)"] == "yes"
+
+
+def test_the_first_page_counts_every_number_once(tmp_path):
+    for name in papers.PAPERS:
+        result = papers.run(name, tmp_path / name, False)
+        lines = result.sections[0].lines
+        counts = [int(word) for word in re.findall(r"\b\d+\b", lines[0])]
+        assert counts[0] == len(papers.PAPERS[name].published) == sum(counts[1:]) and "Not found" not in " ".join(lines)
 
 
 def test_every_assumption_is_printed_with_the_papers_numbers(tmp_path, capsys):
@@ -88,7 +125,7 @@ def test_every_assumption_is_printed_with_the_papers_numbers(tmp_path, capsys):
 
 def test_the_written_patients_analyzed_as_any_cohort_give_the_same_areas(tmp_path):
     papers.run("kadri", tmp_path / "demo", False)
-    arguments = ["--outcome", "secondary_fracture", "--measures", "vbq", "--adjust", "age,sex", "--time", "follow_up_days"]
+    arguments = ["--outcome", "secondary_fracture", "--measures", "vbq", "--adjust", "age,sex", "--time", "follow_up_days", "--window", "60"]
     assert cli.main(["cohort", str(tmp_path / "demo" / "patients.csv"), *arguments, "--output", str(tmp_path / "again")]) == 0
     for table in ("roc.csv", "logistic.csv", "survival.csv", "cox.csv"):
         assert (tmp_path / "again" / table).read_bytes() == (tmp_path / "demo" / table).read_bytes()

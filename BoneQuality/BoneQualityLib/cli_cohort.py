@@ -80,7 +80,7 @@ def add_cohort_commands(commands) -> None:
     group = cohort.add_argument_group("question")
     group.add_argument("--outcome", metavar="COLUMN[=VALUE]", help=f"{outcome}; may be left out with --methods or --readers")
     for name, metavar, said in _QUESTIONS:
-        group.add_argument(f"--{name}", metavar=metavar, help=said, **({"default": ""} if name in ("measures", "adjust", "methods") else {}))
+        group.add_argument(f"--{name}", metavar=metavar, help=said, **({"default": ""} if name in ("measures", "adjust", "methods", "facts") else {}))
     group.add_argument(
         "--cutoff", dest="cutoffs", action="append", default=[], metavar="COLUMN>=VALUE",
         help="a cut-off to look at besides the published ones and Youden's; may be given several times",
@@ -125,6 +125,7 @@ _QUESTIONS = (
     ("measures", "A,B", "columns to compare; default: the measures of BoneQuality that are there"),
     ("by", "COLUMN", "subgroups that are compared, such as hyperlipidemia"),
     ("adjust", "A,B[LEVEL]", "other variables of the regressions; LEVEL is what levels are compared to"),
+    ("facts", "A,B", "further columns for the tables of groups, such as diseases and drugs"),
     ("time", "COLUMN", "time to the event or to the end of follow-up"),
     ("competing", "COLUMN[=VALUE]", "a competing event, such as death, at that time in cases without the event"),
     ("pairs", "COLUMN", "what a matched case and its control have in common"),

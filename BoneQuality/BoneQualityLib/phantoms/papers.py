@@ -17,10 +17,15 @@ from ..columns import Column
 from ..errors import BoneQualityError
 from ..files.csv_tables import csv_text
 from ..statistics.analysis import CohortResult, Section, analyze
-from .paper_numbers import CHANG, KADRI, XUE, ZHAN, Paper, Stratum
+from .paper_chang import CHANG
+from .paper_kadri import KADRI
+from .paper_numbers import Paper, Stratum
+from .paper_xue import XUE
+from .paper_zhan import ZHAN
 
 PAPERS: dict[str, Paper] = {paper.name: paper for paper in (CHANG, XUE, ZHAN, KADRI)}
 PATIENTS, DECIMALS = "patients.csv", 6
+VERDICTS = ("inside", "inside, as drawn", "outside", "contradictory", "not found")
 
 
 def patients(name: str) -> list[dict]:
@@ -64,28 +69,51 @@ def run(
         said = "Drawn, imaged and measured"
     result = analyze(frame, paper.outcome, progress=progress, **paper.question)
     result.name = f"{paper.title} from its tables"
-    result.rows = {"paper": beside(paper, result, frame), **result.rows}
+    result.rows = dict(paper=beside(paper, result, frame), paper_checks=[check.row() for check in paper.checks]) | result.rows
     result.sections = [
+        Section("What came out", verdict_lines(result.rows["paper"], result.rows["paper_checks"])),
+        Section("The paper's numbers beside ours", _figure_lines(paper, result), "paper"),
+        Section("The paper's numbers against each other", ("What each number must be if the others hold, rounding included.",), "paper_checks"),
         Section(said, (paper.source, *paper.assumptions, *how)),
-        Section("The paper's numbers beside ours", (), "paper"),
     ]
     result.write_files(folder, overwrite, {PATIENTS: csv_text(_columns(rows), rows)})
     return result
 
 
 def beside(paper: Paper, result: CohortResult, frame) -> list[dict]:
-    """Rows of the table ``paper``: every published number, ours, and whether ours lies in the published interval.
+    """Rows of the table ``paper``: every published number, ours, and its verdict, in the order of the paper's tables and figures.
 
     frame: the patients as a DataFrame, drawn or measured.
     """
-    rows = []
-    for number in paper.published:
-        ours = number.ours(result, frame)
-        row = dict(what=number.what, paper=number.value, paper_low=number.low, paper_high=number.high, ours=ours, note=number.note)
-        if number.low is not None and ours is not None:
-            row["inside"] = "yes" if number.low <= ours <= number.high else "no"
-        rows.append(row)
-    return rows
+    rows = [number.row(result, frame) for number in paper.published]
+    order = {place: n for n, place in enumerate(dict.fromkeys(sorted((row["place"] for row in rows), key=_place)))}
+    return sorted(rows, key=lambda row: order[row["place"]])
+
+
+def _place(place: str) -> tuple[bool, str, str]:
+    """Tables first, then figures, then the text."""
+    return place.startswith(("text", "abstract")), "" if place.startswith("table") else "z", place
+
+
+def verdict_lines(numbers: list[dict], checks: list[dict]) -> tuple[str, ...]:
+    """The first page: how many of the paper's numbers came out, which did not, and which contradict each other."""
+    of = {verdict: [row["what"] for row in numbers if row["verdict"] == verdict] for verdict in VERDICTS}
+    lines = [
+        f"{len(numbers)} published numbers: {len(of['inside'])} inside their interval, {len(of['inside, as drawn'])} more inside because the patients "
+        f"were drawn with them, {len(of['outside'])} outside, {len(of['contradictory'])} contradictory, as they do not fit other numbers of the paper"
+        + (f", {len(of['not found'])} could not be found." if of["not found"] else ".")
+    ]
+    for verdict, said in (("outside", "Outside"), ("contradictory", "Contradictory"), ("not found", "Not found")):
+        lines += [f"{said}: {'; '.join(of[verdict])}."] if of[verdict] else []
+    off = [f"{check['what']} ({check['place']})" for check in checks if check["fits"] == "no"]
+    lines.append(f"{len(checks)} checks of the paper's numbers against each other: {len(checks) - len(off)} fit" + (f"; not: {'; '.join(off)}." if off else "."))
+    return tuple(lines)
+
+
+def _figure_lines(paper: Paper, result: CohortResult) -> tuple[str, ...]:
+
+    shown = [f"{name} - {theirs}" for name, theirs in paper.figures.items() if name in result.figures]
+    return ("Our figures below and the paper's: " + "; ".join(shown) + ".",) if shown else ()
 
 
 def _paper(name: str) -> Paper:
@@ -99,8 +127,10 @@ def _draw(stratum: Stratum, correlations: dict, start: int) -> dict[str, np.ndar
     names = [*stratum.numbers, *stratum.counts]
     scores = _scores(start, stratum.size, _matrix(names, correlations | stratum.correlations))
     order = np.argsort(np.argsort(scores, axis=0), axis=0)
-    quantiles = standard_quantiles(stratum.size)
-    columns = {name: mean + sd * quantiles[order[:, n]] for n, (name, (mean, sd)) in enumerate(stratum.numbers.items())}
+    columns = {}
+    for n, (name, (mean, sd)) in enumerate(stratum.numbers.items()):
+        quantiles = stratum.shapes.get(name, standard_quantiles)(stratum.size)
+        columns[name] = mean + sd * quantiles[order[:, n]]
     for n, (name, (count, yes, no)) in enumerate(stratum.counts.items(), len(columns)):
         columns[name] = np.where(order[:, n] >= stratum.size - count, yes, no).astype(object)
     return columns

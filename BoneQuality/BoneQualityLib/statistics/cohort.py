@@ -76,7 +76,7 @@ class Cohort:
         """The rows of the group table: measures, known facts, and what is adjusted for or split by."""
         question = self.question
         facts = [name for name in (*FACTS, *DERIVED) if name in self.frame and name != question.time]
-        named = [*(m.name for m in self.measures), *facts, *(term.name for term in question.adjust), question.by]
+        named = [*(m.name for m in self.measures), *facts, *(term.name for term in question.adjust), question.by, *question.facts]
         return [name for name in dict.fromkeys(named) if name not in (None, question.outcome)]
 
 
@@ -224,7 +224,7 @@ def check_spelling(frame, question: Question, name: str) -> None:
 
 def _measures(frame, question: Question) -> list[str]:
     """The measures that are asked for, else the known ones that are not asked for as something else."""
-    taken = set(question.columns()) - {cut.column for cut in question.cutoffs} - set(question.methods)
+    taken = set(question.columns()) - {cut.column for cut in question.cutoffs} - {*question.methods, *question.facts}
     return list(question.measures) or [n for n in MEASURES if n in frame and n not in taken]
 
 

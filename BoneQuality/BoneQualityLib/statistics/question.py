@@ -49,7 +49,7 @@ class Question:
 
     outcome: column, and ``value`` that counts as the event where the column is not yes/no; None where only methods or readers are
     compared. measures: columns to compare; by:
-    column of subgroups; adjust: further variables of the regressions; time: column of the time to the event or to the end of
+    column of subgroups; adjust: further variables of the regressions; facts: further rows of the group tables; time: column of the time to the event or to the end of
     follow-up; pairs: column that a matched case and its control have in common; readers: column of the reader. cutoffs: cut-offs
     besides published ones and Youden's; methods: two columns that measure the same; where: rules in the order they are applied;
     window: a time that separates early from late events; competing: column, and value, of a competing event such as death;
@@ -70,11 +70,12 @@ class Question:
     window: float | None = None
     competing: tuple[str, str | None] | None = None
     impute: int = 0
+    facts: tuple[str, ...] = ()
 
     @classmethod
     def of(
         cls, outcome: str | None, measures="", by=None, adjust="", time=None, pairs=None, readers=None, cutoffs=(), methods="", where=(),
-        window=None, competing=None, impute=0,
+        window=None, competing=None, impute=0, facts="",
     ) -> Question:  # fmt: skip
         """From texts (or lists of texts) as the command line has them; raises BoneQualityError."""
         column, value = _with_value(outcome) if outcome else (None, None)
@@ -84,7 +85,7 @@ class Question:
         question = cls(
             column, value, _names(measures), by, adjusters, time, pairs, readers, tuple(_cutoff(text) for text in cuts),
             _names(methods), tuple(_comparison(text, COMPARISONS) for text in _listed(where)), _time(window),
-            _with_value(competing) if competing else None, _imputed(impute),
+            _with_value(competing) if competing else None, _imputed(impute), _names(facts),
         )  # fmt: skip
         question._check_roles()
         question._check_times()
@@ -94,7 +95,7 @@ class Question:
         """Every column that is named, but for those of rules, which may leave no case that has them."""
         competing = self.competing and self.competing[0]
         named = [self.outcome, *self.measures, self.by, *(term.name for term in self.adjust), self.time, self.pairs, self.readers,
-                 *(cut.column for cut in self.cutoffs), *self.methods, competing]  # fmt: skip
+                 *(cut.column for cut in self.cutoffs), *self.methods, competing, *self.facts]  # fmt: skip
         return [name for name in dict.fromkeys(named) if name is not None]
 
     def _check_roles(self) -> None:

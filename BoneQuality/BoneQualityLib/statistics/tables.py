@@ -318,11 +318,23 @@ COHORT_TABLES = {
         others_after | Others after | mean of their controls
         smd_after | Std. difference after | likewise; over 0.1 is no balance (Austin 2009)""")),
     "paper": ("The paper's numbers beside ours", _statistics("""
+        place t | Where | table or figure of the paper
         what t | Number | as the paper reports it
-        paper | Paper | published value
-        paper_low - | Paper from | published 95 % interval
-        paper_high - | Paper to | published 95 % interval
+        paper | Paper | published value, and the interval that ours is held against
+        paper_low - | Paper from | 95 % interval
+        paper_high - | Paper to | 95 % interval
         ours | Ours | from the drawn patients
-        inside t | Inside | yes where ours lies in the published interval
+        ours_low - | Ours from | 95 % interval
+        ours_high - | Ours to | 95 % interval
+        interval t | Interval | published; from the paper's n; same side of 0.05; ours
+        verdict t | Came out | inside the interval; outside; contradictory: does not fit other numbers of the paper
         note t | Note | what to know""")),
+    "paper_checks": ("The paper's numbers against each other", _statistics("""
+        place t | Where | table or figure of the paper
+        what t | Number | as the paper reports it
+        printed | Printed | published value
+        low | At least | what the paper's other numbers allow
+        high | At most | likewise
+        fits t | Fits | yes or no
+        how t | From | which other numbers, and how""")),
 }  # fmt: skip
