@@ -26,6 +26,7 @@ import struct
 import sys
 import tempfile
 import time
+import zlib
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields, is_dataclass
@@ -395,7 +396,7 @@ def _one(subject: Subject, rng: random.Random, work: Path, counts: Counts) -> Ch
     target = work / "case" / subject.target
     changes = []
     for _ in range(rng.choice((1, 1, 1, 2))):
-        with contextlib.suppress(OSError, EOFError, IndexError, ValueError, struct.error):
+        with contextlib.suppress(OSError, EOFError, IndexError, ValueError, struct.error, zlib.error):
             changes.append(change_dicom(target, rng) if target.is_dir() else change_file(subject, target, rng))
     kinds = {change.kind for change in changes}
     kind = "structure" if "structure" in kinds else HEADER if HEADER in kinds else VOXELS

@@ -179,7 +179,6 @@ def _itk_header(stored: StoredImage) -> ImageHeader:
     as_read = np.column_stack([axes * spacing, reader.GetOrigin()[:3]]) * [[-1], [-1], [1]]
     millimeters = " x ".join(f"{s:g}" for s in spacing)
     scalar_type = pixel_type.removeprefix("vector of ")
-    is_rescaled = stored.rescale != (1.0, 0.0)
     faults = {
         f"has {len(size)} axes ({' x '.join(map(str, size))}): save the one volume to measure alone": max(size[3:], default=1) > 1,
         "holds no structure, just one voxel: draw them and save it again": stored.is_segmentation and math.prod(size) == 1,
@@ -196,7 +195,7 @@ def _itk_header(stored: StoredImage) -> ImageHeader:
         ),
         f"has a header that cannot be understood (size or type): {AGAIN}": (size, components)
         != (stored.size[: len(size)], stored.components)
-        or not is_rescaled
+        or not stored.is_float_to_readers
         and _PIXEL_TYPES.get(scalar_type) != stored.dtype.str[1:],
     }
     for fault, is_there in faults.items():

@@ -43,6 +43,7 @@ def nifti_header(path: Path) -> StoredImage:
     return StoredImage(
         path, path, start, GZIP if is_compressed else RAW, size, dtype, placements, preceding=preceding, sform=sform,
         rescale=(slope, intercept) if slope else (1.0, 0.0),
+        is_float_to_readers=(slope, intercept) not in ((1.0, 0.0), (0.0, 0.0)),
     )  # fmt: skip
 
 

@@ -21,6 +21,8 @@ AGAIN = "copy or export it again"
 RESAVE = "load it in 3D Slicer, check where it lies, and save it as NRRD"
 #: A header's line or a whole header beyond this is none: binary data were taken for text.
 LONGEST_LINE, LONGEST_HEADER = 1 << 24, 1 << 26
+#: The magic number, the method (deflate), and flags of which only five are known.
+_MEMBER = re.compile(rb"\x1f\x8b\x08[\x00-\x1f]")
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 _INTEGER = re.compile(r"[+-]?\d{1,18}")
 
@@ -46,7 +48,7 @@ class StoredImage:
 
     The voxels lie in ``data_path`` from byte ``start`` on (None: they are its last bytes), as they are or compressed; unpacked,
     ``preceding`` bytes come first. ``placements``: the index-to-RAS matrices (3x4) that the header gives, any of which a reader
-    may use. ``rescale``: slope and intercept that a reader applies.
+    may use. ``rescale``: slope and intercept to apply; where ITK applies any, it gives floating point.
     """
 
     path: Path
@@ -61,6 +63,7 @@ class StoredImage:
     preceding: int = 0
     sform: np.ndarray | None = None
     rescale: tuple[float, float] = (1.0, 0.0)
+    is_float_to_readers: bool = False
     is_segmentation: bool = False
     segments: tuple[Segment, ...] = ()
 
@@ -112,13 +115,25 @@ def is_as_stored(stored: StoredImage, array: np.ndarray) -> bool:
     False as well where that checksum covers more than one image as it lies in memory (other byte order, rescaled, gzip of
     several members, zlib) or there is none: then compare with `stored_voxels`.
     """
-    if not stored.compression:
+    if not stored.compression or _may_have_members(stored):
         return False
     with stored.data_path.open("rb") as file:
         file.seek(stored.start)
         before = zlib.decompressobj(stored.compression).decompress(file.read(CHUNK), stored.preceding or 1)[: stored.preceding]
     checksum = zlib.crc32(np.ascontiguousarray(array), zlib.crc32(before))
     return gzip_end(stored) == (checksum, (len(before) + array.nbytes) % 2**32)
+
+
+def _may_have_members(stored: StoredImage) -> bool:
+    """Whether compressed data hold what a further gzip member begins with; by chance once in a hundred megabytes."""
+    last = b""
+    with stored.data_path.open("rb") as file:
+        file.seek((stored.start or 0) + 1)
+        while block := file.read(1 << 20):
+            if _MEMBER.search(last + block):
+                return True
+            last = block[-3:]
+    return False
 
 
 def gzip_end(stored: StoredImage) -> tuple[int, ...]:
