@@ -226,7 +226,7 @@ def test_nothing_at_all_is_an_error_that_says_why():
 
 
 def test_a_volume_without_its_segmentation_is_an_error():
-    with pytest.raises(BoneQualityError, match="T1 MRI needs both"):
+    with pytest.raises(BoneQualityError, match="T1 MRI needs a segmentation: give t1_segmentation too"):
         measure_case(CaseFacts("a"), **ct(), t1=volume_node("T1", T1_ARRAY, T1_GRID))
 
 

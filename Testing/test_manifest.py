@@ -11,7 +11,7 @@ import pytest
 from BoneQualityLib import CaseFacts, Parameters, cli
 from BoneQualityLib.batch.manifest import ManifestFaults, read_manifest
 from BoneQualityLib.batch.manifest_draft import draft_manifest
-from BoneQualityLib.entry.inputs import KNOWN_COLUMNS, case_inputs
+from BoneQualityLib.entry.texts import KNOWN_COLUMNS, case_inputs
 from BoneQualityLib.errors import BoneQualityError
 from spine_files import ct, dicom_folder, image_file, label_map, measure, spine_files
 
@@ -64,7 +64,7 @@ def test_every_fault_of_every_row_is_said_at_once(written):
     ))  # fmt: skip
     expected = {
         (2, "ct"): "none.nii.gz is not there",
-        (3, "ct_segmentation"): "is empty; give the segmentation of the CT too",
+        (3, "ct_segmentation"): "The CT needs a segmentation: give ct_segmentation too, or leave out ct",
         (3, "age"): "'old' is no number",
         (3, "fractured"): "'L9' is no level",
         (3, "sex"): "choose one of F, M",
@@ -78,7 +78,7 @@ def test_every_fault_of_every_row_is_said_at_once(written):
         (6, "case_id"): "A differs by letter case alone from a in row 2",
         (6, "ct_segmentation"): "gone.csv is not there",
         (8, "case_id"): "is empty",
-        (8, "ct"): "nothing to measure: give ct",
+        (8, "ct"): "Nothing to measure: give ct, t1 or axial_mr",
         (9, ""): "has 2 cells, the header 10",
         (10, "ct"): "ct.nii.gz;ct.nii.gz is not there; check the path, and give one image alone",
     }
@@ -152,7 +152,7 @@ def test_cells_mean_what_the_options_mean(study, written):
     assert row.inputs.facts == CaseFacts("7", fractured=("L2", "L3"), excluded=("L1", "L4"), t_score=-2.5)
     assert row.inputs.parameters == Parameters(avoid_basivertebral=False, vbq_margin_mm=2.5, strict=True)
     masks = (f"{study}/ct.seg.nrrd", f"{study}/labels.nii.gz@totalsegmentator", f"{study}/labels.nii.gz@{study}/labels.csv")
-    assert row.inputs.paths == {"ct": (f"{study}/ct.nii.gz",), "ct_segmentation": masks}
+    assert row.inputs.given == {"ct": (f"{study}/ct.nii.gz",), "ct_segmentation": masks}
 
 
 def test_every_option_of_measure_but_those_of_its_output_is_a_column():

@@ -178,8 +178,8 @@ def test_muscles_drawn_on_another_image_than_the_discs_are_an_error():
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["--axial-mr", "t2.nrrd"], "needs both a volume and a segmentation"),
-        (["--axial-mr-segmentation", "muscles.seg.nrrd"], "needs both a volume and a segmentation"),
+        (["--axial-mr", "t2.nrrd"], "The axial MRI needs a segmentation: give --axial-mr-segmentation too"),
+        (["--axial-mr-segmentation", "muscles.seg.nrrd"], "needs its image: give --axial-mr or --fat or --water too"),
         (["--fat", "fat.nrrd", "--axial-mr-segmentation", "muscles.seg.nrrd"], "needs a fat and a water image"),
         (["--axial-mr", "t2.nrrd", "--axial-mr-segmentation", "muscles.seg.nrrd", "--fat-threshold", "x"], "fat_threshold is 'x'"),
         (["--axial-mr", "t2.nrrd", "--axial-mr-segmentation", "muscles.seg.nrrd", "--disc-slices", "L3=2"], "'L3=2' is no disc"),

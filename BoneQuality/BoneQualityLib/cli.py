@@ -13,7 +13,11 @@ from pathlib import Path
 from . import __version__
 from .cli_cohort import add_cohort_commands
 from .cli_terminal import add_output, given_path, logged_progress, show_progress, show_text, worker_count
-from .entry.inputs import INPUTS, KNOWN_COLUMNS, CaseInputs, option_name, value_of
+from .entry.inputs import CaseInputs
+from .entry.missing import OPTIONS
+from .entry.names import INPUTS
+from .entry.settings import option_name, types_of, value_of
+from .entry.texts import KNOWN_COLUMNS
 from .errors import BoneQualityError, sentence_for_the_person
 from .outputs.document import RESEARCH, output_paths
 from .outputs.summary import aligned, summary
@@ -90,14 +94,14 @@ def parser() -> argparse.ArgumentParser:
 def run_measure(options) -> int:
     """The command ``measure``."""
     facts = CaseFacts(**_chosen(options, CaseFacts))
-    parameters = Parameters(**_chosen(options, Parameters))
-    if options.label_scheme and options.labels:
-        raise BoneQualityError("Give --label-scheme or --labels, not both.")
+    given = {item.name: tuple(getattr(options, item.name)) for item in INPUTS}
+    inputs = CaseInputs(
+        facts, Parameters(**_chosen(options, Parameters)), {name: several for name, several in given.items() if several},
+        tuple(options.series), options.label_scheme, options.labels, options.cutoffs,
+    )  # fmt: skip
+    inputs.check(OPTIONS)
     from .scene.session import quiet_stderr
 
-    paths = {item.name: tuple(given if item.of else [given]) for item in INPUTS if (given := getattr(options, item.name))}
-    reading = dict(series=options.series, label_scheme=options.label_scheme, labels=options.labels)
-    inputs = CaseInputs(facts, parameters, paths, **reading, cutoffs=options.cutoffs)
     with quiet_stderr():
         from .files.writing import check_free
 
@@ -182,13 +186,14 @@ def run_demo(options) -> int:
 def _add_inputs(command) -> None:
     group = command.add_argument_group("images")
     for item in INPUTS:
-        several = dict(action="append", default=[]) if item.of else {}
-        group.add_argument(f"--{item.name.replace('_', '-')}", type=given_path, metavar="FILE", help=item.help, **several)
-    group.add_argument("--series", metavar="UID", help="series of a DICOM folder that holds several")
+        option = dict(type=given_path, metavar="FILE", action="append", default=[])
+        group.add_argument(OPTIONS[item.name], dest=item.name, help=item.help, **option)
+    series = "series of the one DICOM folder that holds several; else DIR@UID"
+    group.add_argument(OPTIONS["series"], metavar="UID", action="append", default=[], help=series)
     from .anatomy.schemes import SCHEMES
 
-    group.add_argument("--label-scheme", metavar="NAME", help=f"what the values of label maps mean: {', '.join(SCHEMES)}")
-    group.add_argument("--labels", type=given_path, metavar="CSV", help="the same from a file: value,name or segment,name")
+    group.add_argument(OPTIONS["label_scheme"], metavar="NAME", help=f"what the values of label maps mean: {', '.join(SCHEMES)}")
+    group.add_argument(OPTIONS["labels"], type=given_path, metavar="CSV", help="the same from a file: value,name or segment,name")
 
 
 def _add_batch(commands) -> None:
@@ -234,20 +239,20 @@ def _add_batch(commands) -> None:
 def _add_fields(group, dataclass) -> None:
     """One option for every field, with its documentation, unit and limits."""
     for item in fields(dataclass):
-        about = item.metadata
+        about, kind = item.metadata, types_of(dataclass)[item.name]
         if item.name == "case_id":
             group.add_argument("--case-id", required=True, metavar="ID", help="names the files: letters, digits, '.', '_', '-'")
-        elif item.type == "bool":
+        elif kind is bool:
             group.add_argument(
                 _option(item.name), dest=item.name, action=argparse.BooleanOptionalAction, default=item.default, help=about["help"]
             )
-        elif item.type.startswith("tuple"):
-            levels = dict(type=_text_of(item), action="extend", default=[], metavar="L2,L3")
+        elif kind is tuple:
+            levels = dict(type=_text_of(kind), action="extend", default=[], metavar="L2,L3")
             group.add_argument(_option(item.name), dest=item.name, **levels, help=about["help"])
-        elif item.type.startswith("float"):
+        elif kind is float:
             default = "" if item.default is None else f", default {item.default:g}"
             group.add_argument(
-                _option(item.name), dest=item.name, type=_text_of(item), default=item.default, metavar=about["unit"].upper().split("/")[0] or "X",
+                _option(item.name), dest=item.name, type=_text_of(kind), default=item.default, metavar=about["unit"].upper().split("/")[0] or "X",
                 help=f"{about['help']} ({about['low']:g} to {about['high']:g} {about['unit']}{default})",
             )  # fmt: skip
         else:
@@ -272,12 +277,12 @@ def _amount(text: str) -> float:
     return amount
 
 
-def _text_of(item):
-    """A type for argparse: the text of an option as a value of a field."""
+def _text_of(kind: type):
+    """A type for argparse: the text of an option as a value of a field's type."""
 
     def value(text: str):
         try:
-            return value_of(item, text)
+            return value_of(kind, text)
         except BoneQualityError as error:
             raise argparse.ArgumentTypeError(str(error)) from None
 

@@ -8,7 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..columns import CASE_COLUMNS
-from ..entry.inputs import FILE_COLUMNS, KNOWN_COLUMNS, READING, SETTINGS, CaseInputs, checked_inputs, setting_of
+from ..entry.inputs import CaseInputs
+from ..entry.names import READING
+from ..entry.settings import SETTINGS, setting_of
+from ..entry.texts import FILE_COLUMNS, KNOWN_COLUMNS, checked_inputs
 from ..errors import BoneQualityError
 from ..files.csv_tables import NotCsv, read_table
 

@@ -11,7 +11,7 @@ from ..anatomy.schemes import SCHEMES
 from ..anatomy.structure import Segment
 from ..anatomy.vocabulary import identify
 from ..columns import unarmed
-from ..entry.inputs import INPUTS
+from ..entry.names import INPUTS
 from ..errors import BoneQualityError
 from ..files.checks import EXTENSIONS, SEGMENTATION_EXTENSIONS, stem
 from ..files.csv_tables import csv_line

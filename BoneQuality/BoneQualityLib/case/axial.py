@@ -31,16 +31,11 @@ class AxialRead:
 
 
 def axial_stacks(signals: list[Image], fat: list[Image], water: list[Image]) -> tuple[AxialStack, ...]:
-    """The images of every stack. A pair of fat and water goes with the image on whose slices it lies, or is a stack of its own.
-
-    Raises BoneQualityError if there are not as many fat as water images.
-    """
-    if len(fat) != len(water):
-        raise BoneQualityError("The fat fraction needs a fat and a water image; give the other one too.")
+    """The images of every stack. A pair of fat and water goes with the image on whose slices it lies, or is a stack of its own."""
     if len(signals) == len(fat) == 1:
         return (AxialStack(signals[0], fat[0], water[0]),)
     found = [AxialStack(signal) for signal in signals]
-    for pair in zip(fat, water):
+    for pair in zip(fat, water, strict=True):
         at = next((n for n, stack in enumerate(found) if stack.signal is not None and lies_along(stack.signal, pair[0])), None)
         if at is None:
             found.append(AxialStack(None, *pair))

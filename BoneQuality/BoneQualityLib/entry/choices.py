@@ -16,7 +16,7 @@ from ..errors import BoneQualityError
 from ..parameters import CASE_DISCS, DISCS, LEVELS, CaseFacts
 from ..scene.arrays import image_of, placed_by
 from ..scene.masks import Segmentation, named_segments, reference_volume, same_lattice, scheme_of
-from .inputs import value_of
+from .settings import types_of, value_of
 
 ALWAYS_SHOWN = ("L1", "L2", "L3", "L4", "L5")
 ALL_MUSCLES = tuple(kind_of(muscle, side) for muscle in MUSCLES for side in SIDES)
@@ -245,9 +245,10 @@ def facts_of(texts: dict[str, object]) -> CaseFacts:
     for item in fields(CaseFacts):
         given = texts.get(item.name)
         if isinstance(given, str):
-            text = given.strip().replace(",", ".") if item.type.startswith("float") else given
+            kind = types_of(CaseFacts)[item.name]
+            text = given.strip().replace(",", ".") if kind is float else given
             try:
-                given = value_of(item, text) if text else None
+                given = value_of(kind, text) if text else None
             except BoneQualityError as fault:
                 raise BoneQualityError(f"{fault}; correct the {item.name.replace('_', ' ')}.") from None
         if given is not None:

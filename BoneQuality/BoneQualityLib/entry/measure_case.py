@@ -15,7 +15,10 @@ from ..files.cutoffs import CUTOFFS_FILE, read_cutoffs
 from ..parameters import CaseFacts, Parameters
 from ..scene.arrays import image_of
 from ..scene.masks import Segmentation, identified
+from .inputs import CaseInputs
 from .measured_case import MeasuredCase
+from .missing import COLUMNS
+from .names import AXIAL
 
 
 def measure_case(
@@ -50,20 +53,15 @@ def measure_case(
         result = measure_case(CaseFacts("case-7", fractured=("L2",)), ct=getNode("CT"), ct_segmentation=getNode("Spine"))
         result.write_files("/home/me/results")
     """
-    stacks = axial_stacks(*([image_of(node) for node in _nodes(given)] for given in (axial_mr, fat, water)))
-    given = (
-        ("CT", _nodes(ct), ct_segmentation),
-        ("T1 MRI", _nodes(t1), t1_segmentation),
-        ("axial MRI", stacks, axial_mr_segmentation),
-    )
-    if not any(nodes or _several(segmentation) for _, nodes, segmentation in given):
-        raise BoneQualityError("Nothing to measure: give a CT, a T1 MRI or an axial MRI.")
-    for name, nodes, segmentation in given:
-        if (not nodes) != (not _several(segmentation)):
-            raise BoneQualityError(f"The {name} needs both a volume and a segmentation of it; give the other one too.")
+    given = dict(
+        ct=_nodes(ct), ct_segmentation=_nodes(ct_segmentation), t1=_nodes(t1), t1_segmentation=_nodes(t1_segmentation),
+        axial_mr=_nodes(axial_mr), axial_mr_segmentation=_nodes(axial_mr_segmentation), fat=_nodes(fat), water=_nodes(water),
+    )  # fmt: skip
+    CaseInputs(facts, parameters, given).check(COLUMNS)
+    stacks = axial_stacks(*([image_of(node) for node in given[name]] for name in AXIAL))
     images = CaseImages(
-        ct=None if ct is None else Given(image_of(ct), *_structures(ct_segmentation, "ct")),
-        t1=None if t1 is None else Given(image_of(t1), *_structures(t1_segmentation, "t1")),
+        ct=None if ct is None else Given(image_of(*given["ct"]), *_structures(ct_segmentation, "ct")),
+        t1=None if t1 is None else Given(image_of(*given["t1"]), *_structures(t1_segmentation, "t1")),
         axial=AxialGiven(stacks, *_axial_segments(axial_mr_segmentation)) if stacks else None,
     )
     return MeasuredCase.of(measure(images, facts, parameters, edits, progress, read_cutoffs(cutoffs)))

@@ -13,8 +13,11 @@ from ..anatomy.vocabulary import identify
 from ..errors import BoneQualityError
 from ..files.checks import EXTENSIONS, stem, stored_image
 from ..files.csv_tables import csv_rows
+from ..files.dicom_series import folder_and_series
 from ..files.dicom_texts import free_texts
-from .inputs import INPUTS, CaseInputs, path_and_labels
+from ..scene.labels import path_and_labels
+from .inputs import CaseInputs
+from .names import INPUTS
 
 #: Shorter ones say nothing of anybody, and stand in every sentence.
 _SHORTEST = 3
@@ -38,9 +41,9 @@ def _names(inputs: CaseInputs) -> Iterator[tuple[str, str]]:
             yield from _of_file(Path(path), "the labels file" if path == inputs.labels else "the cut-offs file")
             yield from _of_labels(str(path))
         masks = {item.name for item in INPUTS if item.of}
-        for column, several in inputs.paths.items():
+        for column, several in inputs.given.items():
             for given in several:
-                path, labels = path_and_labels(given) if column in masks else (given, "")
+                path, labels = path_and_labels(given) if column in masks else (folder_and_series(given)[0] or given, "")
                 yield from _of_input(Path(path), column)
                 if labels and labels not in SCHEMES:
                     yield from _of_file(Path(labels), f"the labels file of {column}")
@@ -88,7 +91,4 @@ def _of_labels(path: str) -> Iterator[tuple[str, str]]:
 
 
 def _is_structure(name: str) -> bool:
-    try:
-        return identify(Segment(name, name, lambda: None)) is not None
-    except BoneQualityError:
-        return True
+    return identify(Segment(name, name, lambda: None)) is not None

@@ -118,16 +118,10 @@ def _place_slice(plane: SlicePlane, stack: Stack, disc: Mask | None, edits) -> M
 
 
 def _place_disc(there: MuscleSlice, disc: Mask, image: Image, edits) -> None:
-    """The disc's ROI: on the slice of the muscles, or where they were drawn beside the disc, on the slice through its middle."""
-    plane = there.plane
+    """The disc's ROI, on the slice through its middle also where the muscles were drawn beside that."""
+    plane = replace(there.plane, center=there.plane.center - there.plane.off_mm * there.plane.normal)
     try:
-        edited = edits.get((plane.name, "disc"))
-        try:
-            there.disc_roi = edited or place_section(plane, disc, "disc")
-        except NotThere:
-            if not plane.off_mm:
-                raise
-            there.disc_roi = place_section(replace(plane, center=plane.center - plane.off_mm * plane.normal), disc, "disc")
+        there.disc_roi = edits.get((plane.name, "disc")) or place_section(plane, disc, "disc")
         if cut := why_cut(there.disc_roi, image, None):
             there.is_disc_whole = False
             raise NotMeasured(cut)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -76,6 +77,15 @@ def scheme_labels(name: str) -> Labels:
     if Path(name).suffix.lower() == ".csv":
         return read_labels(name)
     raise BoneQualityError(f"{name!r} is no label scheme; choose one of {', '.join(SCHEMES)}, or a LABELS.csv file.")
+
+
+def path_and_labels(given: str) -> tuple[str, str]:
+    """The parts of FILE@SCHEME or FILE@LABELS.csv, "" where no labels are named; either path may hold an @ of its own."""
+    if not os.path.exists(given):
+        for at in (n for n in reversed(range(len(given))) if given[n] == "@"):
+            if os.path.exists(given[:at]):
+                return given[:at], given[at + 1 :]
+    return given, ""
 
 
 def value_in_name(name: str) -> str:
