@@ -99,6 +99,8 @@ def load(source, question: Question) -> Cohort:
     check_columns(table, question, name)
     table, flow = apply_rules(table, question.where, name)
     frame = typed(text_of(table[_used(table, question, derived)]), question, name)
+    same = [fact for fact in derived if fact in frame and fact not in question.columns() and frame[fact].nunique() < 2]
+    frame = frame.drop(columns=same)  # nobody asked for it, and it tells nothing
     check_spelling(frame, question, name)
     measures, readings, warnings = _measures(frame, question), None, []
     if question.readers:
