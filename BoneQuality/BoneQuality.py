@@ -618,7 +618,9 @@ class BoneQualityWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.ui.exportButton.toolTip = "" if folder else _("Choose a folder")
 
     def onExport(self, checked=False):
-        if not installedOnClick(*lib.outputs.report.PACKAGES):
+        from BoneQualityLib.outputs.page_templates import PACKAGES
+
+        if self.ui.pictureBox.checked and not installedOnClick(*PACKAGES):
             return
         ui = self.ui
         with self.progress(_("Exporting")) as progress:
@@ -888,18 +890,19 @@ class BoneQualityLogic(ScriptedLoadableModuleLogic):
         return lib.scene.case_nodes.is_stale(self.resultsId(parameters), facts, method, inputs)
 
     def export(self, parameters, folder, overwrite, withPicture, progress):
-        """Write the case's files as it lies in the scene, and a picture of its ROIs; returns the paths."""
+        """Write the case's files as it lies in the scene, and its report and a picture of its ROIs; returns the paths."""
         document, picture = lib.scene.case_nodes.shown_document(self.resultsId(parameters)), []
         if withPicture:
-            paths = lib.outputs.document.output_paths(folder, parameters.caseId)
+            paths = lib.outputs.document.output_paths(folder, parameters.caseId, report=True)
             picture = [paths[-1].with_suffix(".png")]
             lib.files.writing.check_free(paths + picture, overwrite)
             result = self.measureAndShow(parameters, progress, keepEdits=True)
             document = result.document()
-        paths = lib.outputs.document.write_case(document, folder, overwrite)
+        paths = lib.outputs.document.write_case(document, folder, overwrite, result.report() if withPicture else "")
         if withPicture:
-            images = {each.role.name: lib.scene.arrays.image_of(each.volume) for each in parameters.picked() if each.volume}
-            lib.outputs.pictures.draw_case(result, images, picture[0])
+            from BoneQualityLib.outputs.pictures import contact_sheet
+
+            picture[0].write_bytes(contact_sheet(document, result.pictures))
         return paths + picture
 
 

@@ -204,9 +204,9 @@ class Outcome:
         return self.err
 
     def done(self) -> Outcome:
-        """The same run, which wrote its three files, said so, and nothing else."""
+        """The same run, which wrote its files, said so, and nothing else."""
         assert (self.status, self.err) == (0, ""), self
-        assert sorted(self.files) == ["case.json", "case_case.csv", "case_levels.csv"]
+        assert sorted(self.files) == ["case.html", "case.json", "case_case.csv", "case_levels.csv"]
         assert self.out.startswith("Case case\n") and not re.search("[\r\033]|Warning|ERROR", self.out)
         return self
 

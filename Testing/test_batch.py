@@ -55,7 +55,8 @@ def manifest(folder, rows):
 
 
 def results(folder):
-    return {path.name: path.read_bytes() for path in sorted(Path(folder).iterdir()) if path.name != RECORDS}
+    paths = (path for path in sorted(Path(folder).rglob("*")) if path.is_file() and RECORDS not in path.parts)
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in paths}
 
 
 def table(folder, name):

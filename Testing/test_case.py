@@ -305,7 +305,7 @@ def test_a_sound_case_has_no_warnings():
 
 def test_the_files_hold_every_column_and_empty_cells_for_what_was_not_measured(tmp_path):
     result = measure_case(CaseFacts("a", age=70.5), **ct())
-    levels, case, everything = result.write_files(tmp_path)
+    levels, case, report, everything = result.write_files(tmp_path)
     with open(levels, newline="") as file:
         rows = list(csv.DictReader(file))
     assert list(rows[0]) == [column.name for column in LEVEL_COLUMNS]
@@ -389,7 +389,7 @@ def test_edited_rois_are_read_in_place_of_those_that_would_be_placed():
 def test_files_say_what_was_edited(tmp_path):
     inputs = ct()
     edits = edited(measure_case(CaseFacts("a"), **inputs), "L2", "lower", right_mm=1)
-    levels, case, everything = measure_case(CaseFacts("a"), edits=edits, **inputs).write_files(tmp_path)
+    levels, case, everything = measure_case(CaseFacts("a"), edits=edits, **inputs).write_files(tmp_path, report=False)
     with open(levels, newline="") as file:
         assert [row["edited"] for row in csv.DictReader(file)] == ["", "lower", "", "", ""]
     with open(case, newline="") as file:

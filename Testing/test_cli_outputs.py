@@ -255,7 +255,7 @@ def _refused(run):
     return run.err
 
 
-@pytest.mark.parametrize("there", ["case.json", "case_case.csv", "case_levels.csv"])
+@pytest.mark.parametrize("there", ["case.json", "case.html", "case_case.csv", "case_levels.csv"])
 def test_an_existing_result_is_neither_replaced_nor_touched(tmp_path, files, capfd, there):
     (tmp_path / there).write_text("mine")
     run = measure(capfd, tmp_path, *files.of_t1)
@@ -409,7 +409,7 @@ def small_demo(monkeypatch):
     monkeypatch.setattr(demo, "CT_SPACING_MM", (2.5, 2.5, 2.5))
     monkeypatch.setattr(demo, "T1_SPACING_MM", (1.5, 1.5, 4.4))
     monkeypatch.setattr(demo, "AXIAL_SPACING_MM", (1.5, 1.5, 5.0))
-    monkeypatch.setattr("BoneQualityLib.outputs.pictures.draw_case", lambda result, images, path: Path(path).write_bytes(b"picture"))
+    monkeypatch.setattr("BoneQualityLib.outputs.pictures.contact_sheet", lambda document, pictures: b"picture")
 
 
 def test_the_demo_writes_its_files_once(tmp_path, small_demo, capfd):
@@ -418,7 +418,7 @@ def test_the_demo_writes_its_files_once(tmp_path, small_demo, capfd):
     out, err = capfd.readouterr()
     assert "truth" in out and err == ""
     written = {path.name: path.read_bytes() for path in (tmp_path / "new" / "demo").iterdir()}
-    assert set(written) == {*demo.FILES, "demo_levels.csv", "demo_case.csv", "demo_muscles.csv", "demo.json"}
+    assert set(written) == {*demo.FILES, "demo_levels.csv", "demo_case.csv", "demo_muscles.csv", "demo.html", "demo.json"}
     assert cli.main(arguments) == 2
     out, err = capfd.readouterr()
     assert "demo_ct.nrrd is there already" in err and err.count("\n") == 1 and out == ""
@@ -429,7 +429,7 @@ def test_a_demo_that_fails_leaves_nothing(tmp_path, small_demo, capfd, monkeypat
     def full(*_):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr("BoneQualityLib.outputs.pictures.draw_case", full)
+    monkeypatch.setattr("BoneQualityLib.outputs.pictures.contact_sheet", full)
     (tmp_path / "file").touch()
     for folder, words in ((tmp_path / "out", "No space left"), (tmp_path / "file" / "out", "cannot be made (Not a directory)")):
         assert cli.main(["demo", "--output", str(folder)]) == 2

@@ -67,7 +67,7 @@ def parser() -> argparse.ArgumentParser:
     _add_inputs(measure)
     _add_fields(measure.add_argument_group("case"), CaseFacts)
     _add_fields(measure.add_argument_group("method"), Parameters)
-    add_output(measure, cutoffs=True)
+    add_output(measure, cutoffs=True, text=True)
     measure.set_defaults(run=run_measure)
     _add_batch(commands)
     compare = commands.add_parser(
@@ -104,19 +104,24 @@ def run_measure(options) -> int:
 
     with quiet_stderr():
         from .files.writing import check_free
+        from .outputs.page_templates import check_folder
+        from .outputs.report import ris_text
 
-        check_free(output_paths(options.output, facts.case_id, inputs.has_axial), options.overwrite)
+        if options.template:
+            check_folder(options.template)
+        check_free(output_paths(options.output, facts.case_id, inputs.has_axial, not options.no_report), options.overwrite)
         with inputs.nodes() as nodes:
             result = inputs.measure(nodes, show_progress)
-        paths = result.write_files(options.output, options.overwrite)
-    show_text("\n".join([summary(result.document()), "", "Written:", *(f"  {path}" for path in paths)]))
+        paths = result.write_files(options.output, options.overwrite, not options.no_report, options.template)
+        said = ris_text(result.document(), options.template) if options.text else ""
+    show_text(said.rstrip() or "\n".join([summary(result.document()), "", "Written:", *(f"  {path}" for path in paths)]))
     return 0
 
 
 def run_batch(options) -> int:
     """The command ``batch``."""
     from .batch.manifest import ManifestFaults
-    from .batch.run import run_batch
+    from .batch.run import Pages, run_batch
     from .batch.workers import Limits
 
     if options.resume and options.overwrite:
@@ -125,6 +130,7 @@ def run_batch(options) -> int:
         batch = run_batch(
             options.manifest, options.output, options.workers, options.scheduler, options.resume, options.overwrite, options.cutoffs,
             logged_progress(), Limits(60 * options.time_limit, options.memory_limit and int(options.memory_limit * 2**30)),
+            Pages(not options.no_report, options.template, options.review),
         )  # fmt: skip
     except ManifestFaults as faults:
         print("bonequality: " + "\n".join(faults.lines), file=sys.stderr)
@@ -221,6 +227,12 @@ def _add_batch(commands) -> None:
         help="so is one that takes more memory (Linux; default: all that the machine has)",
     )
     add_output(batch, cutoffs=True)
+    batch.add_argument(
+        "--review",
+        type=given_path,
+        metavar="FILE",
+        help="marks of a reviewer, saved from index.html: they go into cohort.csv; with --resume nothing is measured again",
+    )
     batch.add_argument(
         "--resume", action="store_true", help="keep cases that are done, and whose inputs and parameters are unchanged"
     )

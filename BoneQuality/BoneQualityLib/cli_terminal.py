@@ -9,8 +9,8 @@ import sys
 import time
 
 
-def add_output(command, cutoffs: bool = False) -> None:
-    """The options --output and --overwrite; cutoffs: also which published cut-offs are shown."""
+def add_output(command, cutoffs: bool = False, text: bool = False) -> None:
+    """The options --output and --overwrite; cutoffs: also those of cut-offs and reports; text: also that of the text for a RIS."""
     group = command.add_argument_group("output")
     if cutoffs:
         group.add_argument(
@@ -19,8 +19,16 @@ def add_output(command, cutoffs: bool = False) -> None:
             metavar="FILE",
             help="published cut-offs to show instead of the ones that come with BoneQuality",
         )
+        group.add_argument("--no-report", action="store_true", help="write no CASE.html")
+        group.add_argument(
+            "--template", type=given_path, metavar="DIR", help="folder with templates of your own (jinja2): report.html, ris.txt"
+        )
+    if text:
+        group.add_argument("--text", action="store_true", help="print the text for a RIS in place of the summary")
     group.add_argument("--overwrite", action="store_true", help="replace files that are there already")
-    group.add_argument("--output", type=given_path, required=True, metavar="DIR", help="folder for the results; made if it is not there")
+    group.add_argument(
+        "--output", type=given_path, required=True, metavar="DIR", help="folder for the results; made if it is not there"
+    )
 
 
 def given_path(text: str) -> str:

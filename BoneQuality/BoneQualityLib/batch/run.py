@@ -21,7 +21,12 @@ from ..files.csv_tables import csv_line, csv_rows, csv_text
 from ..files.cutoffs import read_cutoffs
 from ..files.folder_lock import only_writer
 from ..files.writing import remove_left_over_parts, write_whole
+from ..outputs.document import REPORT
+from ..outputs.page_templates import check_folder
+from .index_page import PAGE, THUMBNAILS, done_row, failed_row, index_page
 from .manifest import Manifest, Row, read_manifest
+from .review import COLUMNS as REVIEW_COLUMNS
+from .review import Review, read_review
 from .workers import ClusterLost, Limits, WorkerDied, cores, in_cluster, in_processes, in_turn
 
 #: What is known of how a result came about, by case: not a result, so out of sight. Without it, or where it differs from what would
@@ -35,11 +40,25 @@ Progress = Callable[[float, str], None]
 
 
 @dataclass(frozen=True)
+class Pages:
+    """What is written for people to look through.
+
+    reports: one for every case, with a thumbnail on the index page. templates: a folder with a person's own. review: a CSV file of
+    the marks that a reviewer gave on the index page.
+    """
+
+    reports: bool = True
+    templates: str | None = None
+    review: str | None = None
+
+
+@dataclass(frozen=True)
 class Job:
-    """A case and the folder for its files."""
+    """A case, the folder for its files, and which of them are wanted."""
 
     inputs: CaseInputs
     folder: Path
+    pages: Pages = Pages()
 
     @property
     def case_id(self) -> str:
@@ -48,7 +67,13 @@ class Job:
     @property
     def paths(self) -> list[Path]:
         """All files that a case may have; the first one, written last, marks it as done."""
-        return [self.folder / f"{self.case_id}{ending}" for ending in (".json", "_case.csv", "_levels.csv", "_muscles.csv")]
+        endings = (".json", "_case.csv", "_levels.csv", "_muscles.csv", REPORT)
+        return [*(self.folder / f"{self.case_id}{ending}" for ending in endings), self.folder / self.thumbnail]
+
+    @property
+    def thumbnail(self) -> Path:
+        """Within the folder."""
+        return Path(THUMBNAILS) / f"{self.case_id}.jpg"
 
     @property
     def record(self) -> Path:
@@ -57,7 +82,8 @@ class Job:
     def is_done(self) -> bool:
         """Whether the files are there and were measured from these inputs, as they are now, in this way."""
         try:
-            return all(path.exists() for path in self.paths[:3]) and self.record.read_text() == self.fingerprint()
+            wanted = [*self.paths[:3], *([self.folder / f"{self.case_id}{REPORT}"] if self.pages.reports else [])]
+            return all(path.exists() for path in wanted) and self.record.read_text() == self.fingerprint()
         except OSError:
             return False
 
@@ -108,7 +134,11 @@ def measure_job(job: Job) -> Failure | None:
             result = job.inputs.measure(nodes)
         stage = "write"
         write_whole({job.record: fingerprint}, overwrite=True)
-        result.write_files(job.folder)
+        if job.pages.reports:
+            others = {job.thumbnail: result.thumbnail()} if result.pictures else {}
+            result.write_files(job.folder, templates=job.pages.templates, others=others)
+        else:
+            result.write_files(job.folder, report=False)
         return None
     except Exception as error:
         return Failure(stage, without_outside_names(sentence_of(error), job.inputs))
@@ -124,13 +154,15 @@ def run_batch(
     cutoffs: str | Path | None = None,
     progress: Progress = lambda share, text: None,
     limits: Limits = Limits(),
+    pages: Pages = Pages(),
 ) -> Batch:
-    """Measure every case of a manifest into ``folder``, and write cohort.csv, levels.csv, muscles.csv and failures.csv there.
+    """Measure every case of a manifest into ``folder``, and write cohort.csv, levels.csv, muscles.csv, failures.csv and index.html.
 
     workers: processes on this machine, by default one for every core; 0 measures in this process, as inside Slicer. scheduler:
     the address of a Dask scheduler instead. resume: keep the cases that are done and unchanged; overwrite: measure all again.
     progress: called between cases; an exception from it stops, and what is done is kept. limits: time and memory of a case; a case
     that exceeds them is a failure. They need processes: with ``workers=0`` there are none.
+    pages: what is written for people to look through.
 
     Raises ManifestFaults before the first case where the manifest has any, BoneQualityError where results are there already or
     another batch is writing to the folder.
@@ -142,7 +174,11 @@ def run_batch(
     if cutoffs:
         read_cutoffs(cutoffs)
     cases, folder = read_manifest(manifest, cutoffs), Path(folder).absolute()
-    jobs = [Job(row.inputs, folder) for row in cases.rows]
+    jobs = [Job(row.inputs, folder, pages) for row in cases.rows]
+    _check_names(jobs)
+    if pages.templates:
+        check_folder(pages.templates)
+    reviews = read_review(pages.review, {job.case_id for job in jobs}) if pages.review else None
     with only_writer(folder, folder / RECORDS / LOCK):
         _check_folder(jobs, folder, resume, overwrite)
         remove_left_over_parts(folder)
@@ -156,7 +192,8 @@ def run_batch(
         _measure(todo, batch, workers, scheduler, limits, progress)
         batch.failures = {job.case_id: batch.failures[job.case_id] for job in jobs if job.case_id in batch.failures}
         try:
-            _write_tables(cases, folder, batch)
+            _write_tables(cases, folder, batch, reviews)
+            _write_index(cases, folder, batch, reviews or {})
         except BoneQualityError as error:
             raise BoneQualityError(f"{error} The cases that are done are kept: then go on with --resume.") from None
     return batch
@@ -206,6 +243,13 @@ def _duration(seconds: float) -> str:
     return f"{hours}:{minutes:02}:{seconds:02}"
 
 
+def _check_names(jobs: list[Job]) -> None:
+    """Raise BoneQualityError for a case whose report would take the place of the batch's own page."""
+    name = Path(PAGE).stem
+    if any(job.case_id.lower() == name for job in jobs):
+        raise BoneQualityError(f"The case id {name} names the page of all cases; give that case another id.")
+
+
 def _check_folder(jobs: list[Job], folder: Path, resume: bool, overwrite: bool) -> None:
     """Raise BoneQualityError where files are there that this run may not replace."""
     try:
@@ -216,8 +260,8 @@ def _check_folder(jobs: list[Job], folder: Path, resume: bool, overwrite: bool) 
         ) from None
     if overwrite:
         return
-    ours = {path.name for job in jobs for path in job.paths if job.case_id in recorded} | set(TABLES if recorded else ())
-    wanted = {path.name for job in jobs for path in job.paths} | set(TABLES)
+    ours = {path.name for job in jobs for path in job.paths if job.case_id in recorded} | set((*TABLES, PAGE) if recorded else ())
+    wanted = {path.name for job in jobs for path in job.paths} | {*TABLES, PAGE}
     taken = sorted(there & wanted - (ours if resume else set()))
     if taken:
         remedy = (
@@ -228,12 +272,29 @@ def _check_folder(jobs: list[Job], folder: Path, resume: bool, overwrite: bool) 
         raise BoneQualityError(f"{folder / taken[0]} is there already; choose another folder, {remedy}.")
 
 
-def _write_tables(cases: Manifest, folder: Path, batch: Batch) -> None:
+def _write_index(cases: Manifest, folder: Path, batch: Batch, reviews: dict[str, Review]) -> None:
+    """The page of all cases, sorted as the manifest."""
+
+    def rows() -> Iterator[dict]:
+        for row in cases.rows:
+            if row.case_id in batch.done:
+                (values,) = csv_rows(folder / f"{row.case_id}_case.csv", "case")
+                there = [(folder / path).exists() for path in (f"{row.case_id}{REPORT}", f"{THUMBNAILS}/{row.case_id}.jpg")]
+                yield done_row(values, *there)
+            elif row.case_id in batch.failures:
+                failure = batch.failures[row.case_id]
+                yield failed_row(row.case_id, failure.stage, failure.sentence)
+
+    write_whole({folder / PAGE: index_page(rows(), reviews)}, overwrite=True)
+    batch.tables.append(PAGE)
+
+
+def _write_tables(cases: Manifest, folder: Path, batch: Batch, reviews: dict[str, Review] | None) -> None:
     """The tables of all cases, sorted as the manifest; they are never in memory as a whole."""
     done = [row for row in cases.rows if row.case_id in batch.done]
     failed = [dict(case_id=case_id, **vars(failure)) for case_id, failure in batch.failures.items()]
     joined = (_joined(done, folder, table) for table in ("levels", "muscles"))
-    texts = [_cohort(cases, done, folder), *joined, csv_text(FAILURE_COLUMNS, failed)]
+    texts = [_cohort(cases, done, folder, reviews), *joined, csv_text(FAILURE_COLUMNS, failed)]
     for name, text in zip(TABLES, texts):
         first = next(text := iter([text] if isinstance(text, str) else text), None)
         if first is None:
@@ -243,13 +304,17 @@ def _write_tables(cases: Manifest, folder: Path, batch: Batch) -> None:
             batch.tables.append(name)
 
 
-def _cohort(cases: Manifest, done: list[Row], folder: Path) -> Iterator[str]:
-    """Lines of a row a case: its id, the manifest's columns as they are, and those of CASE_case.csv."""
+def _cohort(cases: Manifest, done: list[Row], folder: Path, reviews: dict[str, Review] | None) -> Iterator[str]:
+    """Lines of one row per case: its id, the manifest's columns as they are, those of CASE_case.csv, and a reviewer's marks if given."""
     own = [column.name for column in CASE_COLUMNS if column.name != "case_id"]
-    yield csv_line(["case_id", *map(unarmed, cases.carried), *own])
+    marks = REVIEW_COLUMNS[1:] if reviews is not None else ()
+    carried = [name for name in cases.carried if name not in marks]
+    yield csv_line(["case_id", *map(unarmed, carried), *own, *marks])
     for row in done:
         (values,) = csv_rows(folder / f"{row.case_id}_case.csv", "case")
-        yield csv_line([row.case_id, *(_unarmed(row.cells[name]) for name in cases.carried), *(values[name] for name in own)])
+        review = reviews.get(row.case_id, Review("", "")) if reviews is not None else ()
+        cells = [*(_unarmed(row.cells[name]) for name in carried), *(values[name] for name in own), *map(_unarmed, review)]
+        yield csv_line([row.case_id, *cells])
 
 
 def _joined(done: list[Row], folder: Path, table: str) -> Iterator[str]:

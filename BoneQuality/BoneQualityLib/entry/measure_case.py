@@ -64,7 +64,7 @@ def measure_case(
         t1=None if t1 is None else Given(image_of(*given["t1"]), *_structures(t1_segmentation, "t1")),
         axial=AxialGiven(stacks, *_axial_segments(axial_mr_segmentation)) if stacks else None,
     )
-    return MeasuredCase.of(measure(images, facts, parameters, edits, progress, read_cutoffs(cutoffs)))
+    return MeasuredCase.of(measure(images, facts, parameters, edits, progress, read_cutoffs(cutoffs)), images)
 
 
 def _nodes(given) -> list:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
+from types import MappingProxyType
 
 from .. import __version__
 from ..case.result import CaseResult
@@ -15,6 +17,9 @@ from ..files.writing import json_text, plain, write_whole
 
 RESEARCH = "Research use; not a medical device."
 SCHEMA = 2
+#: What the name of a report ends with.
+REPORT = ".html"
+NONE: Mapping = MappingProxyType({})
 
 
 def document_of(result: CaseResult) -> dict:
@@ -84,22 +89,27 @@ def muscle_rows(document: dict) -> list[dict]:
     return rows_of(MUSCLE_COLUMNS, document.get("muscles") or [])
 
 
-def output_paths(folder: str | Path, case_id: str, muscles: bool = False) -> list[Path]:
-    """The files of a case, with axial images that of its muscles too; the JSON, last, marks it as done."""
-    endings = ("_levels.csv", "_case.csv", *(["_muscles.csv"] if muscles else []), ".json")
+def output_paths(folder: str | Path, case_id: str, muscles: bool = False, report: bool = False) -> list[Path]:
+    """The files of a case, with axial images that of its muscles too, with a report that; the JSON, last, marks it as done."""
+    endings = ("_levels.csv", "_case.csv", *(["_muscles.csv"] if muscles else []), *([REPORT] if report else []), ".json")
     return [Path(folder) / f"{case_id}{ending}" for ending in endings]
 
 
-def write_case(document: dict, folder: str | Path, overwrite: bool = False) -> list[Path]:
+def write_case(
+    document: dict, folder: str | Path, overwrite: bool = False, report: str = "", others: Mapping[Path, bytes] = NONE
+) -> list[Path]:
     """Write CASE_levels.csv, CASE_case.csv, with axial images CASE_muscles.csv, and CASE.json; returns their paths.
 
-    The JSON is last: it marks the case as done.
+    report: the text of CASE.html, "" for none. others: files to be written with them, by path within ``folder``. All are written
+    or none; the JSON is last: it marks the case as done. A report or muscles of an earlier run that this one lacks are removed.
     """
-    muscles = muscle_rows(document)
-    paths = output_paths(folder, document["case_id"], bool(muscles))
+    folder, muscles = Path(folder), muscle_rows(document)
+    paths = output_paths(folder, document["case_id"], bool(muscles), bool(report))
     texts = [csv_text(LEVEL_COLUMNS, level_rows(document)), csv_text(CASE_COLUMNS, case_rows(document))]
     texts += [csv_text(MUSCLE_COLUMNS, muscles)] if muscles else []
-    write_whole(dict(zip(paths, [*texts, json_text(document)])), overwrite)
-    if not muscles:  # of an earlier run that had axial images
-        output_paths(folder, document["case_id"], True)[-2].unlink(missing_ok=True)
+    texts += [report] if report else []
+    beside = {folder / path: content for path, content in others.items()}
+    write_whole({**beside, **dict(zip(paths, [*texts, json_text(document)]))}, overwrite)
+    for path in set(output_paths(folder, document["case_id"], True, True)) - set(paths):
+        path.unlink(missing_ok=True)
     return paths

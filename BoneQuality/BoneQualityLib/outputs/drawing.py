@@ -20,6 +20,8 @@ LINE, RIM, LETTERS = 1.6, 1.0, 15
 #: Height of letters on a picture as a share of its width: 2 mm where it is printed 40 mm wide.
 LETTERS_SHARE = 0.052
 JPEG_QUALITY = 82
+#: Height of a thumbnail, pixels: twice that at which it is shown.
+THUMBNAIL = 220
 AREA_OPACITY = 0.45
 WHITE, EDITED = "#ffffff", "#ffd60a"
 #: Lengths of the scale bar, mm; it takes up to this share of the width.
@@ -148,10 +150,10 @@ def sheet(pictures: list[Picture], columns: int, footer: str) -> Pixels.Image:
     return whole
 
 
-def thumbnail(picture: Picture, height: int) -> Picture:
+def thumbnail(picture: Picture) -> Picture:
     """The same picture, smaller."""
-    width = round(picture.pixels.width * height / picture.pixels.height)
-    small = picture.pixels.resize((width, height), Pixels.Resampling.LANCZOS)
+    width = round(picture.pixels.width * THUMBNAIL / picture.pixels.height)
+    small = picture.pixels.resize((width, THUMBNAIL), Pixels.Resampling.LANCZOS)
     return Picture(picture.name, picture.caption, small, picture.level, picture.kind)
 
 

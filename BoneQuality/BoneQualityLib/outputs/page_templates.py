@@ -19,24 +19,16 @@ def render(name: str, content: dict, folder: str | Path | None = None) -> str:
     folder: a person's own templates; what it lacks is taken from ours, which its templates may extend as
     ``bonequality/report.html``. Raises BoneQualityError naming the template and the line where one cannot be used.
     """
+    environment = _environment(name, folder)
     jinja2 = _jinja2()
-    from jinja2.sandbox import SandboxedEnvironment
-
-    ours = jinja2.FileSystemLoader(OWN)
-    theirs = [jinja2.FileSystemLoader(folder)] if folder is not None and name in REPLACEABLE else []
-    environment = SandboxedEnvironment(
-        loader=jinja2.ChoiceLoader([*theirs, ours, jinja2.PrefixLoader({"bonequality": ours})]),
-        autoescape=jinja2.select_autoescape(["html"]), undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )  # fmt: skip
     try:
         return environment.get_template(name).render(content)
     except jinja2.TemplateSyntaxError as error:
         raise BoneQualityError(
             f"Line {error.lineno} of the template {error.name} is wrong ({error.message}); correct it."
         ) from None
-    except (jinja2.TemplateError, TypeError, ValueError, AttributeError, UnicodeDecodeError, ArithmeticError) as error:
-        if not theirs:
+    except (jinja2.TemplateError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
+        if folder is None or not (Path(folder) / name).is_file():
             raise
         raise BoneQualityError(
             f"The template {name} in {folder} cannot be used ({error}); correct it, or leave out --template."
@@ -44,9 +36,32 @@ def render(name: str, content: dict, folder: str | Path | None = None) -> str:
 
 
 def check_folder(folder: str | Path) -> None:
-    """Raise BoneQualityError for a folder that holds none of the templates that a person may replace."""
-    if not any((Path(folder) / name).is_file() for name in REPLACEABLE):
+    """Raise BoneQualityError for a folder that holds none of the templates that a person may replace, or a wrong one."""
+    there = [name for name in REPLACEABLE if (Path(folder) / name).is_file()]
+    if not there:
         raise BoneQualityError(f"{folder} holds no template; put {' or '.join(REPLACEABLE)} there.")
+    jinja2 = _jinja2()
+    for name in there:
+        try:
+            _environment(name, folder).get_template(name)
+        except jinja2.TemplateSyntaxError as error:
+            raise BoneQualityError(f"Line {error.lineno} of the template {name} is wrong ({error.message}); correct it.") from None
+        except UnicodeDecodeError:
+            raise BoneQualityError(f"The template {name} in {folder} is not UTF-8; save it as UTF-8.") from None
+
+
+def _environment(name: str, folder: str | Path | None):
+    """Where template ``name`` and what it extends are found; strict, and without access to Python's insides."""
+    jinja2 = _jinja2()
+    from jinja2.sandbox import SandboxedEnvironment
+
+    ours = jinja2.FileSystemLoader(OWN)
+    theirs = [jinja2.FileSystemLoader(folder)] if folder is not None and name in REPLACEABLE else []
+    return SandboxedEnvironment(
+        loader=jinja2.ChoiceLoader([*theirs, ours, jinja2.PrefixLoader({"bonequality": ours})]),
+        autoescape=jinja2.select_autoescape(["html"]), undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )  # fmt: skip
 
 
 def _jinja2():

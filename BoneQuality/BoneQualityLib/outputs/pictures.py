@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -29,16 +29,18 @@ SLICES = ("upper", "middle", "lower")
 FRACTURED, HEIGHT_COLOR = "#ff4d4d", "#f72585"
 #: ROIs on planes closer than this are one picture, mm.
 SAME_PLANE_MM = 0.1
-#: Images that muscles are read from, the one to show first.
-AXIAL_ROLES = ("axial_mr", "fat", "water")
 COLUMNS = 4
 
 
 @dataclass(frozen=True, eq=False)
 class Seen:
-    """What pictures are drawn from beside the document: images by role ("ct", "t1", "axial_mr", "fat"), regions, pixels that are fat."""
+    """What pictures are drawn from beside the document.
 
-    images: dict[str, Image]
+    images: by role, "ct" and "t1". stacks: of the muscles, each one's first image. regions: all solid ones. fat: pixels that are fat.
+    """
+
+    images: Mapping[str, Image] = field(default_factory=dict)
+    stacks: tuple[Image, ...] = ()
     regions: tuple[RegionRoi, ...] = ()
     fat: tuple[Mask, ...] = ()
 
@@ -61,9 +63,8 @@ def draw(document: dict, seen: Seen) -> list[Picture]:
     return found + _muscle_pictures(document, seen)
 
 
-def contact_sheet(document: dict, seen: Seen) -> bytes:
-    """All pictures of a case on one PNG."""
-    pictures = draw(document, seen)
+def contact_sheet(document: dict, pictures: list[Picture]) -> bytes:
+    """The pictures of a case on one PNG."""
     return Picture("sheet", "", sheet(pictures, COLUMNS, f"BoneQuality {document['software_version']}. {RESEARCH}")).png
 
 
@@ -146,9 +147,8 @@ def _vbq(document: dict) -> str:
 
 
 def _muscle_pictures(document: dict, seen: Seen) -> list[Picture]:
-    images = [image for role, image in seen.images.items() if role.startswith(AXIAL_ROLES)]
     found = []
-    for number, there in enumerate(document["muscle_slices"] if images else (), 1):
+    for number, there in enumerate(document["muscle_slices"] if seen.stacks else (), 1):
         rois = [roi for roi in there["rois"] if roi["shape"] != "region"]
         points = np.concatenate([curve for roi in rois for curve in curves(roi)] or [np.array([there["center"]])])
         normal, center = np.asarray(there["normal"], float), np.asarray(there["center"], float)
@@ -156,7 +156,7 @@ def _muscle_pictures(document: dict, seen: Seen) -> list[Picture]:
         field = max(np.ptp(points, axis=0).max() + 2 * MUSCLE_RIM_MM, FIELD_MM)
         place = middle + ((center - middle) @ normal) * normal
         plane = facing(place, normal, (FIELD_PIXELS, FIELD_PIXELS), field / FIELD_PIXELS)
-        canvas = _canvas(plane, _read_from(images, center, normal))
+        canvas = _canvas(plane, seen.stacks[there["stack"]])
         for pixels in seen.fat:
             if _lies_on(pixels, center, normal):
                 canvas.area(plane.covered(pixels), COLORS["fat"])
@@ -165,9 +165,7 @@ def _muscle_pictures(document: dict, seen: Seen) -> list[Picture]:
         title = there["name"] + _muscle_values(document, there)
         edited = any(roi["edited"] for roi in rois)
         picture = canvas.finished(title, document["case_id"], edited)
-        found.append(
-            Picture(f"muscles_{number}", f"Muscles, {there['name']}", picture, kind="muscles")
-        )
+        found.append(Picture(f"muscles_{number}", f"Muscles, {there['name']}", picture, kind="muscles"))
     return found
 
 
@@ -180,17 +178,6 @@ def _muscle_values(document: dict, there: dict) -> str:
     ]
     ratio = of_all[0].get("rcsa") if of_all else None
     return "" if ratio is None else f", rCSA {ratio:.2f}"
-
-
-def _read_from(images: list[Image], center: np.ndarray, normal: np.ndarray) -> Image:
-    """The image whose own planes lie closest to this one: that the muscles were read from."""
-
-    def distance(image: Image) -> tuple[float, float]:
-        ijk, last = image.grid.ijk(center), np.array(image.grid.shape)[::-1] - 1
-        outside = np.linalg.norm(np.maximum(np.maximum(-ijk, ijk - last), 0) * image.grid.spacing)
-        return round(float(outside), 3), round(1 - float(np.abs(normal @ image.grid.directions).max()), 6)
-
-    return min(images, key=distance)
 
 
 def _lies_on(pixels: Mask, center: np.ndarray, normal: np.ndarray) -> bool:
@@ -292,10 +279,3 @@ def _by_plane(rois: list[dict]) -> list[list[dict]]:
         else:
             groups.append([roi])
     return groups
-
-
-def draw_case(result, images: dict[str, Image], path) -> None:
-    """Write all pictures of a measured case to one PNG; images by role ("ct", "t1", "axial_mr" or "fat")."""
-    regions = tuple(roi for roi in result.rois if isinstance(roi, RegionRoi))
-    fat = tuple(result.muscles.fat_pixels) if result.muscles is not None else ()
-    Path(path).write_bytes(contact_sheet(result.document(), Seen(images, regions, fat)))

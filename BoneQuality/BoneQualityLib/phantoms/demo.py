@@ -15,7 +15,6 @@ from ..image.mask import Mask
 from ..outputs.document import output_paths
 from ..outputs.summary import flag_sentences
 from ..parameters import CaseFacts
-from ..scene.arrays import image_of
 from ..scene.nodes import segmentation_node, volume_node
 from ..scene.reading import read_segmentation, read_volume, write_node
 from . import phantom_muscles, phantom_spine
@@ -88,7 +87,7 @@ def make_files(folder: Path, progress=lambda share, text: None) -> phantom_spine
 
 def run(folder: Path, overwrite: bool, progress) -> str:
     """Make, measure and draw the demo case; returns the values beside the truth, as text. All of its files are written or none."""
-    images, tables = [folder / name for name in FILES], output_paths(folder, CASE_ID, muscles=True)
+    images, tables = [folder / name for name in FILES], output_paths(folder, CASE_ID, muscles=True, report=True)
     check_free(images + tables, overwrite)
     _make_folder(folder)
     with tempfile.TemporaryDirectory(prefix=".demo.", dir=folder) as made:
@@ -99,14 +98,15 @@ def run(folder: Path, overwrite: bool, progress) -> str:
     progress(1.0, "")
     lines = ["Demo case: measured values beside the truth", "", *beside_truth(result, spine), "", *indicators(result, spine), ""]
     lines += flag_sentences(result.document())
-    lines += ["", f"Picture of every ROI: {images[-1]}", f"Tables and ROIs: {', '.join(path.name for path in tables)}"]
+    lines += ["", f"Report, to open in a browser: {tables[-2]}", f"Picture of every ROI: {images[-1]}"]
+    lines += [f"Tables and ROIs: {', '.join(path.name for path in (*tables[:-2], tables[-1]))}"]
     return "\n".join(
         [*lines, f"Images and masks for 3D Slicer: {', '.join(FILES[:-1])}", "", "Research use; not a medical device."]
     )
 
 
 def _make_and_measure(folder: Path, progress):
-    from ..outputs.pictures import draw_case
+    from ..outputs.pictures import contact_sheet
 
     spine = make_files(folder, progress)
     *files, picture = (str(folder / name) for name in FILES)
@@ -115,9 +115,9 @@ def _make_and_measure(folder: Path, progress):
         nodes.update({role: read_volume(volume), f"{role}_segmentation": read_segmentation(masks)})
     progress(0.8, "measuring")
     result = measure_case(CaseFacts(CASE_ID, t_score=T_SCORE), **nodes)
-    result.write_files(folder)
     progress(0.9, "drawing")
-    draw_case(result, {role: image_of(nodes[role]) for role in ("ct", "t1", "axial_mr")}, picture)
+    result.write_files(folder)
+    Path(picture).write_bytes(contact_sheet(result.document(), result.pictures))
     return spine, result
 
 
