@@ -9,7 +9,7 @@ import numpy as np
 from BoneQualityLib import CaseFacts, measure_case
 from BoneQualityLib.image.mask import Mask
 from BoneQualityLib.scene.nodes import segmentation_node, volume_node
-from spine_files import CT_GRID, T1_GRID, bodies, sac, t1
+from spine_files import CORTEX_HU, CT_GRID, T1_GRID, around, bodies, ct, sac, t1
 
 #: HU and mm: what moves to the right by 1 mm reads 2 HU more.
 RISE = 2.0
@@ -18,10 +18,10 @@ FACTS = CaseFacts("case")
 
 @cache
 def rising_ct() -> np.ndarray:
-    """HU that rise to the right, with air in front."""
-    array = np.rint(100 + RISE * CT_GRID.centers()[..., 0]).astype(np.int16)
-    array[:, :3] = -1000
-    return array
+    """HU that rise to the right in and next to every body, so that a ROI may be moved; cortex, soft tissue and air around."""
+    rising, inside = np.rint(100 + RISE * CT_GRID.centers()[..., 0]).astype(np.int16), np.any(list(bodies(CT_GRID).values()), axis=0)
+    inside |= around(inside)
+    return np.where(inside, rising, np.where(around(inside), CORTEX_HU, ct()))
 
 
 def masks(grid, levels=("L1", "L2", "L3")) -> list[Mask]:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import SimpleITK as sitk
+from scipy import ndimage
 
 from BoneQualityLib import cli
 from BoneQualityLib.image.grid import Grid
@@ -24,6 +25,7 @@ from BoneQualityLib.scene.reading import write_node
 CENTERS_S = {"L1": 36.0, "L2": 0.0, "L3": -36.0}
 HU = {"L1": 100, "L2": 120, "L3": 140}
 MARROW, CSF = {"L1": 280, "L2": 300, "L3": 330}, 100
+CORTEX_HU, CORTEX_T1 = 350, 60
 CT_GRID = Grid((70, 40, 40), np.array([[-2.0, 0, 0, 39], [0, -2, 0, 49], [0, 0, 2, -69], [0, 0, 0, 1]]))
 T1_GRID = Grid((11, 110, 70), np.array([[0, 0, 4.4, -22], [-1.2, 0, 0, 42], [0, -1.2, 0, 65], [0, 0, 0, 1]]))
 #: Label values of L1, L2, L3 in the scheme totalsegmentator.
@@ -42,6 +44,11 @@ def cylinder(grid: Grid, center_s: float, height: float = 26.0, center_a: float 
     return ((r / radii[0]) ** 2 + ((a - center_a) / radii[1]) ** 2 <= 1) & (np.abs(s - center_s) <= height / 2)
 
 
+def around(mask: np.ndarray) -> np.ndarray:
+    """The voxels next to a mask: its cortex, which no margin reaches."""
+    return ndimage.binary_dilation(mask) & ~mask
+
+
 @cache
 def bodies(grid: Grid) -> dict[str, np.ndarray]:
     """Masks of the vertebral bodies by level."""
@@ -56,10 +63,11 @@ def sac() -> np.ndarray:
 
 @cache
 def ct() -> np.ndarray:
-    """Bodies of 100, 120 and 140 HU throughout, so that their mean is 120."""
+    """Bodies of 100, 120 and 140 HU throughout, so that their mean is 120; cortex around them, soft tissue, fat and air."""
     array = np.full(CT_GRID.shape, 40, np.int16)
-    array[:, :3] = -1000
+    array[:, :3], array[:, 3:5] = -1000, -100
     for level, mask in bodies(CT_GRID).items():
+        array[around(mask)] = CORTEX_HU
         array[mask] = HU[level]
     return array
 
@@ -69,6 +77,7 @@ def t1() -> np.ndarray:
     """Marrow of 280, 300 and 330 and CSF of 100, so that VBQ is 3."""
     array = np.random.default_rng(1).normal(200, 3, T1_GRID.shape)
     for level, mask in bodies(T1_GRID).items():
+        array[around(mask)] = CORTEX_T1
         array[mask] = MARROW[level]
     array[sac()] = CSF
     return array.astype(np.int16)

@@ -18,7 +18,8 @@ from BoneQualityLib.image.acquisition import ImageTags
 from BoneQualityLib.image.grid import Grid
 from BoneQualityLib.image.image import Image
 from BoneQualityLib.image.mask import Mask
-from BoneQualityLib.measures.acquisition import air_hu, ct_flags, t1_flags
+from BoneQualityLib.measures.acquisition import ct_flags
+from BoneQualityLib.measures.contrast import t1_flags
 from BoneQualityLib.phantoms import phantom_solids, phantom_spine
 from BoneQualityLib.scene.nodes import segmentation_node, volume_node
 
@@ -274,7 +275,6 @@ def t1_image(tags=ImageTags(), dtype=np.int16, top=0):
         ("sharp-kernel", ct_image(ImageTags(kernel="Br64f 3")), ct_image(ImageTags(kernel="Br38f 3"))),
         ("sharp-kernel", ct_image(ImageTags(kernel="BONEPLUS")), ct_image(ImageTags(kernel="STANDARD"))),
         ("sharp-kernel", ct_image(ImageTags(kernel="FC30")), ct_image(ImageTags(kernel="FC08"))),
-        ("hu-offset", ct_image(air=-940), ct_image(air=-955)),
         ("not-t1", t1_image(ImageTags(tr_ms=1001)), t1_image(ImageTags(tr_ms=1000))),
         ("not-t1", t1_image(ImageTags(te_ms=31)), t1_image(ImageTags(te_ms=30))),
         ("inversion-recovery", t1_image(ImageTags(ti_ms=860)), t1_image(ImageTags(ti_ms=None))),
@@ -293,10 +293,6 @@ def test_the_user_may_say_contrast_and_hyperlipidemia():
     assert "contrast" in [flag.code for flag in ct_flags(ct_image(), "yes")]
     assert "hyperlipidemia" in codes(measure_case(CaseFacts("a", hyperlipidemia="yes"), **t1()))
     assert "hyperlipidemia" not in codes(measure_case(CaseFacts("a", hyperlipidemia="no"), **t1()))
-
-
-def test_air_is_unknown_where_little_is_in_view():
-    assert air_hu(ct_image(air=40)) is None
 
 
 def test_a_sound_case_has_no_warnings():

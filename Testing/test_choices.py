@@ -399,5 +399,5 @@ def test_by_its_dicom_tags_an_image_is_refused_as_what_it_is_not(shared_data, mo
     node = t1_node("Sag T1")
     node.SetAttribute("DICOM.instanceUIDs", "1.2.3")
     assert first_volumes([node]) == NONE
-    with pytest.raises(BoneQualityError, match="Sag T1 is CT by its DICOM tags, but was given as T1 MRI; choose the other volume"):
+    with pytest.raises(BoneQualityError, match="Sag T1 is a CT by its DICOM tags, but was given as T1 MRI; choose the other volume"):
         measure_case(CaseFacts("a"), t1=node, t1_segmentation=segments("L1", grid=T1_GRID))

@@ -182,7 +182,7 @@ def test_a_volume_in_the_wrong_place_is_named(tmp_path, files, refusal):
     assert "ct.seg.nrrd is a segmentation" in refusal("--ct", files.of_ct[3], *files.of_ct[2:])
     assert "ct holds negative values, so it is no label map" in refusal(*files.ct, "--ct-segmentation", files.ct[1])
     mri = dicom_folder(tmp_path / "mri", Modality="MR")
-    assert "mri is T1 MRI by its DICOM tags" in refusal("--ct", mri, *files.of_ct[2:])
+    assert "mri is an MRI by its DICOM tags" in refusal("--ct", mri, *files.of_ct[2:])
 
 
 def test_a_ct_that_holds_no_numbers_is_named(tmp_path, files, refusal):

@@ -9,10 +9,10 @@ from ..anatomy.vocabulary import JOINED, MUSCLES
 from ..errors import BoneQualityError
 from ..image.image import Image
 from ..image.mask import Mask
+from ..measures.modality import check_modality, is_in_hu
 from ..measures.muscle_result import Muscles
 from ..measures.muscle_stacks import AxialImages, lies_along
 from ..measures.muscles import measure_muscles
-from ..measures.plausibility import check_modality, is_in_hu
 from ..parameters import Parameters
 from ..vertebra.vertebra import Vertebra, read_vertebrae
 from .images import AxialGiven, AxialStack, Edits, Progress
@@ -77,7 +77,7 @@ def _masks(segments: list[Segment]) -> dict[str, Mask]:
 def _checked(given: AxialStack, parameters: Parameters) -> AxialImages:
     """The images that muscles are read from, each checked to be what it was given as."""
     signal = given.signal
-    is_ct = signal is not None and (signal.tags.modality == "CT" or (not signal.tags.modality and is_in_hu(signal)))
+    is_ct = signal is not None and (signal.tags.modality == "CT" or (signal.tags.modality != "MR" and is_in_hu(signal)))
     for image, wanted in ((signal, "CT" if is_ct else "axial MRI"), (given.fat, "fat image"), (given.water, "water image")):
         if image is not None:
             check_modality(image, wanted)

@@ -5,20 +5,23 @@ from __future__ import annotations
 from dataclasses import replace
 from importlib import import_module
 
+from ..anatomy.numbering import heights as heights_along
 from ..columns import Image, families
 from ..errors import NotMeasured
 from ..measures.acquisition import ct_flags
 from ..measures.heights import HeightLoss, grade_losses, is_coarse, measure_heights
-from ..measures.plausibility import check_modality
+from ..measures.mask_rim import LEAST_RIM_HU, rim_on_ct
+from ..measures.modality import check_modality
 from ..measures.roi import LevelNumbers, PlanarRoi
+from ..measures.units import check_hounsfield
 from ..parameters import CaseFacts, Parameters
 from ..states import Exclusion, Flag
 from ..vertebra.body import Body, place_body
-from ..vertebra.mask_checks import check_whole, mask_flags
+from ..vertebra.mask_checks import bodies_of, check_single, check_whole, mask_flags
 from ..vertebra.vertebra import Vertebra, read_vertebrae
 from .images import Edits, Given, Progress
 from .result import Level
-from .spine import SpineRead, excluded
+from .spine import SpineRead, excluded, left_out
 
 SLICES = ("upper", "middle", "lower")
 #: The measures that read one level of a CT by itself; heights are judged against the neighbors' and come after.
@@ -30,11 +33,14 @@ def read_ct(given: Given, facts: CaseFacts, parameters: Parameters, edits: Edits
     image = given.image
     progress(0.0, "CT: masks")
     check_modality(image, "CT")
-    vertebrae, _ = read_vertebrae(list(given.segments), parameters.mask)
+    vertebrae, around = read_vertebrae(list(given.segments), parameters.mask)
+    masks = [vertebra.mask for vertebra in vertebrae.values()]
+    units = check_hounsfield(image, masks, [*around.sacs, *around.cords, *around.sacra])
+    along = heights_along(bodies_of(vertebrae))
     levels, bodies = {}, {}
     for n, (name, vertebra) in enumerate(vertebrae.items()):
         progress((n + 0.1) / len(vertebrae), f"CT {name}")
-        levels[name], body = _read_level(vertebra, given, facts, parameters, edits)
+        levels[name], body = _read_level(vertebra, given, along, facts, parameters, edits)
         bodies.update({name: body} if body is not None else {})
     progress(0.95, "CT: heights")
     levels = _with_losses(_with_heights(levels, bodies), bodies)
@@ -47,22 +53,36 @@ def read_ct(given: Given, facts: CaseFacts, parameters: Parameters, edits: Edits
         effective_margin_mm=parameters.cancellous_margin_mm,
         slice_plane=parameters.slice_plane,
     )
-    return SpineRead(levels, vertebrae, (*ct_flags(image, facts.contrast), *mask_flags(vertebrae)), values)
+    flags = (*ct_flags(image, facts.contrast), *units.flags, *mask_flags(vertebrae, around, left_out(facts)))
+    return SpineRead(levels, vertebrae, flags, values)
 
 
 def _read_level(
-    vertebra: Vertebra, given: Given, facts: CaseFacts, parameters: Parameters, edits: Edits
+    vertebra: Vertebra, given: Given, along: dict[str, float], facts: CaseFacts, parameters: Parameters, edits: Edits
 ) -> tuple[Level, Body | None]:
     name, why = vertebra.level, excluded(vertebra.level, facts)
     try:
         check_whole(vertebra.mask, given.image)
+        check_single(name, along)
         body = place_body(name, vertebra.body, vertebra.exclusions, vertebra.covers)
     except NotMeasured as reason:
         return Level(name, LevelNumbers.empty(reason), ct_excluded=why), None
     edited = _of_level(edits, name)
     read = [family.measure_level(body, given.image, parameters, vertebra.frame, edited) for family in FAMILIES]
-    numbers = LevelNumbers.joined([*read, LevelNumbers(flags=vertebra.doubts)])
+    off_bone = _off_bone(body, given) if not {Exclusion.CEMENTED, Exclusion.EXCLUDED} & set(why) else []
+    numbers = LevelNumbers.joined([*read, LevelNumbers(flags=[*vertebra.doubts, *off_bone])])
+    why = (*why, Exclusion.IMPLAUSIBLE) if off_bone else why
     return Level(name, numbers, ct_excluded=why, frame=vertebra.frame), body
+
+
+def _off_bone(body: Body, given: Given) -> list[Flag]:
+    if body.covers == "cancellous":
+        return []
+    try:
+        rim = rim_on_ct(body, given.image)
+    except NotMeasured:
+        return []
+    return [Flag("mask-off-bone", value=rim, unit="HU of rim")] if rim < LEAST_RIM_HU else []
 
 
 def _of_level(edits: Edits, level: str) -> dict[str, PlanarRoi]:

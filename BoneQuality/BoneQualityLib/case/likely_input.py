@@ -5,8 +5,8 @@ from __future__ import annotations
 from ..errors import BoneQualityError
 from ..image.grid import SUPERIOR
 from ..image.image import Image
-from ..measures.acquisition import t1_flags
-from ..measures.plausibility import check_modality
+from ..measures.contrast import t1_flags
+from ..measures.modality import check_modality
 
 
 def likely_input(image: Image) -> str:

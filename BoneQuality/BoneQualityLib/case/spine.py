@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..image.mask import Mask
-from ..parameters import LUMBAR_USED, CaseFacts
+from ..parameters import LEVELS, LUMBAR_USED, CaseFacts
 from ..states import Exclusion, Flag
 from ..vertebra.vertebra import Vertebra
 from .result import Level
@@ -28,3 +28,8 @@ class SpineRead:
 def excluded(level: str, facts: CaseFacts) -> tuple[Exclusion, ...]:
     """Why a level does not enter the case values, before anything is measured."""
     return facts.exclusions(level) or (() if level in LUMBAR_USED else (Exclusion.OUTSIDE_MEAN,))
+
+
+def left_out(facts: CaseFacts) -> list[str]:
+    """Levels that a person spoke of: their masks may be missing."""
+    return [level for level in LEVELS if facts.exclusions(level)]

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from ..anatomy.numbering import heights as heights_along
 from ..errors import BoneQualityError, NotMeasured
 from ..image.image import Image
+from ..image.mask import Mask
 from ..measures import csf, marrow
-from ..measures.acquisition import t1_flags
-from ..measures.plausibility import check_modality
+from ..measures.contrast import t1_flags
+from ..measures.mask_rim import LEAST_RIM_SHARE, rim_on_t1
+from ..measures.modality import check_modality
 from ..measures.roi import LevelNumbers
 from ..parameters import CaseFacts, Parameters
-from ..vertebra.mask_checks import mask_flags
-from ..vertebra.vertebra import Surroundings, read_vertebrae
+from ..states import Exclusion, Flag
+from ..vertebra.mask_checks import bodies_of, check_single, mask_flags
+from ..vertebra.vertebra import Surroundings, Vertebra, read_vertebrae
 from .images import Edits, Given, Progress
 from .result import Level
-from .spine import SpineRead, excluded
+from .spine import SpineRead, excluded, left_out
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,11 +35,12 @@ def read_t1(given: Given, facts: CaseFacts, parameters: Parameters, edits: Edits
     progress(0.0, "T1: masks")
     check_modality(image, "T1 MRI")
     vertebrae, around = read_vertebrae(list(given.segments), parameters.mask)
-    bodies, numbers = {}, {}
+    bodies, numbers, along = {}, {}, heights_along(bodies_of(vertebrae))
     for name, vertebra in vertebrae.items():
         try:
             if not vertebra.mask.array.any():
                 raise NotMeasured("the mask is empty")
+            check_single(name, along)
             bodies[name] = vertebra.body
         except NotMeasured as reason:
             numbers[name] = LevelNumbers.empty(reason)
@@ -55,8 +60,29 @@ def read_t1(given: Given, facts: CaseFacts, parameters: Parameters, edits: Edits
         vbq_slice=parameters.vbq_slice,
         vbq_margin_mm=parameters.vbq_margin_mm,
     )
-    levels = {name: Level(name, t1=numbers[name], t1_excluded=excluded(name, facts)) for name in vertebrae}
-    return T1Read(levels, vertebrae, (*t1_flags(image), *mask_flags(vertebrae)), values, fluid)
+    levels = {name: _level(vertebra, numbers[name], bodies.get(name), image, facts) for name, vertebra in vertebrae.items()}
+    flags = (*t1_flags(given.image), *mask_flags(vertebrae, around, left_out(facts)))
+    return T1Read(levels, vertebrae, flags, values, fluid)
+
+
+def _level(vertebra: Vertebra, numbers: LevelNumbers, body: Mask | None, image: Image, facts: CaseFacts) -> Level:
+    """The level with what is doubtful about its mask; without a dark rim along it the level is not used."""
+    name, why = vertebra.level, excluded(vertebra.level, facts)
+    if body is None:
+        return Level(name, t1=numbers, t1_excluded=why)
+    off_bone = _off_bone(body, image) if vertebra.covers != "cancellous" else []
+    fragmented = [flag for flag in vertebra.doubts if flag.code == "mask-fragmented"]
+    numbers = replace(numbers, flags=[*numbers.flags, *fragmented, *off_bone])
+    return Level(name, t1=numbers, t1_excluded=(*why, Exclusion.IMPLAUSIBLE) if off_bone else why)
+
+
+def _off_bone(body: Mask, image: Image) -> list[Flag]:
+    lattice = marrow.section_plane(image, body.center).lattice(body.row_ends)
+    try:
+        rim = rim_on_t1(marrow.on_plane(body, lattice), lattice, image)
+    except NotMeasured:
+        return []
+    return [Flag("mask-off-bone", value=100 * rim, unit="% darker rim")] if rim < LEAST_RIM_SHARE else []
 
 
 def _read_csf(around: Surroundings, extents: dict[str, csf.LevelExtent], image: Image, blocked, edits) -> dict[str, csf.Csf]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ..columns import Cutoff, Image, OfCase, measures_for
+from ..measures.contrast import not_dark
 from ..measures.csf import Csf, used_csf
 from ..measures.roi import LevelNumbers
 from ..measures.uncertainty import Variations, extremes, mean_of
@@ -122,6 +123,9 @@ def vbq_values(levels: tuple[Level, ...], fluid: dict[str, Csf], hyperlipidemia:
     if csf is None:
         blocked = "; ".join(f"CSF {name}: {c.blocked}" for name, c in fluid.items())
         return CaseValues(values, (*flags, Flag("csf-level", about=f"none ({blocked})")), (f"no VBQ: {blocked}",))
+    wrong = not_dark(csf.signal, [level.t1.values["t1_signal"] for level in lumbar if "t1_signal" in level.t1.values])
+    if wrong:
+        return CaseValues(values, (*flags, Flag("not-t1", about=wrong)), (f"no VBQ: {wrong}",))
     values.update(csf_signal=csf.signal, csf_level=csf.level)
     if csf.level != "L3":
         flags.append(Flag("csf-level", about=csf.level))
@@ -134,9 +138,6 @@ def vbq_values(levels: tuple[Level, ...], fluid: dict[str, Csf], hyperlipidemia:
         if len(among) >= FEWEST_VBQ_LEVELS:
             values[name] = _median_signal(among) / csf.signal
     values |= _range("vbq", values.get("vbq"), _ratios(used, csf))
-    if used and csf.signal >= _median_signal(used):
-        about = f"CSF {csf.signal:.1f} against marrow {_median_signal(used):.1f}"
-        flags.append(Flag("not-t1", value=csf.signal / _median_signal(used), unit="CSF over marrow", about=about))
     if hyperlipidemia == "yes":
         flags.append(Flag("hyperlipidemia"))
     return CaseValues(values, tuple(flags), tuple(reasons))

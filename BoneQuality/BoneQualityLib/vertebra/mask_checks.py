@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from itertools import combinations
 
 import numpy as np
 
+from ..anatomy.numbering import audit
 from ..errors import NotMeasured
 from ..image.image import Image
 from ..image.mask import Mask
 from ..image.resampling import sample
 from ..states import Flag
-from .vertebra import Vertebra
+from .pieces import tallest
+from .vertebra import Surroundings, Vertebra
 
 OVERLAP_SHARE = 0.01
 
@@ -29,14 +32,29 @@ def check_whole(mask: Mask, image: Image) -> None:
     raise NotMeasured("the mask reaches the edge of the image", "truncated")
 
 
-def mask_flags(vertebrae: dict[str, Vertebra]) -> list[Flag]:
-    """Levels out of order from top to bottom, and masks that overlap."""
+def mask_flags(vertebrae: dict[str, Vertebra], around: Surroundings, left_out: Iterable[str] = ()) -> list[Flag]:
+    """What speaks against the levels' numbers, and masks that overlap. left_out: levels that a person excluded."""
     masks = {level: vertebra.mask for level, vertebra in vertebrae.items() if vertebra.mask.array.any()}
-    levels, found = list(masks), []
-    for upper, lower in zip(levels, levels[1:]):
-        if masks[upper].center[2] <= masks[lower].center[2]:
-            found.append(Flag("level-order", about=f"{lower} above {upper}"))
-    return found + overlap_flags(masks)
+    sacrum = max(around.sacra, key=lambda mask: mask.center[2], default=None)
+    return audit(bodies_of(vertebrae), around.ribs, sacrum, left_out) + overlap_flags(masks)
+
+
+def bodies_of(vertebrae: dict[str, Vertebra]) -> dict[str, Mask]:
+    """The body of every vertebra that has a mask; the mask itself where no body is found in it."""
+    found = {}
+    for level, vertebra in vertebrae.items():
+        if vertebra.mask.array.any():
+            try:
+                found[level] = vertebra.body
+            except NotMeasured:
+                found[level] = vertebra.mask
+    return found
+
+
+def check_single(level: str, heights: dict[str, float]) -> None:
+    """Raise NotMeasured where a mask is too tall for one vertebra. heights: of all bodies, along the spine, mm."""
+    if level in tallest(heights):
+        raise NotMeasured(f"the mask is {heights[level]:.0f} mm tall and reaches into a neighbor", "mask-fragmented")
 
 
 def overlap_flags(masks: dict[str, Mask]) -> list[Flag]:

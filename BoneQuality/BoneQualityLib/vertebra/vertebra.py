@@ -14,18 +14,22 @@ from ..parameters import LEVELS
 from ..states import Flag
 from .body import has_posterior_elements
 from .body_cut import BodyCut, body_middle, cut_body
-from .frame import Frame, place_frame
+from .frame import Frame, first_frame, place_frame
+from .pieces import PIECE_SHARE, Pieces, beyond_the_disc, main_piece, split_bodies
 
 
 @dataclass(eq=False)
 class Surroundings:
-    """What else was segmented: CSF drawn at a level by level, sac or canal masks, cords, bodies of any level, exclusions by level."""
+    """What else was segmented: CSF drawn at a level by level, sac or canal masks, cords, bodies of any level, exclusions by level;
+    ribs by the level of their vertebra, and what shows the sacrum, to audit the numbering."""
 
     csf: list[tuple[str, Mask]] = field(default_factory=list)
     sacs: list[Mask] = field(default_factory=list)
     cords: list[Mask] = field(default_factory=list)
     bodies: list[Mask] = field(default_factory=list)
     exclusions: list[tuple[str, Mask]] = field(default_factory=list)
+    ribs: list[tuple[str, Mask]] = field(default_factory=list)
+    sacra: list[Mask] = field(default_factory=list)
 
     @property
     def canal(self) -> Mask | None:
@@ -38,7 +42,7 @@ class Vertebra:
     """One vertebra of one image. What is asked of it is worked out when it is asked for, and only once.
 
     mask: as it was segmented. said: what the mask covers, as a person or the segment's name says; "" to judge by its shape.
-    above, below: the nearest vertebrae that have a mask.
+    above, below: the nearest vertebrae that have a mask. other_pieces: volume of the mask's other pieces, as a share of this one.
     """
 
     level: str
@@ -47,6 +51,7 @@ class Vertebra:
     surroundings: Surroundings
     above: Vertebra | None = None
     below: Vertebra | None = None
+    other_pieces: float = 0.0
 
     @cached_property
     def covers(self) -> str:
@@ -69,12 +74,34 @@ class Vertebra:
         return cut_body(self.mask, *self._neighbors, self.surroundings.canal)
 
     @cached_property
-    def body(self) -> Mask:
-        """The vertebral body (or the cancellous region that was drawn).
+    def _parts(self) -> Pieces:
+        """The body without what is joined to it of another one."""
+        return Pieces(self._whole_body, 0.0) if self.covers == "cancellous" else split_bodies(self._whole_body, self._superior)
 
-        Of a whole vertebra it is what a mask of bodies has in common with it, or what is left when the posterior elements are cut
-        off. Raises NotMeasured where there is none.
+    @property
+    def _superior(self) -> np.ndarray:
+        """Roughly: along the neighbors, else the patient's."""
+        above, below = self._neighbors
+        return first_frame(self.middle, above, below)
+
+    @property
+    def body(self) -> Mask:
+        """The vertebral body (or the cancellous region that was drawn), its main piece alone.
+
+        Raises NotMeasured where there is none.
         """
+        return self._parts.main
+
+    @cached_property
+    def fragments(self) -> float:
+        """Volume of what the mask holds beside its main piece and other than posterior elements, as a share of the body."""
+        parts = self.other_pieces + self._parts.other_share
+        return parts if self.covers != "vertebra" else parts + beyond_the_disc(self.mask, self.body, self._superior)
+
+    @cached_property
+    def _whole_body(self) -> Mask:
+        """The body, of a whole vertebra what a mask of bodies has in common with it, or what is left when the posterior elements
+        are cut off."""
         if self.covers != "vertebra":
             return self.mask
         if self._cut is not None:
@@ -109,7 +136,8 @@ class Vertebra:
     def doubts(self) -> list[Flag]:
         """What is uncertain about the body or its axes."""
         said = [self._cut.doubt if self._cut is not None else "", self._axes[1]]
-        return [Flag("frame-uncertain", about="; ".join(filter(None, said)))] if any(said) else []
+        found = [Flag("frame-uncertain", about="; ".join(filter(None, said)))] if any(said) else []
+        return found + ([Flag("mask-fragmented", value=100 * self.fragments, unit="%")] if self.fragments > PIECE_SHARE else [])
 
 
 def read_vertebrae(segments: list[Segment], asked: str) -> tuple[dict[str, Vertebra], Surroundings]:
@@ -119,18 +147,20 @@ def read_vertebrae(segments: list[Segment], asked: str) -> tuple[dict[str, Verte
     around = Surroundings()
     for segment in segments:
         kind, level = segment.structure.kind, segment.structure.level
-        if kind not in ("csf", "sac", "cord", "bodies", "exclude"):
+        if kind not in ("csf", "sac", "cord", "bodies", "exclude", "rib", "sacrum"):
             continue
         mask = segment.load()
         if not mask.array.any():
             continue
-        if kind in ("csf", "exclude"):
-            {"csf": around.csf, "exclude": around.exclusions}[kind].append((level, mask))
+        if kind in ("csf", "exclude", "rib"):
+            {"csf": around.csf, "exclude": around.exclusions, "rib": around.ribs}[kind].append((level, mask))
         else:
-            {"sac": around.sacs, "cord": around.cords, "bodies": around.bodies}[kind].append(mask)
-    vertebrae = {
-        level: Vertebra(level, mask, covers if asked == "auto" else asked, around) for level, (mask, covers) in masks.items()
-    }
+            {"sac": around.sacs, "cord": around.cords, "bodies": around.bodies, "sacrum": around.sacra}[kind].append(mask)
+    vertebrae = {}
+    for level, (mask, covers) in masks.items():
+        said = covers if asked == "auto" else asked
+        pieces = Pieces(mask, 0.0) if said == "cancellous" else main_piece(mask)
+        vertebrae[level] = Vertebra(level, pieces.main, said, around, other_pieces=pieces.other_share)
     there = [vertebra for vertebra in vertebrae.values() if vertebra.mask.array.any()]
     for upper, lower in zip(there, there[1:]):
         upper.below, lower.above = lower, upper

@@ -1,4 +1,4 @@
-"""Whether an image is what it was given as."""
+"""Whether an image is of the modality it was given as, by its tag or by its values; `units` and `contrast` look closer."""
 
 from __future__ import annotations
 
@@ -13,17 +13,25 @@ from ..image.image import Image
 LOWEST_MR = -200
 #: The darkest hundredth of a CT lies this share of the brightest one's HU below zero, that of an MRI does not.
 HU_SHARE = 0.2
+#: Tags that decide; others, such as OT and SC of converted images, leave it to the values.
+MODALITIES = {"CT": "CT", "MR": "MRI"}
+#: Modalities that are neither.
+FOREIGN = ("PT", "NM", "US", "XA", "CR", "DX", "MG", "RF", "SEG", "RTDOSE")
 
 
 def check_modality(image: Image, wanted: str) -> None:
-    """Raise BoneQualityError where an image is not what it was given as, by its tag or by its values."""
-    modality = {"CT": "CT", "MR": "T1 MRI" if wanted == "CT" else wanted}.get(image.tags.modality or "", image.tags.modality)
-    if modality and modality != wanted:
-        raise BoneQualityError(f"{image.name} is {modality} by its DICOM tags, but was given as {wanted}; choose the other volume.")
-    thinned, lowest = image.thinned, _lowest(image)
+    """Raise BoneQualityError if an image is not what it was given as ("CT", "T1 MRI", ...), by its tag or by the sign of its values."""
+    tag = image.tags.modality or ""
+    family = "CT" if wanted == "CT" else "MRI"
+    if tag in FOREIGN or MODALITIES.get(tag, family) != family:
+        given = {"MR": "an MRI", "CT": "a CT"}.get(tag, tag)
+        raise BoneQualityError(f"{image.name} is {given} by its DICOM tags, but was given as {wanted}; choose the other volume.")
+    lowest = _lowest(image)
     if math.isnan(lowest):
         raise BoneQualityError(f"{image.name} holds no numbers; export it again.")
-    if wanted == "CT" and lowest >= 0 and not _noise_free(thinned):
+    if float(np.nanmax(image.thinned)) == lowest and float(np.nanmin(image.array)) == float(np.nanmax(image.array)):
+        raise BoneQualityError(f"{image.name} holds the value {lowest:g} everywhere; export the image again.")
+    if wanted == "CT" and lowest >= 0 and not _noise_free(image.thinned):
         raise BoneQualityError(
             f"{image.name} has no value below 0, so it is not in HU: choose the CT, or import it again with its rescaling."
         )
