@@ -354,7 +354,7 @@ def is_other(numbers: dict[str, float], expected: dict[str, float]) -> bool:
 
 def fuzz(files: int, seconds: float, seed: int, only: str = "", keep: Path | None = None, progress: Callable = lambda text: None) -> Counts:
     """Change and measure until so many files are done, or the seconds are over (0: no limit)."""
-    counts, rng, begin = Counts(), random.Random(seed), time.monotonic()
+    counts, shown, begin = Counts(), 0, time.monotonic()
     with tempfile.TemporaryDirectory() as made:
         here = Path(made)
         subjects = [subject for subject in make_corpus(here / "whole") if only in subject.name]
@@ -366,18 +366,15 @@ def fuzz(files: int, seconds: float, seed: int, only: str = "", keep: Path | Non
             subject = subjects[n % len(subjects)]
             own = random.Random(f"{seed} {n}")
             change = _one(subject, own, here / "work", counts)
-            if keep and len(counts.examples) > keep_count(keep):
-                shutil.copytree(here / "work", keep / f"{len(counts.examples):04}-{n}-{subject.name}")
-                (keep / f"{len(counts.examples):04}-{n}-{subject.name}" / "change").write_text(f"{change}\n{counts.examples[-1]}\n")
+            if keep and len(counts.examples) > shown:
+                shutil.copytree(here / "work", keep / f"{seed}-{n}-{subject.name}")
+                (keep / f"{seed}-{n}-{subject.name}" / "change").write_text(f"{change}\n{counts.examples[-1]}\n")
+            for said in counts.examples[shown:]:
+                progress(said)
+            shown = len(counts.examples)
             if n % 200 == 199:
                 progress(f"{n + 1} files, {time.monotonic() - begin:.0f} s: {dict(counts.outcomes)} {dict(counts.faults)}")
-    rng.random()
     return counts
-
-
-def keep_count(keep: Path) -> int:
-    keep.mkdir(parents=True, exist_ok=True)
-    return len(list(keep.iterdir()))
 
 
 def _expected(subject: Subject, here: Path) -> tuple[str, dict, set]:
@@ -451,7 +448,6 @@ def main() -> int:
         print(title)
         for name, number in sorted(counted.items(), key=lambda pair: (pair[0].startswith(" "), -pair[1])):
             print(f"  {number:6} {name}" if number or not name.startswith(" ") else f"         {name}")
-    print("\n".join(counts.examples[:200]))
     return 1 if counts.faults else 0
 
 
