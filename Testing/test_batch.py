@@ -7,6 +7,7 @@ import errno
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -143,6 +144,43 @@ def test_a_worker_of_a_cluster_that_dies_costs_the_case_it_had(study, tmp_path):
             batch = run_batch(study, tmp_path / "out", scheduler=cluster.scheduler_address)
     assert "c3" in batch.failures and {failure.stage for failure in batch.failures.values()} == {"process"}
     assert list(run_batch(study, tmp_path / "out", workers=2, resume=True).failures) == ["c3"]
+
+
+@needs_proc
+def test_a_scheduler_that_is_killed_is_said_in_one_line_and_what_is_done_is_kept(study, tmp_path):
+    pytest.importorskip("distributed", reason="dask.distributed is absent: clusters are NOT tested")
+    os.mkfifo(study.parent / "never.csv")
+    keep = os.open(study.parent / "never.csv", os.O_RDWR)
+    study.write_text(study.read_text().replace("c0,0.nii.gz,masks.seg.nrrd,", "c0,0.nii.gz,masks.seg.nrrd,never.csv"))
+    address = f"tcp://127.0.0.1:{free_port()}"
+    environment = os.environ | {"PYTHONPATH": str(LIBRARY)}
+    quiet = dict(env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    start = [sys.executable, "-m", "distributed.cli.dask_scheduler", "--host", "127.0.0.1", "--port", address.rsplit(":", 1)[1], "--no-dashboard"]
+    scheduler = subprocess.Popen(start, **quiet)
+    worker = subprocess.Popen(
+        [sys.executable, "-m", "distributed.cli.dask_worker", address, "--nthreads", "1", "--no-dashboard", "--no-nanny"], **quiet
+    )
+    try:
+        run = command(study, tmp_path / "out", "--scheduler", address)
+        until(lambda: (tmp_path / "out").is_dir() and len(times(tmp_path / "out")) == 5, run)
+        scheduler.kill()
+        out, err = run.communicate(timeout=300)
+    finally:
+        for process in (scheduler, worker):
+            process.kill()
+            process.wait()
+        os.close(keep)
+    assert run.returncode == 1 and err.count("\n") == 1 and "The cluster cannot go on" in err, err
+    assert "5 cases done, 0 of them before, 1 failed" in out
+    assert [row["case_id"] for row in table(tmp_path / "out", "cohort.csv")] == ["c5", "c4", "c3", "c2", "c1"]
+    assert [row["case_id"] for row in table(tmp_path / "out", "failures.csv")] == ["c0"]
+
+
+def free_port() -> int:
+    """A port that nobody listens at."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
 
 
 def test_a_cluster_that_is_not_there_is_named(study, tmp_path):
@@ -371,8 +409,9 @@ def test_a_killed_parent_takes_its_workers_along_and_the_run_can_go_on(waiting, 
 
 
 @needs_proc
-def test_control_c_ends_in_one_line_once_the_case_in_hand_is_finished(waiting, study, tmp_path):
-    os.killpg(waiting.run.pid, signal.SIGINT)
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
+def test_control_c_and_sigterm_end_in_one_line_once_the_case_in_hand_is_finished(waiting, study, tmp_path, sent):
+    os.killpg(waiting.run.pid, sent)
     waiting.finish_labels()
     out, err = waiting.run.communicate(timeout=600)
     assert (waiting.run.returncode, out) == (1, "")

@@ -83,6 +83,8 @@ def _of_segments(path: Path, column: str) -> Iterator[tuple[str, str]]:
 
 
 def _of_labels(path: str) -> Iterator[tuple[str, str]]:
+    if not Path(path).is_file():
+        return
     with contextlib.suppress(BoneQualityError):
         for row in csv_rows(path, "labels"):
             for text in row.values():

@@ -15,6 +15,7 @@ from .dicom_checks import DicomSlice, check_slice
 from .dicom_images import NOT_OF_THE_PATIENT, images_in
 from .dicom_stacks import lattice, one_stack, several_stacks
 from .dicom_tags import header_tags
+from .dicom_texts import nameless_text
 from .dicom_values import number, numbers, text
 
 PLACED_BY = {"ImagePositionPatient", "SharedFunctionalGroupsSequence"}
@@ -141,7 +142,7 @@ def _listed(groups: dict[str, list[DicomSlice]]) -> str:
 
 def _described(images: list[DicomSlice]) -> str:
     header = images[0].header
-    parts = [text(header, "SeriesDescription") or "", f"{len(images)} {text(header, 'Modality') or ''} images".replace("  ", " ")]
+    parts = [nameless_text(header, "SeriesDescription") or "", f"{len(images)} {text(header, 'Modality') or ''} images".replace("  ", " ")]
     parts[1] += f" of {header.get('Columns')} x {header.get('Rows')}"
     parts.append(_plane(images))
     for name, tag in (("TR", "RepetitionTime"), ("TE", "EchoTime")):

@@ -24,11 +24,15 @@ _TEXT_KINDS = {"PN", "LO", "SH", "ST", "LT", "UT", "UC", "UN", "AE", "DA", "CS"}
 
 def technical_text(header, name: str) -> str | None:
     """A tag's text where it is one of technical words alone: allowed characters, not too long, no name of a person of this header."""
+    value = nameless_text(header, name)
+    return value if value is not None and _TECHNICAL.fullmatch(value) else None
+
+
+def nameless_text(header, name: str) -> str | None:
+    """A tag's text where no name or number of a person of this header is in it."""
     value = text(header, name)
-    if value is None or not _TECHNICAL.fullmatch(value):
-        return None
-    persons = {word for tag in _OF_PERSONS for word in _words(text(header, tag) or "") if len(word) >= _SHORTEST}
-    return None if any(word in value.casefold() for word in persons) else value
+    persons = {word for tag in _OF_PERSONS for word in _words(str(header.get(tag) or "")) if len(word) >= _SHORTEST}
+    return None if value is None or any(word in value.casefold() for word in persons) else value
 
 
 def scanning_sequence(header) -> str | None:
