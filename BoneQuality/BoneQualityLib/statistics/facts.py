@@ -115,10 +115,10 @@ def _days(table, name: str):
     def days(row: tuple) -> float:
         number, cells = row[0], [_text(cell) for cell in row[1:]]
         try:
-            first, last = (date.fromisoformat(cell[:10]) for cell in cells) if all(cells) else (None, None)
+            first, last = (date.fromisoformat(cell[:10]) if cell else None for cell in cells)
         except ValueError:
             raise BoneQualityError(f"Row {number} of {name} holds a date that cannot be read; write {' and '.join(DATES)} as 2024-12-31.") from None
-        return (last - first).days if first else float("nan")
+        return (last - first).days if first and last else float("nan")
 
     import pandas
 

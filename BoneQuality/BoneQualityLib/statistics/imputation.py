@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import inspect
 import warnings
 
 import numpy as np
@@ -32,6 +33,9 @@ def imputed_rows(cohort: Cohort) -> list[dict]:
         cohort.warn("Nothing is missing in the measures and adjusting variables of the cases in use; nothing was imputed.")
         return []
     sets = _imputed_sets({name: values[cases] for name, (values, _) in columns.items()}, cohort.events[cases], cohort.question.impute)
+    if sets is None:
+        cohort.warn(f"The {int(cases.sum())} cases are too few, or too much alike, for multiple imputation; nothing was imputed.")
+        return []
     adjusters = [term.name for term in cohort.question.adjust]
     rows = []
     for names in [*([m.name] for m in cohort.measures), [m.name for m in cohort.measures]]:
@@ -61,25 +65,31 @@ def _coded(cohort: Cohort, variables: list[str]) -> tuple[dict, np.ndarray]:
     return columns, cases
 
 
-def _imputed_sets(columns: dict[str, np.ndarray], events: np.ndarray, count: int) -> list:
+def _imputed_sets(columns: dict[str, np.ndarray], events: np.ndarray, count: int) -> list | None:
+    """The imputed data sets as DataFrames; None where the chain breaks down, as with too few cases."""
     import pandas
     from statsmodels.imputation.mice import MICEData
 
     names = {f"x{n}": name for n, name in enumerate(columns)}
     data = pandas.DataFrame({short: columns[name] for short, name in names.items()} | {"event": events.astype(float)})
+    # statsmodels 0.15 and newer take a generator, those before draw from numpy's shared one
+    own = {"rng": np.random.default_rng(SEED)} if "rng" in inspect.signature(MICEData.__init__).parameters else {}
     with _seeded(), warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")
-        chain, found = MICEData(data), []
-        chain.update_all(BURN_IN)
-        for _ in range(count):
-            chain.update_all(BETWEEN)
-            found.append(chain.data[list(names)].rename(columns=names).copy())
+        try:
+            chain, found = MICEData(data, **own), []
+            chain.update_all(BURN_IN)
+            for _ in range(count):
+                chain.update_all(BETWEEN)
+                found.append(chain.data[list(names)].rename(columns=names).copy())
+        except (np.linalg.LinAlgError, ValueError, IndexError, ZeroDivisionError):
+            return None
     return found
 
 
 @contextlib.contextmanager
 def _seeded():
-    """numpy's shared generator, which statsmodels draws from, seeded for the same numbers at every run, and put back."""
+    """numpy's shared generator, seeded for the same numbers at every run, and put back."""
     state = np.random.get_state()
     np.random.seed(SEED)
     try:
