@@ -9,6 +9,7 @@ import pydicom
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.sequence import Sequence
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, MRImageStorage, RLELossless, generate_uid
+from pydicom.valuerep import format_number_as_ds
 
 from BoneQualityLib.image.grid import Grid
 
@@ -24,7 +25,7 @@ def slices(array: np.ndarray, grid: Grid, modality="MR", series="1.2.3", first=1
         dataset.SOPClassUID = CTImageStorage if modality == "CT" else MRImageStorage
         dataset.SOPInstanceUID, dataset.SeriesInstanceUID, dataset.StudyInstanceUID = generate_uid(), series, "1.2"
         dataset.FrameOfReferenceUID, dataset.Modality, dataset.InstanceNumber = "1.2.9", modality, first + k
-        dataset.ImagePositionPatient = [f"{v:.10g}"[:16] for v in (lps @ [0, 0, k, 1])[:3]]
+        dataset.ImagePositionPatient = [format_number_as_ds(float(v)) for v in (lps @ [0, 0, k, 1])[:3]]
         dataset.ImageOrientationPatient = [f"{v:.8f}" for v in (lps[:3, :2] / grid.spacing[:2]).T.ravel()]
         dataset.PixelSpacing = [f"{v:.10g}" for v in grid.spacing[1::-1]]
         dataset.SliceThickness = f"{grid.spacing[2]:.10g}"

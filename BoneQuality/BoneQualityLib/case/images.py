@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cache, partial
 
 from ..anatomy.structure import Conflict, Segment
 from ..image.image import Image
+from ..image.mask import Mask
 from ..measures.roi import PlanarRoi
 
 #: Called with the share done and what comes next; an exception from it cancels.
@@ -52,3 +54,13 @@ class CaseImages:
     ct: Given | None = None
     t1: Given | None = None
     axial: AxialGiven | None = None
+
+
+def on_voxels_of(segments: Iterable[Segment], images: Sequence[Image]) -> tuple[Segment, ...]:
+    """The segments with masks that lie exactly on the voxels of an image where they do so but for rounding."""
+
+    def load(segment: Segment) -> Mask:
+        mask = segment.load()
+        return next((settled for image in images if (settled := mask.settled_on(image.grid)) is not mask), mask)
+
+    return tuple(replace(segment, load=cache(partial(load, segment))) for segment in segments)

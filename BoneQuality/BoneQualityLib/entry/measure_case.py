@@ -6,19 +6,18 @@ from pathlib import Path
 from types import MappingProxyType
 
 from ..anatomy.segments import MEASURED_KINDS, Identified, check_clear, settle
-from ..anatomy.structure import Conflict, Segment
 from ..case.axial import axial_stacks
-from ..case.images import AxialGiven, CaseImages, Edits, Given, Progress
+from ..case.images import AxialGiven, AxialStack, CaseImages, Edits, Given, Progress, on_voxels_of
 from ..case.measure import measure
 from ..errors import BoneQualityError
 from ..files.cutoffs import CUTOFFS_FILE, read_cutoffs
 from ..parameters import CaseFacts, Parameters
-from ..scene.arrays import image_of
+from ..scene.arrays import check_same_space, image_of
 from ..scene.masks import Segmentation, identified
 from .inputs import CaseInputs
 from .measured_case import MeasuredCase
 from .missing import COLUMNS
-from .names import AXIAL
+from .names import AXIAL, INPUTS
 
 
 def measure_case(
@@ -58,11 +57,15 @@ def measure_case(
         axial_mr=_nodes(axial_mr), axial_mr_segmentation=_nodes(axial_mr_segmentation), fat=_nodes(fat), water=_nodes(water),
     )  # fmt: skip
     CaseInputs(facts, parameters, given).check(COLUMNS)
+    for item in INPUTS:
+        for volume in (node for name in item.of for node in given[name]):
+            for segmentation in _several(given[item.name]):
+                check_same_space(volume, segmentation.node)
     stacks = axial_stacks(*([image_of(node) for node in given[name]] for name in AXIAL))
     images = CaseImages(
-        ct=None if ct is None else Given(image_of(*given["ct"]), *_structures(ct_segmentation, "ct")),
-        t1=None if t1 is None else Given(image_of(*given["t1"]), *_structures(t1_segmentation, "t1")),
-        axial=AxialGiven(stacks, *_axial_segments(axial_mr_segmentation)) if stacks else None,
+        ct=_given(given["ct"], ct_segmentation, "ct"),
+        t1=_given(given["t1"], t1_segmentation, "t1"),
+        axial=_axial_given(stacks, axial_mr_segmentation) if stacks else None,
     )
     return MeasuredCase.of(measure(images, facts, parameters, edits, progress, read_cutoffs(cutoffs)), images)
 
@@ -80,19 +83,21 @@ def _identified(segmentation) -> Identified:
     return sum((identified(item) for item in _several(segmentation)), Identified())
 
 
-def _structures(segmentation, role: str) -> tuple[tuple[Segment, ...], tuple[Conflict, ...]]:
-    found = settle(_identified(segmentation))
+def _given(nodes: list, segmentation, role: str) -> Given | None:
+    if not nodes:
+        return None
+    image, found = image_of(*nodes), settle(_identified(segmentation))
     check_clear(found, MEASURED_KINDS[role])
     if not any(segment.structure.kind == "vertebra" for segment in found.segments):
         names = ", ".join(item.node.GetName() for item in _several(segmentation))
         raise BoneQualityError(
             f"No segment of {names} is named like a vertebra; rename the segments (L1, L2, ...), or map them with a labels file."
         )
-    return found.segments, found.conflicts
+    return Given(image, on_voxels_of(found.segments, [image]), found.conflicts)
 
 
-def _axial_segments(segmentation) -> tuple[tuple[Segment, ...], tuple[Conflict, ...]]:
-    """Those of muscles and discs, which several stacks may have one each: of these the measuring finds out."""
+def _axial_given(stacks: tuple[AxialStack, ...], segmentation) -> AxialGiven:
+    """Several stacks may have a segment each for one structure: whether two of a stack do, the measuring finds out."""
     found = _identified(segmentation)
     check_clear(found, MEASURED_KINDS["axial_mr"])
-    return found.segments, found.conflicts
+    return AxialGiven(stacks, on_voxels_of(found.segments, [stack.signal or stack.fat for stack in stacks]), found.conflicts)

@@ -41,6 +41,11 @@ class DicomSeries:
         return len(self.images) > 1 and all(image.frame is None for image in self.images)
 
     @property
+    def frame_of_reference(self) -> str:
+        """The UID of the space in which the images lie, "" where they say none."""
+        return text(self.images[0].header, "FrameOfReferenceUID") or ""
+
+    @property
     def is_rescaled_alike(self) -> bool:
         """Whether one slope and intercept hold for all of them."""
         return len({(number(i.header, "RescaleSlope"), number(i.header, "RescaleIntercept")) for i in self.images}) == 1

@@ -11,6 +11,10 @@ from scipy import ndimage
 from .grid import Grid
 from .resampling import resample
 
+#: Lattices are the same but for rounding where their steps differ by less than this, mm, and their places by less than this share of
+#: a voxel: DICOM writes numbers with 16 characters, and some programs with 6 decimals.
+SAME_STEP_MM, SAME_PLACE = 1e-5, 1e-3
+
 
 @dataclass(frozen=True, eq=False)
 class Mask:
@@ -47,6 +51,17 @@ class Mask:
         """Share of the mask at the voxel centers of another lattice: trilinear, 0 to 1."""
         padded = self.padded(1)
         return resample(padded.array, padded.grid, grid)
+
+    def settled_on(self, grid: Grid) -> Mask:
+        """The mask on exactly the voxels of a lattice on which it lies but for rounding; else as it is."""
+        steps = self.grid.ijk_to_ras[:3, :3] - grid.ijk_to_ras[:3, :3]
+        start = grid.ijk(self.grid.ijk_to_ras[:3, 3])
+        off = np.abs(start - np.round(start)).max()
+        if np.abs(steps).max() > SAME_STEP_MM or off > SAME_PLACE or not (off or np.any(steps)):
+            return self
+        affine = grid.ijk_to_ras.copy()
+        affine[:3, 3] = grid.ras(np.round(start))
+        return Mask(self.name, self.array, Grid(self.grid.shape, affine))
 
     def cropped(self) -> Mask:
         """The same mask cut to its bounding box."""

@@ -14,6 +14,8 @@ from ..image.image import Image
 
 #: Where a volume node keeps what is known of its acquisition (JSON of ImageTags; no patient data).
 TAGS_ATTRIBUTE = "BoneQuality.ImageTags"
+#: Where a node that came from DICOM keeps the UID of the space that its places are in.
+FRAME_ATTRIBUTE = "BoneQuality.FrameOfReference"
 _SHEAR_TOLERANCE = 0.009  # half a degree: what DICOM's rounded directions need
 
 
@@ -37,6 +39,16 @@ def _tags(node) -> ImageTags:
     database = getattr(slicer, "dicomDatabase", None)
     path = database.fileForInstance(instances[0]) if instances and database else ""
     return ImageTags(**read_tags(path)) if path else ImageTags()
+
+
+def check_same_space(volume, segmentation) -> None:
+    """Raise BoneQualityError if both came from DICOM and their places are in different frames of reference."""
+    spaces = [node.GetAttribute(FRAME_ATTRIBUTE) for node in (volume, segmentation)]
+    if all(spaces) and spaces[0] != spaces[1]:
+        raise BoneQualityError(
+            f"{segmentation.GetName()} was drawn in another frame of reference than that of {volume.GetName()}; give the image it was "
+            "drawn on, or register the two in 3D Slicer and save both."
+        )
 
 
 def placed_by(node) -> list:

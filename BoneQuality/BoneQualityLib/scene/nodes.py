@@ -32,7 +32,7 @@ def segmentation_node(name: str, masks: list[Mask], node=None):
         segment = slicer.vtkSegment()
         segment.SetName(mask.name)
         segment.AddRepresentation("Binary labelmap", labels)
-        segmentation.AddSegment(segment, mask.name.replace(" ", "_"))
+        segmentation.AddSegment(segment, segmentation.GenerateUniqueSegmentID(mask.name.replace(" ", "_")))
     return node
 
 

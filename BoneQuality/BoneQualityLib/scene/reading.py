@@ -16,12 +16,14 @@ from ..files.checks import ImageHeader, check_image_file, stem, stored_image, st
 from ..files.decimal_point import decimal_point
 from ..files.dicom_frames import write_frames
 from ..files.dicom_pixels import stored_pixels
+from ..files.dicom_segmentation import is_segmentation_object, read_segmentation_object, segmentation_objects
 from ..files.dicom_series import DicomSeries, find_series, find_stacks, folder_and_series
 from ..files.stored_image import StoredImage, is_as_stored, stored_voxels
 from ..image.acquisition import ImageTags
 from ..image.grid import Grid
-from .arrays import TAGS_ATTRIBUTE, array_of
-from .nodes import matrix_of, volume_node
+from ..image.mask import Mask
+from .arrays import FRAME_ATTRIBUTE, TAGS_ATTRIBUTE, array_of
+from .nodes import matrix_of, segmentation_node, volume_node
 from .session import messages_of_vtk, mrml_scene
 
 
@@ -47,13 +49,8 @@ def read_stacks(path: str, series: str | None = None) -> list:
     if folder is None:
         return [read_volume(path)]
     stacks = find_stacks(folder, series)
-    with contextlib.ExitStack() as undone:
-        nodes = []
-        for n, stack in enumerate(stacks, 1):
-            nodes.append(_read_dicom(stack, f"{folder.name} stack {n}" if len(stacks) > 1 else folder.name))
-            undone.callback(remove_nodes, nodes[-1:])
-        undone.pop_all()
-        return nodes
+    names = [f"{folder.name} stack {n}" if len(stacks) > 1 else folder.name for n in range(1, len(stacks) + 1)]
+    return _of_each(lambda stack=stack, name=name: _read_dicom(stack, name) for stack, name in zip(stacks, names))
 
 
 def _read_dicom(found: DicomSeries, name: str):
@@ -71,6 +68,8 @@ def _read_dicom(found: DicomSeries, name: str):
     if len(paths) == 1:  # the reader knows no step to a next slice
         node.SetIJKToRASMatrix(matrix_of(found.ijk_to_ras))
     node.SetAttribute(TAGS_ATTRIBUTE, json.dumps(asdict(ImageTags(**found.tags))))
+    if found.frame_of_reference:
+        node.SetAttribute(FRAME_ATTRIBUTE, found.frame_of_reference)
     return node
 
 
@@ -84,16 +83,37 @@ def _own_pixels(found: DicomSeries, paths) -> np.ndarray:
 
 @decimal_point()
 def read_segmentation(path: str):
-    """Nodes from a segmentation file (.seg.nrrd), a label map (any image file), or a folder with one file a structure."""
+    """Nodes from a segmentation file (.seg.nrrd, DICOM SEG), a label map (any image file), a folder with one file per structure, or
+    one with DICOM SEG files."""
+    objects = segmentation_objects(Path(path)) if Path(path).is_dir() else [Path(path)] * is_segmentation_object(Path(path))
+    if objects:
+        return _of_each((lambda file=file: _read_segmentation_object(file) for file in objects))
     if not Path(path).is_dir():
         return [_read_masks(path, stem(path))]
+    return _of_each(lambda name=name, file=file: _read_masks(file, name) for name, file in structure_files(path))
+
+
+def _of_each(readers) -> list:
+    """The node of every reader; none stays if one of them fails."""
     with contextlib.ExitStack() as undone:
         nodes = []
-        for name, file in structure_files(path):
-            nodes.append(_read_masks(file, name))
+        for read in readers:
+            nodes.append(read())
             undone.callback(remove_nodes, nodes[-1:])
         undone.pop_all()
         return nodes
+
+
+def _read_segmentation_object(path: Path):
+    """A DICOM SEG file as a segmentation node."""
+    stored = read_segmentation_object(path)
+    masks = [Mask(each.name, each.array, Grid(each.array.shape, each.ijk_to_ras)) for each in stored.segments]
+    node = segmentation_node(path.stem, masks)
+    for n, each in enumerate(stored.segments):
+        node.GetSegmentation().GetNthSegment(n).SetTag("TerminologyEntry", each.terminology)
+    if stored.frame_of_reference:
+        node.SetAttribute(FRAME_ATTRIBUTE, stored.frame_of_reference)
+    return node
 
 
 def _read_masks(path, name: str):
