@@ -44,7 +44,7 @@ def run(name: str, part: str) -> tuple[list[Row], float]:
 
 
 def print_rows(title: str, rows: list[Row], seconds: float) -> None:
-    print(f"\n{title} ({seconds:.0f} s)")
+    print(f"\n{title} ({seconds:.0f} s)", flush=True)
     for row in rows:
         print(f"  {row.what:28} {row.setting:72} {row.measured:>24}  {row.target:16}{'' if row.met else '  MISSED'}", flush=True)
 
@@ -57,7 +57,7 @@ def markdown(rows: list[Row]) -> str:
 
 
 def main() -> int:
-    modules = sorted(module.name for module in pkgutil.iter_modules(budget.__path__))
+    modules = sorted(module.name for module in pkgutil.iter_modules(budget.__path__) if not module.name.startswith("_"))
     options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     options.add_argument("--only", nargs="+", choices=modules, default=modules)
     options.add_argument("--processes", type=int, default=2)

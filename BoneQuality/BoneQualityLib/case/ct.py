@@ -9,6 +9,7 @@ from ..anatomy.numbering import heights as heights_along
 from ..columns import Image, families
 from ..errors import NotMeasured
 from ..measures.acquisition import ct_flags
+from ..measures.focal import find_outliers
 from ..measures.heights import HeightLoss, grade_losses, is_coarse, measure_heights
 from ..measures.mask_rim import LEAST_RIM_HU, rim_on_ct
 from ..measures.modality import check_modality
@@ -43,7 +44,7 @@ def read_ct(given: Given, facts: CaseFacts, parameters: Parameters, edits: Edits
         levels[name], body = _read_level(vertebra, given, along, facts, parameters, edits)
         bodies.update({name: body} if body is not None else {})
     progress(0.95, "CT: heights")
-    levels = _with_losses(_with_heights(levels, bodies), bodies)
+    levels = _with_outliers(_with_losses(_with_heights(levels, bodies), bodies))
     tags = image.tags
     values = dict(
         kvp=tags.kvp,
@@ -103,6 +104,22 @@ def _with_heights(levels: dict[str, Level], bodies: dict[str, Body]) -> dict[str
             continue
         read = dict(height_anterior_mm=heights.anterior, height_middle_mm=heights.middle, height_posterior_mm=heights.posterior)
         found[name] = replace(level, heights=heights, ct=replace(level.ct, values={**level.ct.values, **read}))
+    return found
+
+
+def _with_outliers(levels: dict[str, Level]) -> dict[str, Level]:
+    """The levels, those flagged whose HU or spread is far from that of the others."""
+    read = {
+        name: (level.ct.values["hu_3d"], level.ct.values["hu_3d_sd"])
+        for name, level in levels.items()
+        if "hu_3d" in level.ct.values
+    }
+    found = dict(levels)
+    for outlier in find_outliers(read):
+        about = "3D-HU" if outlier.column == "hu_3d" else "SD"
+        flag = Flag("hu-outlier", value=outlier.difference, unit="HU", about=f"{about} against the median of the other levels")
+        level = found[outlier.level]
+        found[outlier.level] = replace(level, ct=replace(level.ct, flags=[*level.ct.flags, flag]))
     return found
 
 

@@ -17,11 +17,12 @@ from ..vertebra.body import Body
 from ..vertebra.frame import Frame
 
 SECTORS = ("upper", "lower", "anterior", "posterior", "right", "left")
-#: Where the profile begins, mm, and its bins; a bin counts with at least FEWEST_VOXELS.
-SHALLOWEST_MM, STEP_MM, FEWEST_VOXELS = -1.0, 0.5, 6
+#: Where the profile begins, mm, its bins, and how close two are joined; a bin counts with at least FEWEST_VOXELS.
+SHALLOWEST_MM, STEP_MM, CLOSE_MM, FEWEST_VOXELS = -1.0, 0.5, 0.35, 6
 #: Cortex falls toward cancellous bone by more than this; a gradient of cancellous bone itself stays below, or goes on in the
-#: TREND_MM beneath and is taken off. A step counts if it falls by so much more than its own noise explains (standard errors).
-FALL_HU_PER_MM, TREND_MM, TREND_SHARE, NOISE_ERRORS = 20.0, 3.0, 1.5, 2.0
+#: TREND_MM beneath and is taken off (with a share for its own error). A step counts if it falls by so much more than its own noise
+#: explains (standard errors), and if the bone beneath lies lower for good.
+FALL_HU_PER_MM, TREND_MM, TREND_SHARE, NOISE_ERRORS, LASTING_HU = 20.0, 3.0, 1.5, 2.0, 8.0
 #: Cortex ends at most so much deeper than the margin (and half a voxel more, as depths are those of voxels' centers).
 MOST_BEYOND_MARGIN_MM = 3.0
 
@@ -96,16 +97,34 @@ def sectors_of(body: Body, axes: np.ndarray) -> np.ndarray:
 
 def _edge(depth: np.ndarray, values: np.ndarray, deepest: float) -> float:
     """Depth, at most ``deepest``, at which the deepest steep fall of the mean value ends; 0 where there is none."""
-    bins = ((depth - SHALLOWEST_MM) / STEP_MM).astype(int)
-    count = np.bincount(bins)
-    filled = count >= FEWEST_VOXELS
-    count = count[filled]
-    at, mean, square = (
-        np.bincount(bins, weights)[filled] / count for weights in (depth.astype(np.float64), values, np.square(values))
-    )
-    distance, error = np.diff(at), np.maximum(square - mean**2, 0) / count
-    noise = NOISE_ERRORS * np.sqrt(error[1:] + error[:-1])
+    at, mean, error, count = _profile(depth, values)
     beneath = at > deepest
     trend = max(-np.polyfit(at[beneath], mean[beneath], 1, w=np.sqrt(count[beneath]))[0], 0) if beneath.sum() > 2 else 0.0
-    falls = (-np.diff(mean) - noise > (FALL_HU_PER_MM + TREND_SHARE * trend) * distance) & (at[:-1] < deepest)
-    return float(np.clip(at[1:][falls][-1], 0, deepest)) if falls.any() else 0.0
+    steepest = FALL_HU_PER_MM + TREND_SHARE * trend
+    for n in range(len(at) - 2, -1, -1):
+        if at[n] >= deepest:
+            continue
+        further = (at > at[n]) & (at <= at[n + 1] + TREND_MM)
+        lasting = np.average(mean[further] + trend * (at[further] - at[n]), weights=count[further])
+        falls = mean[n] - mean[n + 1] - NOISE_ERRORS * np.hypot(error[n], error[n + 1]) > steepest * (at[n + 1] - at[n])
+        if falls and mean[n] - lasting > max(NOISE_ERRORS * error[n], LASTING_HU):
+            return float(np.clip(at[n + 1], 0, deepest))
+    return 0.0
+
+
+def _profile(depth: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Mean depth, mean value, its standard error, and number of voxels of every bin with enough of them.
+
+    Voxel centers of a coarse lattice crowd at a few depths: bins whose mean depths lie close to each other count as one.
+    """
+    bins = ((depth - SHALLOWEST_MM) / STEP_MM).astype(int)
+    sums = np.stack([np.bincount(bins, w) for w in (np.ones(len(depth)), depth.astype(np.float64), values, np.square(values))])
+    joined = []
+    for column in sums[:, sums[0] > 0].T:
+        if joined and column[1] / column[0] - joined[-1][1] / joined[-1][0] < CLOSE_MM:
+            joined[-1] = joined[-1] + column
+        else:
+            joined.append(column)
+    count, *sums = np.array([column for column in joined if column[0] >= FEWEST_VOXELS] or np.empty((0, 4))).reshape(-1, 4).T
+    at, mean, square = (total / count for total in sums)
+    return at, mean, np.sqrt(np.maximum(square - mean**2, 0) / count), count

@@ -16,8 +16,9 @@ from ..states import Flag
 from ..vertebra.body import Body
 from ..vertebra.frame import Frame
 from .endosteal import Endosteum, read_endosteum
+from .focal import find_foci
 from .region import CEMENT_MM3, SMALL_ROI_MM3, place_cancellous, place_wide, read_region, region_mean
-from .roi import LevelNumbers, PlanarRoi
+from .roi import LevelNumbers, PlanarRoi, RegionRoi
 from .slices import Slices, place_slices, read_slice
 from .uncertainty import FAIR_MASK_MM, fair_slice, fair_slices, moved_region
 
@@ -45,11 +46,22 @@ def measure_level(
             numbers.flags.append(Flag("small-roi", value=read.volume, unit="mm3"))
         if read.dense_volume > CEMENT_MM3:
             numbers.flags.append(Flag("cement-or-metal", value=read.dense_volume, unit="mm3"))
+        numbers.flags += _foci(region, image)
         slices = place_slices(body, image, parameters, endosteum, frame)
         _measure_slices(numbers, slices, edits or {}, image)
     except NotMeasured as reason:
         numbers.gap(reason)
     return numbers
+
+
+def _foci(region: RegionRoi, image: Image) -> list[Flag]:
+    """The largest dense and the largest lucent focus of a region."""
+    found = {}
+    for focus in find_foci(region, image):
+        code = "dense-focus" if focus.is_dense else "lucent-focus"
+        at = " ".join(f"{axis} {mm:.0f}" for axis, mm in zip("RAS", focus.center))
+        found.setdefault(code, Flag(code, value=focus.volume_mm3, unit="mm3", about=f"{focus.difference:+.0f} HU at {at}"))
+    return [*found.values()]
 
 
 def _margins_moved(body: Body, image: Image, margin_mm: float, endosteum: Endosteum | None) -> dict[str, float]:

@@ -30,6 +30,7 @@ REMEDIES = {
     "level-order": "Correct the names of the segments, or the slices given.",
     "lucent-focus": "Look at the slices; draw the focus as an exclusion segment if it is not cancellous bone.",
     "mask-fragmented": "Remove the loose pieces of the mask.",
+    "mask-holes": "Fill the holes of the mask (Segment Editor: Smoothing > Closing, or Wrap Solidify) and measure again.",
     "mask-off-bone": "Check that the mask belongs to this image; draw or register it anew.",
     "mask-overlap": "Correct the masks so that they do not overlap.",
     "muscle-bias": "Correct the coil's bias field, or give a fixed fat threshold.",

@@ -12,7 +12,7 @@ from ..errors import NotMeasured
 from ..image.mask import Mask
 from ..parameters import LEVELS
 from ..states import Flag
-from .body import has_posterior_elements
+from .body import FULL_OF_HOLES, has_posterior_elements, porosity, without_holes
 from .body_cut import BodyCut, body_middle, cut_body
 from .frame import Frame, first_frame, place_frame
 from .pieces import PIECE_SHARE, Pieces, beyond_the_disc, main_piece, split_bodies
@@ -43,6 +43,7 @@ class Vertebra:
 
     mask: as it was segmented. said: what the mask covers, as a person or the segment's name says; "" to judge by its shape.
     above, below: the nearest vertebrae that have a mask. other_pieces: volume of the mask's other pieces, as a share of this one.
+    closed_mm3: volume of the holes that were closed.
     """
 
     level: str
@@ -52,6 +53,7 @@ class Vertebra:
     above: Vertebra | None = None
     below: Vertebra | None = None
     other_pieces: float = 0.0
+    closed_mm3: float = 0.0
 
     @cached_property
     def covers(self) -> str:
@@ -101,7 +103,12 @@ class Vertebra:
     @cached_property
     def _whole_body(self) -> Mask:
         """The body, of a whole vertebra what a mask of bodies has in common with it, or what is left when the posterior elements
-        are cut off."""
+        are cut off. Raises NotMeasured where the mask is full of holes too large to close."""
+        if porosity(self.mask) > FULL_OF_HOLES:
+            raise NotMeasured(
+                "the mask is full of holes, as a threshold leaves them; fill them (Segment Editor: Smoothing > Closing, or Wrap Solidify)",
+                "mask-holes",
+            )
         if self.covers != "vertebra":
             return self.mask
         if self._cut is not None:
@@ -137,6 +144,8 @@ class Vertebra:
         """What is uncertain about the body or its axes."""
         said = [self._cut.doubt if self._cut is not None else "", self._axes[1]]
         found = [Flag("frame-uncertain", about="; ".join(filter(None, said)))] if any(said) else []
+        if self.closed_mm3:
+            found.append(Flag("mask-holes", value=self.closed_mm3, unit="mm3 filled"))
         return found + ([Flag("mask-fragmented", value=100 * self.fragments, unit="%")] if self.fragments > PIECE_SHARE else [])
 
 
@@ -159,8 +168,9 @@ def read_vertebrae(segments: list[Segment], asked: str) -> tuple[dict[str, Verte
     vertebrae = {}
     for level, (mask, covers) in masks.items():
         said = covers if asked == "auto" else asked
+        mask, closed_mm3 = without_holes(mask)
         pieces = Pieces(mask, 0.0) if said == "cancellous" else main_piece(mask)
-        vertebrae[level] = Vertebra(level, pieces.main, said, around, other_pieces=pieces.other_share)
+        vertebrae[level] = Vertebra(level, pieces.main, said, around, other_pieces=pieces.other_share, closed_mm3=closed_mm3)
     there = [vertebra for vertebra in vertebrae.values() if vertebra.mask.array.any()]
     for upper, lower in zip(there, there[1:]):
         upper.below, lower.above = lower, upper
