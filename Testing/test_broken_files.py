@@ -356,6 +356,22 @@ def test_a_length_of_pixels_that_is_not_that_of_the_image_is_refused_at_once(tmp
     refusal(tmp_path / "d")
 
 
+@pytest.mark.parametrize("more", [1, 2, 4, 16, 256])
+@pytest.mark.parametrize("at", [-2, -700, -1300])
+def test_bytes_between_the_pixels_of_dicom_are_refused(tmp_path, more, at):
+    path = dicom(tmp_path / "d") / "003.dcm"
+    content = path.read_bytes()
+    path.write_bytes(content[:at] + b"\x31" * more + content[at:])
+    refusal(tmp_path / "d")
+
+
+def test_elements_after_the_pixels_of_dicom_do_not_matter(tmp_path):
+    def edit(n, dataset):
+        dataset.add_new(0xFFFCFFFC, "OB", b"\0" * 126)
+
+    assert np.array_equal(np.sort(voxels(dicom(tmp_path / "d", edit)), axis=None), np.sort(ARRAY, axis=None))
+
+
 @pytest.mark.parametrize(
     "name, value", [("RescaleSlope", 2), ("RescaleIntercept", 0), ("BitsStored", 12), ("PixelRepresentation", 0), ("Modality", "SEG"), ("Modality", "RTDOSE")]
 )  # fmt: skip

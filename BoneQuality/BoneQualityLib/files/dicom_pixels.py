@@ -23,6 +23,8 @@ _BARE = -15
 MOST_INFLATED_BYTES = 1 << 28
 _PIXEL_DATA, _ITEM, _ITEMS_END = (0x7FE0, 0x0010), (0xFFFE, 0xE000), (0xFFFE, 0xE0DD)
 _UNDEFINED = 0xFFFFFFFF
+#: Types whose length has four bytes (explicit VR).
+_LONG = (b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SQ", b"SV", b"UC", b"UN", b"UR", b"UT", b"UV")
 #: Markers that begin a JPEG or JPEG-LS frame: all of SOF but for DHT, JPG and DAC.
 _FRAME_MARKERS = {*range(0xC0, 0xD0), 0xF7} - {0xC4, 0xC8, 0xCC}
 
@@ -45,7 +47,7 @@ def pixel_fault(file, header) -> str:
     length = struct.unpack(f"{order}I", element[4:])[0] if len(element) == 8 else 0
     if syntax.is_compressed:
         return _fault_of_items(file, header, length)
-    return _fault_of_length(length, os.fstat(file.fileno()).st_size - file.tell(), header)
+    return _fault_of_length(file, length, header)
 
 
 def inflates_too_far(path: Path) -> bool:
@@ -111,19 +113,23 @@ def _depth_fault(header) -> str:
         or header.get("PixelRepresentation") not in (0, 1)
     ):
         return f"has a pixel format that contradicts itself (BitsStored, HighBit, PixelRepresentation): {AGAIN}"
+    if "SamplesPerPixel" not in header:
+        return f"is damaged: {AGAIN}"
     if not all(isinstance(number, int) and 0 < number < 1 << 15 for number in (header.Rows, header.Columns)):
         return f"gives no valid size: {AGAIN}"
     return ""
 
 
-def _fault_of_length(length: int, held: int, header) -> str:
+def _fault_of_length(file, length: int, header) -> str:
+    held = os.fstat(file.fileno()).st_size - file.tell()
     frames = int(header.get("NumberOfFrames") or 1)
     needed = header.Rows * header.Columns * header.BitsAllocated // 8 * header.get("SamplesPerPixel", 1) * frames
     if held < needed:
         return f"is cut short: {AGAIN}"
     if length not in (needed, needed + needed % 2):
         return f"holds {length} bytes of pixels, where its header says {needed}: {AGAIN}"
-    return ""
+    file.seek(length, os.SEEK_CUR)
+    return _fault_of_rest(file, header.file_meta.TransferSyntaxUID)
 
 
 def _fault_of_items(file, header, length: int) -> str:
@@ -146,11 +152,40 @@ def _fault_of_items(file, header, length: int) -> str:
             return f"is cut short: {AGAIN}"
         begins.append(file.read(min(length, CHUNK)))
         file.seek(at + length)
+    if fault := _fault_of_rest(file, header.file_meta.TransferSyntaxUID):
+        return fault
     if len(begins) < 2:
         return f"is cut short: {AGAIN}"
     size = _compressed_size(begins[1])
     if size is not None and size != (header.Rows, header.Columns):
         return f"holds {size[0]} x {size[1]} compressed pixels, where its header says {header.Rows} x {header.Columns}: {AGAIN}"
+    return ""
+
+
+def _fault_of_rest(file, syntax) -> str:
+    """What follows the pixels is a data set that goes on in the order of its tags to the file's end, or pixels were moved."""
+    end, before = os.fstat(file.fileno()).st_size, _PIXEL_DATA
+    order = "<" if syntax.is_little_endian else ">"
+    while head := file.read(8):
+        if len(head) < 8:
+            return f"has bytes after its pixels that belong to nothing: {AGAIN}"
+        tag = struct.unpack(f"{order}2H", head[:4])
+        if syntax.is_implicit_VR:
+            (length,) = struct.unpack(f"{order}I", head[4:])
+        elif head[4:6] in _LONG:
+            (length,) = struct.unpack(f"{order}I", file.read(4).ljust(4, b"\0"))
+        else:
+            (length,) = struct.unpack(f"{order}H", head[6:])
+        if length == _UNDEFINED and tag > before:
+            return ""  # a sequence; nobody reads beyond the pixels
+        if (
+            tag <= before
+            or file.tell() + length > end
+            or not (syntax.is_implicit_VR or head[4:6].isalpha() and head[4:6].isupper())
+        ):
+            return f"has bytes after its pixels that belong to nothing: {AGAIN}"
+        file.seek(length, os.SEEK_CUR)
+        before = tag
     return ""
 
 

@@ -147,7 +147,10 @@ def _listed(groups: dict[str, list[DicomSlice]]) -> str:
 
 def _described(images: list[DicomSlice]) -> str:
     header = images[0].header
-    parts = [nameless_text(header, "SeriesDescription") or "", f"{len(images)} {text(header, 'Modality') or ''} images".replace("  ", " ")]
+    parts = [
+        nameless_text(header, "SeriesDescription") or "",
+        f"{len(images)} {text(header, 'Modality') or ''} images".replace("  ", " "),
+    ]
     parts[1] += f" of {header.get('Columns')} x {header.get('Rows')}"
     parts.append(_plane(images))
     for name, tag in (("TR", "RepetitionTime"), ("TE", "EchoTime")):
