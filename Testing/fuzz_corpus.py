@@ -124,7 +124,7 @@ def _mask_cases(folder: Path) -> list[Subject]:
         found.append(Subject(f"mask-{name}", case, name, ("--ct", "ct.nrrd", "--ct-segmentation", given), packed))
     case = folder / "mask-dicom-seg"
     image_file(case / "ct.nrrd", ct()[0], CT_GRID)
-    if False and dicom_seg(case / "seg", ct()[1], CT_GRID):
+    if dicom_seg(case / "seg", ct()[1], CT_GRID):
         found.append(Subject("mask-dicom-seg", case, "seg", ("--ct", "ct.nrrd", "--ct-segmentation", "seg")))
     return found
 

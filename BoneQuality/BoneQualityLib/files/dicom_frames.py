@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from itertools import groupby
 from pathlib import Path
 
+from .dicom_values import damage_of
+
 #: Attributes of functional groups under the names that single images have for them.
 _SINGLE = dict(EffectiveEchoTime="EchoTime", InversionTimes="InversionTime", FrameType="ImageType")
 _PULSES = dict(SPIN="SE", GRADIENT="GR", BOTH="SE GR")
@@ -78,27 +80,28 @@ def write_frames(images: Sequence, folder: Path) -> list[Path]:
 
     series, paths = generate_uid(), {}
     for path, frames in groupby(sorted(enumerate(images), key=lambda pair: str(pair[1].path)), key=lambda pair: pair[1].path):
-        whole = pydicom.dcmread(path, force=True)
-        pixels = _stored_frames(whole)
-        for n, image in frames:
-            single = pydicom.Dataset()
-            for name in _PIXELS:
-                if (value := image.header.get(name)) is not None:
-                    setattr(single, name, value)
-            single.SOPClassUID = CTImageStorage if image.header.get("Modality") == "CT" else MRImageStorage
-            single.SOPInstanceUID, single.SeriesInstanceUID, single.InstanceNumber = generate_uid(), series, n + 1
-            single.file_meta = pydicom.dataset.FileMetaDataset()
-            single.file_meta.TransferSyntaxUID = image.header.file_meta.TransferSyntaxUID
-            single.file_meta.MediaStorageSOPClassUID = single.SOPClassUID
-            single.file_meta.MediaStorageSOPInstanceUID = single.SOPInstanceUID
-            single.PixelData = pixels[image.frame or 0]
-            single["PixelData"].VR = "OB" if image.header.BitsAllocated == 8 else "OW"
-            if single.file_meta.TransferSyntaxUID.is_compressed:
-                single.PixelData = pydicom.encaps.encapsulate([single.PixelData])
-                single["PixelData"].is_undefined_length = True
-                single["PixelData"].VR = "OB"
-            paths[n] = folder / f"{n:05}.dcm"
-            single.save_as(paths[n], **_as_standard())
+        with damage_of(path):
+            whole = pydicom.dcmread(path, force=True)
+            pixels = _stored_frames(whole)
+            for n, image in frames:
+                single = pydicom.Dataset()
+                for name in _PIXELS:
+                    if (value := image.header.get(name)) is not None:
+                        setattr(single, name, value)
+                single.SOPClassUID = CTImageStorage if image.header.get("Modality") == "CT" else MRImageStorage
+                single.SOPInstanceUID, single.SeriesInstanceUID, single.InstanceNumber = generate_uid(), series, n + 1
+                single.file_meta = pydicom.dataset.FileMetaDataset()
+                single.file_meta.TransferSyntaxUID = image.header.file_meta.TransferSyntaxUID
+                single.file_meta.MediaStorageSOPClassUID = single.SOPClassUID
+                single.file_meta.MediaStorageSOPInstanceUID = single.SOPInstanceUID
+                single.PixelData = pixels[image.frame or 0]
+                single["PixelData"].VR = "OB" if image.header.BitsAllocated == 8 else "OW"
+                if single.file_meta.TransferSyntaxUID.is_compressed:
+                    single.PixelData = pydicom.encaps.encapsulate([single.PixelData])
+                    single["PixelData"].is_undefined_length = True
+                    single["PixelData"].VR = "OB"
+                paths[n] = folder / f"{n:05}.dcm"
+                single.save_as(paths[n], **_as_standard())
     return [paths[n] for n in sorted(paths)]
 
 

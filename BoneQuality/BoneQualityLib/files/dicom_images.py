@@ -13,7 +13,7 @@ from ..errors import BoneQualityError
 from .dicom_checks import DicomSlice
 from .dicom_frames import frame_headers
 from .dicom_pixels import inflates_too_far, pixel_fault, syntax_of
-from .dicom_values import text
+from .dicom_values import damage_of, text
 
 EXTENSIONS = {".dcm", ".dicom", ".ima"}
 NOT_OF_THE_PATIENT = {"SEG", "RTDOSE"}
@@ -57,7 +57,7 @@ def images_of(path: Path) -> list[DicomSlice]:
     """The image of a file, or its frames one by one; none of a file that is no image of the patient."""
     import pydicom
 
-    try:
+    with damage_of(path):
         with path.open("rb") as file:
             head = file.read(PREAMBLE + len(MARK))
             if not _begins_like_dicom(head):
@@ -79,9 +79,3 @@ def images_of(path: Path) -> list[DicomSlice]:
             if "Rows" not in header and (not kind or "Image Storage" in kind):
                 raise EOFError
             return []
-    except BoneQualityError:
-        raise
-    except OSError as error:
-        raise BoneQualityError(f"{path} cannot be read ({error.strerror}): check its permissions and its disk.") from None
-    except Exception:  # pydicom has no common base class for what a damaged header makes it raise
-        raise BoneQualityError(f"{path} is damaged: copy or export it again.") from None

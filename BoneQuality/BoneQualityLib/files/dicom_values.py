@@ -4,6 +4,23 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from ..errors import BoneQualityError
+
+
+@contextmanager
+def damage_of(path) -> Iterator[None]:
+    """Say what goes wrong while a DICOM file is read in one sentence about the file."""
+    try:
+        yield
+    except (BoneQualityError, MemoryError):
+        raise
+    except OSError as error:
+        raise BoneQualityError(f"{path} cannot be read ({error.strerror}): check its permissions and its disk.") from None
+    except Exception:  # pydicom has no common base class for what a damaged header makes it raise
+        raise BoneQualityError(f"{path} is damaged: copy or export it again.") from None
 
 
 def text(header, name: str) -> str | None:

@@ -18,6 +18,7 @@ from ..files.dicom_frames import write_frames
 from ..files.dicom_pixels import stored_pixels
 from ..files.dicom_segmentation import is_segmentation_object, read_segmentation_object, segmentation_objects
 from ..files.dicom_series import DicomSeries, find_series, find_stacks, folder_and_series
+from ..files.dicom_values import damage_of
 from ..files.stored_image import StoredImage, is_as_stored, stored_voxels
 from ..image.acquisition import ImageTags
 from ..image.grid import Grid
@@ -75,7 +76,10 @@ def _read_dicom(found: DicomSeries, name: str):
 
 def _own_pixels(found: DicomSeries, paths) -> np.ndarray:
     """Images with a rescale each: MRML's reader would round them to the type of the first one."""
-    slices = [stored_pixels(path) for path in paths]
+    slices = []
+    for image, path in zip(found.images, paths):
+        with damage_of(image.path):
+            slices.append(stored_pixels(path))
     if any(pixels is None for pixels in slices):
         raise BoneQualityError(f"{found.paths[0]} holds compressed frames with a rescale each: convert it to NIfTI with dcm2niix.")
     return np.stack(slices)
@@ -166,7 +170,8 @@ def _check_slices(found: DicomSeries, paths, node) -> None:
             f"Of the {len(paths)} slices in {where} only {len(read)} were read; import it with the DICOM module and save it as NRRD."
         )
     for image, path, values in zip(found.images, paths, read):
-        own = stored_pixels(path)
+        with damage_of(image.path):
+            own = stored_pixels(path)
         if own is not None and (own.shape != values.shape or not np.allclose(values, own, rtol=1e-5, atol=0.01)):
             raise BoneQualityError(
                 f"{image.path} is read with other values than it holds: convert the series to NIfTI with dcm2niix."
