@@ -6,10 +6,13 @@ import json
 
 import pytest
 
-from BoneQualityLib import CaseFacts, __version__, measure_case
-from BoneQualityLib.outputs.document import write_case
+from BoneQualityLib import CaseFacts, Parameters, __version__, measure_case
+from BoneQualityLib.case.result import CaseResult, Level
+from BoneQualityLib.measures.roi import LevelNumbers
+from BoneQualityLib.outputs.document import document_of, write_case
 from BoneQualityLib.outputs.places import csf_place, muscle_place, place_behind
 from BoneQualityLib.outputs.summary import flag_sentences, report_line, summary_rows
+from BoneQualityLib.states import Exclusion, Flag
 from scene_cases import FACTS, nodes, result
 
 
@@ -107,6 +110,10 @@ def test_flags_are_sentences_with_their_level_and_number():
     assert any(sentence.startswith("warning few-levels: ") for sentence in said)
 
 
-def test_flags_are_said_by_their_severity():
-    flags = [dict(severity=severity, code="x", level="", value=None, unit="", about="", sentence="S.") for severity in ("info", "error", "warning")]
-    assert [sentence.split()[0] for sentence in flag_sentences(dict(flags=flags))] == ["error", "warning", "info"]
+def test_flags_come_by_severity_and_those_of_levels_that_no_value_uses_last_and_never_as_errors():
+    truncated = LevelNumbers(flags=[Flag("truncated")])
+    levels = (Level("T12", truncated, ct_excluded=(Exclusion.OUTSIDE_MEAN,), t1_excluded=(Exclusion.NO_T1,)),
+              Level("L2", truncated, ct_excluded=(Exclusion.NOT_MEASURED,), t1_excluded=(Exclusion.NO_T1,)))  # fmt: skip
+    result = CaseResult(CaseFacts("a"), Parameters(), levels, flags=(Flag("straddles-cutoff"), Flag("kvp", value=100.0, unit="kV")))
+    said = [sentence.split(":")[0] for sentence in flag_sentences(document_of(result))]
+    assert said == ["error truncated L2", "warning kvp", "info straddles-cutoff", "info truncated T12"]

@@ -137,7 +137,8 @@ class Flag:
     """What makes a number doubtful.
 
     code: a key of CATALOG. level: a vertebra or disc, "" for the whole case. value, unit: the number behind it. about: names that
-    belong to it (masks, levels, a kernel), for people.
+    belong to it (masks, levels, a kernel), for people. is_aside: of a level that no value of the case uses: it comes last, and is
+    never an error.
     """
 
     code: str
@@ -145,14 +146,21 @@ class Flag:
     value: float | None = None
     unit: str = ""
     about: str = ""
+    is_aside: bool = False
 
     @property
     def severity(self) -> Severity:
-        return Severity(CATALOG[self.code][0])
+        severity = Severity(CATALOG[self.code][0])
+        return Severity.INFO if self.is_aside and severity is Severity.ERROR else severity
 
     @property
     def sentence(self) -> str:
         return CATALOG[self.code][1]
+
+    @property
+    def order(self) -> tuple[bool, int]:
+        """What to sort flags by: those that matter most first."""
+        return self.is_aside, self.severity.rank
 
 
 def codes(flags: list[Flag]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 
 import numpy as np
 
@@ -11,7 +11,7 @@ from ..measures.heights import HeightLoss, Heights
 from ..measures.muscle_result import Muscles
 from ..measures.roi import LevelNumbers, PlanarRoi, RegionRoi
 from ..parameters import CaseFacts, Parameters
-from ..states import Exclusion, Flag, Severity, codes
+from ..states import SAID_BY_PERSON, Exclusion, Flag, Severity, codes
 from ..vertebra.frame import Frame
 
 
@@ -34,8 +34,14 @@ class Level:
         return not (self.ct_excluded and self.t1_excluded)
 
     @property
+    def is_aside(self) -> bool:
+        """Whether no case value could use the level, whatever is measured there: outside L1-L4, or taken out by a person."""
+        aside = {Exclusion.OUTSIDE_MEAN, Exclusion.NO_MASK, Exclusion.NO_CT, Exclusion.NO_T1, *SAID_BY_PERSON}
+        return all(aside & set(excluded) for excluded in (self.ct_excluded, self.t1_excluded))
+
+    @property
     def flags(self) -> list[Flag]:
-        return [Flag(f.code, self.name, f.value, f.unit, f.about) for f in (*self.ct.flags, *self.t1.flags)]
+        return [replace(flag, level=self.name, is_aside=self.is_aside) for flag in (*self.ct.flags, *self.t1.flags)]
 
     @property
     def rois(self) -> list[PlanarRoi | RegionRoi]:
@@ -100,8 +106,8 @@ class CaseResult:
 
     @property
     def all_flags(self) -> list[Flag]:
-        """Those of the case and of its levels."""
-        return [*self.flags, *(flag for level in self.levels for flag in level.flags)]
+        """Those of the case and of its levels, those that matter most first."""
+        return sorted((*self.flags, *(flag for level in self.levels for flag in level.flags)), key=lambda flag: flag.order)
 
     @property
     def rois(self) -> list[PlanarRoi | RegionRoi]:

@@ -7,7 +7,6 @@ from pathlib import Path
 
 from ..columns import CASE_COLUMNS, LEVEL_COLUMNS, MEASURES, MUSCLE_COLUMNS
 from ..parameters import CaseFacts, Parameters
-from ..states import Severity
 from .cutoff_bars import bar
 from .document import RESEARCH, level_rows, muscle_rows
 from .drawing import Picture
@@ -68,7 +67,7 @@ def content(document: dict, pictures: list[Picture]) -> dict:
 def doubts(document: dict) -> list[dict]:
     """Flags, errors first, one entry per code with all its levels: severity, code, where, sentence, found, remedy."""
     found: dict[str, dict] = {}
-    for flag in sorted(document["flags"], key=lambda flag: Severity(flag["severity"]).rank):
+    for flag in document["flags"]:
         entry = found.setdefault(
             flag["code"],
             dict(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from ..columns import CASE_COLUMNS, LEVEL_COLUMNS, Image, measures_for
-from ..states import Severity
 from .document import RESEARCH, level_rows, muscle_rows
 
 HEADLINES = measures_for("headline")
@@ -101,9 +100,9 @@ def cutoff_sentences(document: dict) -> list[str]:
 
 
 def flag_sentences(document: dict) -> list[str]:
-    """Every flag with its level and the value behind it, the most severe first."""
+    """Every flag with its level and the value behind it, in the document's order: those that matter most first."""
     found = []
-    for flag in sorted(document["flags"], key=lambda flag: Severity(flag["severity"]).rank):
+    for flag in document["flags"]:
         behind = behind_flag(flag)
         name = " ".join(filter(None, (flag["severity"], flag["code"], flag["level"])))
         found.append(f"{name}: {flag['sentence']}{f' ({behind})' if behind else ''}")
