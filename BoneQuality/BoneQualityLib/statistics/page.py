@@ -19,7 +19,8 @@ CAPTIONS = dict(
     "circles: others. Of large cohorts an even selection of points is drawn.",
     correlation_subgroups="The first measures against each other in every subgroup, with regression line and 95 % band.",
     heat_map="Correlations between the measures: Spearman's below the diagonal, Pearson's above it.",
-    kaplan_meier="Free of the event over time on either side of a cut-off (Kaplan-Meier, 95 % bands), with the numbers at risk.",
+    kaplan_meier="Free of the event over time on either side of a cut-off (Kaplan-Meier, 95 % bands), with the numbers at risk; "
+    "dotted: the window, where one was asked for.",
     incidence="Cumulative incidence of the event where another competes (Aalen-Johansen, 95 % bands), with the numbers at risk.",
     methods="Two methods: differences over means with bias and limits of agreement and their 95 % intervals; one against the other.",
     bland_altman="Differences of readings over their means; lines: bias and limits of agreement (1.96 SD) with their 95 % intervals.",
@@ -27,7 +28,7 @@ CAPTIONS = dict(
 #: Columns that are the same in every row of a model: shown once.
 OF_MODEL = ("model", "n", "events", "deviance", "events_per_variable", "imputations")
 #: Columns that are the same in every row of a group of rows: shown once. Table -> the columns that name the group.
-REPEATED = {"roc": ("measure",), "cutoffs": ("measure", "cutoff", "source"), "survival": ("measure", "cutoff", "source", "period"),
+REPEATED = {"paper": ("place",), "paper_checks": ("place",), "roc": ("measure",), "cutoffs": ("measure", "cutoff", "source"), "survival": ("measure", "cutoff", "source", "period"),
             "incidence": ("measure", "cutoff", "source", "group"), "outcome_correlations": ("measure",), "subgroups": ("variable", "among"), "methods": ("first", "second", "subgroup", "n"), "follow_up": ("subgroup", "n"),
             "reliability": ("measure", "kind", "readers", "n", "k")}  # fmt: skip
 
@@ -37,13 +38,21 @@ def html(result) -> str:
     from jinja2 import Environment
 
     template = Environment(autoescape=True, trim_blocks=True).from_string(TEMPLATE.read_text(encoding="utf-8"))
-    figures = [dict(caption=CAPTIONS[name], data=base64.b64encode(data).decode()) for name, data in result.pictures("png").items()]
+    figures = [
+        dict(caption=f"Figure {n} ({name}). {CAPTIONS[name]}", data=base64.b64encode(data).decode(), width=f"{_width(result.figures[name]):.2f}in")
+        for n, (name, data) in enumerate(result.pictures("png").items(), 1)
+    ]
     shown = {key: _table(key, rows) for key, rows in result.rows.items() if rows}
     return template.render(
         name=result.name, asked=asked(result.cohort), warnings=result.warnings, sections=result.sections, figures=figures, reading=ALWAYS,
         tables=shown, first=[key for key in ("roc", "cutoffs") if key in shown], in_sections={s.key for s in result.sections},
         methods=paragraph(result.cohort, result.rows), strobe=strobe(result.cohort, result.rows, result.figures),
     )  # fmt: skip
+
+
+def _width(figure) -> float:
+    """Inches on the screen: a figure at its printed size, larger by a quarter."""
+    return 1.25 * float(figure.get_size_inches()[0])
 
 
 def asked(cohort: Cohort) -> list[tuple[str, str]]:
