@@ -138,7 +138,8 @@ def _first_p(variable: str) -> Callable:
 
 
 def p_value(what: str, value: float, ours: Callable, place: str = "text", note: str = "", contradicts: str = "") -> Published:
-    """A p value; one printed as < 0.001 is given as 0.001."""
+    """A p value; one printed as < 0.001 is given as 0.001, and said so where there is no other note."""
+    note = note or ("printed as < 0.001" if value == 0.001 else "")
     return Published(what, value, ours, *of_p(value), note, place, SAME_SIDE, contradicts=contradicts)
 
 

@@ -6,8 +6,6 @@ import numpy as np
 
 from ..columns import Column
 from ..measures.roi import COLORS, rgb
-from ..statistics.roc import curve, directions
-from ..statistics.tables import COHORT_TABLES
 from .nodes import table_node
 from .session import mrml_scene
 
@@ -24,8 +22,7 @@ def show_cohort(result) -> dict[str, object]:
         if node.GetAttribute(COHORT_ATTRIBUTE) == result.name:
             scene.RemoveNode(node)
     nodes = {}
-    for key, rows in result.rows.items():
-        title, columns = COHORT_TABLES[key]
+    for key, (title, columns, rows) in result.titled_tables.items():
         nodes[key] = _of(result, table_node(f"{result.name}: {title}", columns, rows))
     nodes["chart"] = _roc_chart(result)
     return nodes
@@ -38,14 +35,11 @@ def _of(result, node):
 
 
 def _roc_chart(result):
-    cohort, areas = result.cohort, {row["measure"]: row.get("auc") for row in result.rows["roc"] if row["subgroup"] == "all"}
     chart = _of(result, mrml_scene().AddNewNodeByClass("vtkMRMLPlotChartNode", f"{result.name}: ROC"))
     lines = [("chance", np.array([0.0, 1.0]), np.array([0.0, 1.0]))]
-    for name, sign in directions(cohort).items():
-        there = cohort.complete(name)
-        rates = curve(sign * cohort.values(name)[there], cohort.events[there])
+    for label, *rates in result.roc_curves:
         at = np.unique(np.linspace(0, len(rates[0]) - 1, CURVE_POINTS).astype(int))
-        lines.append((f"{name}, AUC {areas[name]:.3f}", rates[0][at], rates[1][at]))
+        lines.append((label, rates[0][at], rates[1][at]))
     colors = ["#999999", *dict.fromkeys(COLORS.values())]
     for n, (name, *rates) in enumerate(lines):
         rows = [dict(zip((column.name for column in _RATES), point)) for point in zip(*rates)]

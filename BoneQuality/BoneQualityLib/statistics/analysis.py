@@ -7,6 +7,8 @@ from functools import cached_property
 from importlib.util import find_spec
 from pathlib import Path
 
+import numpy as np
+
 from ..errors import BoneQualityError
 from ..files.csv_tables import csv_text
 from ..files.writing import check_free, write_whole
@@ -76,6 +78,21 @@ class CohortResult:
         import pandas
 
         return {key: pandas.DataFrame(rows, columns=[c.name for c in COHORT_TABLES[key][1]]) for key, rows in self.rows.items()}
+
+    @property
+    def titled_tables(self) -> dict[str, tuple[str, tuple, list[dict]]]:
+        """Title, columns (``columns.Column``) and rows of every table by name."""
+        return {key: (*COHORT_TABLES[key], rows) for key, rows in self.rows.items()}
+
+    @property
+    def roc_curves(self) -> list[tuple[str, np.ndarray, np.ndarray]]:
+        """(measure with its area, false positive rates, true positive rates) over all cases; none without an outcome."""
+        found, cohort = [], self.cohort
+        areas = {row["measure"]: row.get("auc") for row in self.rows.get("roc", ()) if row["subgroup"] == "all"}
+        for name, sign in (roc.directions(cohort) if areas else {}).items():
+            there = cohort.complete(name)
+            found.append((f"{name}, AUC {areas[name]:.3f}", *roc.curve(sign * cohort.values(name)[there], cohort.events[there])))
+        return found
 
     def pictures(self, kind: str) -> dict[str, bytes]:
         """The figures as ``png`` or ``svg`` files' content."""
