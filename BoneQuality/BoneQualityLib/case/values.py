@@ -9,7 +9,7 @@ import numpy as np
 
 from ..columns import Cutoff, Image, OfCase, measures_for
 from ..measures.contrast import not_dark
-from ..measures.csf import Csf, used_csf
+from ..measures.csf import SACS, Csf, used_csf
 from ..measures.roi import LevelNumbers
 from ..measures.uncertainty import Variations, extremes, mean_of
 from ..parameters import LEVELS, LUMBAR_USED
@@ -40,7 +40,7 @@ def with_case_values(result: CaseResult, cutoffs: Iterable[Cutoff]) -> CaseResul
         result = _extended(replace(result, levels=levels), ct_values(levels))
     if "t1" in result.inputs:
         fluid = used_csf(result.csf)
-        levels = tuple(_with_ratio(level, fluid) for level in levels) if fluid is not None else levels
+        levels = tuple(_with_ratio(level, fluid, result.csf) for level in levels) if fluid is not None else levels
         result = _extended(replace(result, levels=levels), vbq_values(levels, result.csf, result.facts.hyperlipidemia))
     result = replace(result, levels=levels)
     beside, flags = beside_cutoffs(result, cutoffs)
@@ -75,12 +75,12 @@ def _with_ranges(numbers: LevelNumbers, names: tuple[str, ...]) -> LevelNumbers:
     return replace(numbers, values={key: value for part in (numbers.values, *ranges) for key, value in part.items()})
 
 
-def _with_ratio(level: Level, csf: Csf) -> Level:
+def _with_ratio(level: Level, csf: Csf, fluid: dict[str, Csf]) -> Level:
     """The level with its marrow's signal over that of the CSF."""
     if "t1_signal" not in level.t1.values:
         return level
     ratio = level.t1.values["t1_signal"] / csf.signal
-    values = {**level.t1.values, "vbq_single_level": ratio, **_range("vbq_single_level", ratio, _ratios([level], csf))}
+    values = {**level.t1.values, "vbq_single_level": ratio, **_range("vbq_single_level", ratio, _ratios([level], csf, fluid))}
     return replace(level, t1=replace(level.t1, values=values))
 
 
@@ -137,7 +137,7 @@ def vbq_values(levels: tuple[Level, ...], fluid: dict[str, Csf], hyperlipidemia:
     for name, among in (("vbq", used), ("vbq_including_fractured", with_fractured)):
         if len(among) >= FEWEST_VBQ_LEVELS:
             values[name] = _median_signal(among) / csf.signal
-    values |= _range("vbq", values.get("vbq"), _ratios(used, csf))
+    values |= _range("vbq", values.get("vbq"), _ratios(used, csf, fluid))
     if hyperlipidemia == "yes":
         flags.append(Flag("hyperlipidemia"))
     return CaseValues(values, tuple(flags), tuple(reasons))
@@ -147,11 +147,21 @@ def _median_signal(levels: list[Level]) -> float:
     return float(np.median([level.t1.values["t1_signal"] for level in levels]))
 
 
-def _ratios(levels: list[Level], csf: Csf) -> Variations:
-    """VBQ under every variation: the same one for marrow and CSF."""
+def _ratios(levels: list[Level], csf: Csf, fluid: dict[str, Csf]) -> Variations:
+    """VBQ under every variation: marrow and CSF moved alike, each read otherwise alone, and CSF at the other accepted levels."""
     several = [level.t1.variations.get("t1_signal", {}) for level in levels]
     names = set.intersection(*(set(v) for v in several)) if several else set()
-    return {name: float(np.median([v[name] for v in several])) / csf.variations.get(name, csf.signal) for name in sorted(names)}
+    found = {name: float(np.median([v[name] for v in several])) / csf.variations.get(name, csf.signal) for name in sorted(names)}
+    if not levels:
+        return found
+    marrow = _median_signal(levels)
+    for other in fluid.values():
+        if not other.blocked:
+            found[f"CSF {other.level}"] = marrow / other.signal
+        alone = SACS if other is not csf else set(other.variations) - names
+        read = {name: signal for name, signal in other.variations.items() if name in alone}
+        found |= {f"{name} {other.level}": marrow / signal for name, signal in read.items() if signal > 0}
+    return found
 
 
 def _shading(used: list[Level], fluid: dict[str, Csf]) -> list[Flag]:

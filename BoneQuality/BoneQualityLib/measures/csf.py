@@ -24,37 +24,46 @@ ROOT_DEVIATIONS, MOST_ROOTS, BRIGHTER_THAN_L2 = 3.0, 0.30, 1.15
 #: The robust standard deviation is taken as at least this share of the median, where an image has hardly any noise.
 LEAST_SPREAD = 0.02
 CSF_LEVELS = ("L3", "L2", "L4")
+#: Readers differ by a voxel in how thick they draw the sac, and by no more than this, mm.
+THICKEST_VOXEL_MM = 1.0
+#: Names of the variations of a sac's thickness: another level's CSF counts under them too, as one level may be blocked by them.
+SACS = {"sac thinner": -1.0, "sac thicker": 1.0}
 
 
 @dataclass(frozen=True, eq=False)
 class Csf:
-    """CSF of one level: its ROI, mean signal, area kept (mm2), share of pixels dropped as roots; else why it is blocked.
+    """CSF of one level: its ROI, mean and median signal, area kept (mm2), share of pixels dropped as roots; else why it is blocked.
 
-    variations: the signal where the mask lies half a voxel otherwise, see ranges.py.
+    variations: the signal under small changes that a fair reader may make, see uncertainty.py; of a level that is blocked for the
+    sac's sake those under which it is not.
     """
 
     level: str
     roi: PlanarRoi | RegionRoi | None = None
     signal: float = float("nan")
+    median: float = float("nan")
     area: float = float("nan")
     dropped: float = 0.0
     blocked: str = ""
     variations: dict = field(default_factory=dict)
 
 
-def place_sac(level: str, sac: Mask, cord: Mask | None, extent: LevelExtent, image: Image) -> PlanarRoi:
+def place_sac(
+    level: str, sac: Mask, cord: Mask | None, extent: LevelExtent, image: Image, thicker_mm: float = 0.0, slices: int = 0
+) -> PlanarRoi:
     """The sac on its own center slice at a level, between the level's endplates, less the cord.
 
-    The ROI keeps 1.5 mm from the sac's border, or two fifths of the sac's half width where that is more.
+    The ROI keeps 1.5 mm from the sac's border, or two fifths of the sac's half width where that is more. thicker_mm: how much the
+    mask is taken to be thicker all around; slices: how many slices to the right of the center slice.
     """
     along = sac.points @ extent.superior
     at_level = sac.points[(along > extent.lower) & (along < extent.upper)]
     if not len(at_level):
         raise NotMeasured("the sac's mask does not reach this level")
-    plane = section_plane(image, at_level.mean(axis=0))
+    plane = section_plane(image, at_level.mean(axis=0)).beside(image, slices)
     lattice = plane.lattice(at_level)
     spacing = (SECTION_STEP_MM, SECTION_STEP_MM)
-    distance = signed_distance(on_plane(sac, lattice), spacing)
+    distance = signed_distance(on_plane(sac, lattice), spacing) + thicker_mm
     distance -= max(SAC_MARGIN_MM, SAC_MARGIN_SHARE * float(distance.max()))
     if cord is not None:
         distance = np.minimum(distance, -signed_distance(on_plane(cord, lattice), spacing))
@@ -83,7 +92,8 @@ def read_sac(roi: PlanarRoi, image: Image) -> Csf:
             break
         kept &= ~brighter
     dropped = 1 - float(kept.mean())
-    csf = Csf(roi.level, roi, float(values[kept].mean()), roi.area * (1 - dropped), dropped)
+    signals = float(values[kept].mean()), float(np.median(values[kept]))
+    csf = Csf(roi.level, roi, *signals, roi.area * (1 - dropped), dropped)
     if dropped > MOST_ROOTS:
         return replace(csf, blocked=f"{100 * dropped:.0f} % of the pixels are brighter than CSF")
     if csf.area < MINIMUM_AREA_MM2:
@@ -150,20 +160,21 @@ def read_csf(
                 found[level] = Csf(level, blocked="the vertebra of this level is not segmented")
             else:
                 found[level] = read_sac(place_sac(level, sac, cord, extents[level], image), image)
+                found[level] = replace(found[level], variations=_other_sacs(level, sac, cord, extents[level], image))
         except NotMeasured as reason:
             found[level] = Csf(level, edits.get(level), blocked=str(reason))
         if not found[level].blocked and not found[level].signal > 0:
             found[level] = replace(found[level], blocked="the mean signal there is not above 0")
         if not found[level].blocked:
-            found[level] = replace(found[level], variations=_moved_csf(found[level], image))
+            found[level] = replace(found[level], variations={**found[level].variations, **_moved_csf(found[level], image)})
         if level in blocked:
-            found[level] = replace(found[level], blocked="ruled out by the reader")
+            found[level] = replace(found[level], blocked="ruled out by the reader", variations={})
     reference = found["L2"]
     for level in ("L3", "L4"):
         csf = found[level]
         by_hand = level in drawn or level in edits
         if not reference.blocked and not csf.blocked and not by_hand and csf.signal > BRIGHTER_THAN_L2 * reference.signal:
-            found[level] = replace(csf, blocked="over 15 % brighter than at L2")
+            found[level] = replace(csf, blocked="over 15 % brighter than at L2", variations={})
     return found
 
 
@@ -175,7 +186,23 @@ def used_csf(found: dict[str, Csf]) -> Csf | None:
 def _moved_csf(csf: Csf, image: Image) -> dict[str, float]:
     if isinstance(csf.roi, RegionRoi):
         return moved_region(csf.roi, image)
-    return moved_plane(csf.roi, image, lambda roi, there: read_sac(roi, there).signal)
+    moved = moved_plane(csf.roi, image, lambda roi, there: read_sac(roi, there).signal)
+    return {**moved, "CSF median": csf.median}
+
+
+def _other_sacs(level: str, sac: Mask, cord: Mask | None, extent: LevelExtent, image: Image) -> dict[str, float]:
+    """The signal where the sac is drawn a voxel thinner or thicker, or read one slice to either side, if it is accepted there."""
+    voxel, found = min(float(np.sort(sac.grid.spacing)[1]), THICKEST_VOXEL_MM), {}
+    variations = {name: (sign * voxel, 0) for name, sign in SACS.items()}
+    variations |= {"CSF one slice right": (0.0, 1), "CSF one slice left": (0.0, -1)}
+    for name, (thicker, slices) in variations.items():
+        try:
+            other = read_sac(place_sac(level, sac, cord, extent, image, thicker, slices), image)
+        except NotMeasured:
+            continue
+        if not other.blocked and other.signal > 0:
+            found[name] = other.signal
+    return found
 
 
 def _read_drawn(body: Body, image: Image) -> Csf:
