@@ -107,12 +107,19 @@ def run_measure(options) -> int:
         from .outputs.page_templates import check_folder
         from .outputs.report import ris_text
 
+        if options.dicom:
+            from .entry.dicom_out import check_dicom, sources_of, write_dicom_files
+
+            sources = sources_of(inputs)
+            check_dicom(inputs, sources, options.dicom, options.overwrite)
         if options.template:
             check_folder(options.template)
         check_free(output_paths(options.output, facts.case_id, inputs.has_axial, not options.no_report), options.overwrite)
         with inputs.nodes() as nodes:
             result = inputs.measure(nodes, show_progress)
         paths = result.write_files(options.output, options.overwrite, not options.no_report, options.template)
+        if options.dicom:
+            paths += write_dicom_files(result, sources, options.dicom, options.overwrite)
         said = ris_text(result.document(), options.template) if options.text else ""
     show_text(said.rstrip() or "\n".join([summary(result.document()), "", "Written:", *(f"  {path}" for path in paths)]))
     return 0

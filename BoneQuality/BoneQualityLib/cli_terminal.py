@@ -10,7 +10,7 @@ import time
 
 
 def add_output(command, cutoffs: bool = False, text: bool = False) -> None:
-    """The options --output and --overwrite; cutoffs: also those of cut-offs and reports; text: also that of the text for a RIS."""
+    """The options --output and --overwrite; cutoffs: also those of cut-offs and reports; text: also those of DICOM files and the text for a RIS."""
     group = command.add_argument_group("output")
     if cutoffs:
         group.add_argument(
@@ -24,6 +24,9 @@ def add_output(command, cutoffs: bool = False, text: bool = False) -> None:
             "--template", type=given_path, metavar="DIR", help="folder with templates of your own (jinja2): report.html, ris.txt"
         )
     if text:
+        group.add_argument(
+            "--dicom", type=given_path, metavar="DIR", help="also write the regions (SEG) and numbers (SR) as DICOM; they name the patient"
+        )
         group.add_argument("--text", action="store_true", help="print the text for a RIS in place of the summary")
     group.add_argument("--overwrite", action="store_true", help="replace files that are there already")
     group.add_argument(

@@ -80,6 +80,11 @@ _WORDS = {
 }
 
 
+def vertebra_codes() -> dict[str, str]:
+    """The SNOMED CT code of each level's vertebra; T13, L6 and S1 have none here."""
+    return {level: code for code, level in _VERTEBRA_CODES.items()}
+
+
 def _folded(name: str) -> str:
     """Small letters without accents."""
     parts = unicodedata.normalize("NFKD", name.casefold())

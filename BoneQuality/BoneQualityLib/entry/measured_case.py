@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 from ..case.images import CaseImages
 from ..case.result import CaseResult
 from ..columns import CASE_COLUMNS, LEVEL_COLUMNS, MUSCLE_COLUMNS
-from ..measures.roi import RegionRoi
 from ..outputs.document import case_rows, document_of, level_rows, muscle_rows, write_case
 from ..scene.nodes import table_node
 
@@ -38,14 +37,13 @@ class MeasuredCase(CaseResult):
     @cached_property
     def seen(self) -> Seen:
         """What pictures and DICOM files are made from beside the document."""
-        from ..outputs.pictures import Seen
+        from ..outputs.pictures import Seen, solid
 
         given = dict(ct=self.images.ct, t1=self.images.t1)
         images = {role: each.image for role, each in given.items() if each is not None}
         stacks = self.images.axial.stacks if self.images.axial is not None else ()
         first = tuple(next(image for image in (stack.signal, stack.fat, stack.water) if image is not None) for stack in stacks)
-        regions = tuple(roi for roi in self.rois if isinstance(roi, RegionRoi))
-        return Seen(images, first, regions, tuple(self.muscles.fat_pixels) if self.muscles is not None else ())
+        return Seen(images, first, solid(self.rois), tuple(self.muscles.fat_pixels) if self.muscles is not None else ())
 
     @cached_property
     def pictures(self) -> list[Picture]:

@@ -45,6 +45,11 @@ class Seen:
     fat: tuple[Mask, ...] = ()
 
 
+def solid(rois) -> tuple[RegionRoi, ...]:
+    """Those of the ROIs that are solid regions."""
+    return tuple(roi for roi in rois if isinstance(roi, RegionRoi))
+
+
 def draw(document: dict, seen: Seen) -> list[Picture]:
     """Every picture of a case: CT overview, three slices per level, planes of the VBQ, slices of the muscles.
 
