@@ -55,4 +55,4 @@ REMEDIES = {
 
 def remedy(code: str) -> str:
     """What a person does about a flag of this code."""
-    return REMEDIES[code]
+    return REMEDIES.get(code, "")
