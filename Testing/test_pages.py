@@ -19,6 +19,9 @@ from BoneQualityLib.columns import CASE_COLUMNS
 from BoneQualityLib.errors import BoneQualityError
 from BoneQualityLib.image.grid import Grid
 from BoneQualityLib.image.image import Image
+from BoneQualityLib.outputs.change import changes, conditions
+from BoneQualityLib.outputs.comparison import COMPARE_COLUMNS
+from BoneQualityLib.outputs.comparison_page import html as comparison_html
 from BoneQualityLib.outputs.cutoff_bars import bar
 from BoneQualityLib.outputs.picture_planes import facing, sagittal
 from BoneQualityLib.outputs.pictures import Seen, draw
@@ -182,7 +185,7 @@ def test_doubts_are_told_errors_first_each_once_with_what_to_do(document):
     flag = dict(document["flags"][0], level="")
     document["flags"] = [
         dict(flag, code=code, severity=CATALOG[code][0], sentence=CATALOG[code][1], level=level)
-        for code, level in (("straddles-cutoff", ""), ("small-roi", "L2"), ("truncated", "L5"), ("small-roi", "L3"))
+        for code, level in (("truncated", "L5"), ("small-roi", "L2"), ("small-roi", "L3"), ("straddles-cutoff", ""))
     ]
     found = doubts(document)
     assert [d["code"] for d in found] == ["truncated", "small-roi", "straddles-cutoff"]
@@ -312,3 +315,34 @@ def test_a_batch_has_reports_thumbnails_and_the_marks_in_its_table(tmp_path, spi
     with pytest.raises(BoneQualityError, match="names the page of all cases"):
         manifest.write_text(manifest.read_text().replace("one,", "Index,"))
         run_batch(manifest, tmp_path / "other", workers=0)
+
+
+# Two dates
+
+
+def test_a_change_is_told_with_the_least_that_counts(document):
+    later = copy.deepcopy(document)
+    case, level = later["case"], later["levels"][0]
+    document["case"].update(hu_3d=120.0, hu_3d_low=117.0, hu_3d_high=123.0)
+    case.update(hu_3d=110.0, hu_3d_low=107.0, hu_3d_high=113.0)
+    level.update(hu_middle=level["hu_middle"] - 15)
+    found = {(row["level"], row["measure"]): row for row in changes(document, later)}
+    row = found["", "hu_3d"]
+    assert row["difference"] == -10 and row["beyond"] == "yes"
+    assert row["least_significant_change"] == pytest.approx(2.77 * 3 / np.sqrt(3))
+    assert found["L1", "hu_middle"]["difference"] == -15 and found["L1", "hu_middle"]["beyond"] == "no", "10 to 16 HU at L1"
+    assert found["L1", "height_anterior_mm"]["beyond"] == "" or found["L1", "height_anterior_mm"]["least_significant_change"]
+    assert not any(name.endswith(("_low", "_high", "age", "kvp")) for _, name in found)
+
+
+def test_the_page_of_two_dates_says_what_differs_and_is_one_file(document):
+    later = copy.deepcopy(document)
+    later["case"].update(kvp=100.0, kernel=ODD)
+    assert ("Tube voltage", "unknown kV", "100.0 kV") in conditions(document, later)
+    rows = [dict(level="L2", new_fracture="yes", reason=ODD)]
+    page = comparison_html(document, later, COMPARE_COLUMNS, rows, ("data:image/jpeg;base64,AA==", ""))
+    reader = _Reader(page)
+    text = " ".join(reader.words)
+    assert "New fractures by vertebral heights: L2" in text and "no report beside its JSON" in text
+    assert "<b onload=x>" in text and "b" not in {tag for tag, attributes in reader.seen if "onload" in attributes}
+    assert "script" not in {tag for tag, _ in reader.seen}

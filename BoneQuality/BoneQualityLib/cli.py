@@ -72,12 +72,12 @@ def parser() -> argparse.ArgumentParser:
     _add_batch(commands)
     compare = commands.add_parser(
         "compare",
-        help="name new fractures between two measured cases",
-        description=f"Compare vertebral heights of one patient at two dates (radiographic; Xue 2025). {RESEARCH}",
+        help="name what changed between two measured cases, and new fractures",
+        description=f"Compare one patient at two dates: every measure, and new fractures by vertebral heights (Xue 2025). {RESEARCH}",
     )
     compare.add_argument("baseline", type=given_path, metavar="BASELINE.json", help="JSON file of the earlier case")
     compare.add_argument("followup", type=given_path, metavar="FOLLOWUP.json", help="JSON file of the later case")
-    compare.add_argument("--output", type=given_path, metavar="DIR", help="folder for CASE_compare.csv; default: that of the later case")
+    compare.add_argument("--output", type=given_path, metavar="DIR", help="folder for the tables and the page; default: that of the later case")
     compare.add_argument("--overwrite", action="store_true", help="replace the file if it is there already")
     compare.set_defaults(run=run_compare)
     demo = commands.add_parser(
@@ -166,19 +166,28 @@ def run_compare(options) -> int:
     """The command ``compare``."""
     from .files.csv_tables import csv_text
     from .files.writing import write_whole
+    from .outputs.change import CHANGE_COLUMNS, changes
     from .outputs.comparison import COMPARE_COLUMNS, compare, read_case
+    from .outputs.comparison_page import html, overview_of
 
-    followup = read_case(options.followup)
-    rows = compare(read_case(options.baseline), followup)
+    baseline, followup = read_case(options.baseline), read_case(options.followup)
+    rows = compare(baseline, followup)
     folder = Path(options.output) if options.output else Path(options.followup).parent
-    path = folder / f"{CaseFacts(str(followup.get('case_id'))).case_id}_compare.csv"
-    write_whole({path: csv_text(COMPARE_COLUMNS, rows)}, options.overwrite)
+    name = CaseFacts(str(followup.get("case_id"))).case_id
+    overviews = overview_of(options.baseline), overview_of(options.followup)
+    contents = {
+        folder / f"{name}_compare.csv": csv_text(COMPARE_COLUMNS, rows),
+        folder / f"{name}_changes.csv": csv_text(CHANGE_COLUMNS, changes(baseline, followup)),
+        folder / f"{name}_compare.html": html(baseline, followup, COMPARE_COLUMNS, rows, overviews),
+    }
+    write_whole(contents, options.overwrite)
     header = [column.title for column in COMPARE_COLUMNS]
     cells = [[column.cell(row.get(column.name)) or "-" for column in COMPARE_COLUMNS] for row in rows]
     new = [row["level"] for row in rows if row["new_fracture"] == "yes"]
     show_text(
         "\n".join(
-            [*aligned([header, *cells]), "", f"New fractures: {', '.join(new) or 'none found'}", f"Written: {path}", RESEARCH]
+            [*aligned([header, *cells]), "", f"New fractures: {', '.join(new) or 'none found'}", "Written:"]
+            + [*(f"  {path}" for path in contents), RESEARCH]
         )
     )
     return 0

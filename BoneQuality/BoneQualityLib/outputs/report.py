@@ -65,11 +65,11 @@ def content(document: dict, pictures: list[Picture]) -> dict:
 
 
 def doubts(document: dict) -> list[dict]:
-    """Flags, errors first, one entry per code with all its levels: severity, code, where, sentence, found, remedy."""
-    found: dict[str, dict] = {}
+    """Flags, in the document's order, errors first; one entry per code and severity with all its levels: severity, code, where, sentence, found, remedy."""
+    found: dict[tuple[str, str], dict] = {}
     for flag in document["flags"]:
         entry = found.setdefault(
-            flag["code"],
+            (flag["severity"], flag["code"]),
             dict(
                 severity=flag["severity"],
                 code=flag["code"],
