@@ -7,6 +7,7 @@ this image, where the fall from cortex to cancellous bone ends; found by trial o
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -29,28 +30,47 @@ MOST_BEYOND_MARGIN_MM = 3.0
 
 @dataclass(frozen=True, eq=False)
 class Endosteum:
-    """The endosteal edge of one body.
+    """The endosteal edge of one body in one image, and what regions of it are made from.
 
-    axes: right, anterior and superior as columns, RAS.
-    sectors: for every sample of the body's lattice which sector of the surface is nearest, index into SECTORS, uint8 ``[k, j, i]``.
-    depths: mm below the mask's surface at which the fall of HU ends, one for each sector; 0 where none was seen.
+    axes: right, anterior and superior as columns, RAS. depths: mm below the mask's surface at which the fall of HU ends, one for each
+    sector; 0 where none was seen. sectors: which sector of the surface is nearest to every sample of the body's lattice, index into
+    SECTORS, uint8 ``[k, j, i]``.
+    slices, box: the part of the image around the body, and its lattice; voxel_depth, voxel_sector: at the centers of its voxels.
     """
 
+    body: Body
     axes: np.ndarray
-    sectors: np.ndarray
     depths: tuple[float, ...]
+    sectors: np.ndarray
+    slices: tuple[slice, slice, slice]
+    box: Grid
+    voxel_depth: np.ndarray
+    voxel_sector: np.ndarray
 
-    def steps(self, grid: Grid) -> dict[str, float]:
-        """Extent of a lattice's voxels along the normal of each sector's surface, mm."""
-        return _steps(self.axes, grid)
+    @cached_property
+    def part_depth(self) -> np.ndarray:
+        """Depth at the parts of 0.75 mm or less of every voxel of the box, mm, on its refined lattice."""
+        return resample(self.body.depth, self.body.grid, self.box.refined(self.box.fine_factors()), outside=-100.0)
 
-    def begins(self, margin_mm: float) -> dict[str, float]:
+    @cached_property
+    def part_clearance(self) -> np.ndarray | None:
+        """mm from excluded structures, likewise; None without any."""
+        if self.body.clearance is None:
+            return None
+        return resample(self.body.clearance, self.body.grid, self.box.refined(self.box.fine_factors()), outside=100.0)
+
+    @property
+    def steps(self) -> np.ndarray:
+        """Extent of the image's voxels along the normal of each sector's surface, mm."""
+        return _steps(self.axes, self.box)
+
+    def begins(self, margin_mm: float) -> np.ndarray:
         """Depth at which a region begins by sector: the margin, or the edge where that is deeper."""
-        return {name: max(margin_mm, depth) for name, depth in zip(SECTORS, self.depths)}
+        return np.maximum(margin_mm, self.depths).astype(np.float32)
 
-    def inside(self, body: Body, begins: dict[str, float]) -> np.ndarray:
+    def inside(self, begins: np.ndarray) -> np.ndarray:
         """mm inside the depths given by sector, positive inside, float32 on the body's lattice."""
-        return body.depth - np.array([begins[name] for name in SECTORS], np.float32)[self.sectors]
+        return self.body.depth - begins[self.sectors]
 
 
 def read_endosteum(body: Body, image: Image, margin_mm: float, frame: Frame | None = None) -> Endosteum | None:
@@ -63,22 +83,21 @@ def read_endosteum(body: Body, image: Image, margin_mm: float, frame: Frame | No
         return None
     axes = np.eye(3) if frame is None else frame.axes
     sectors, box = sectors_of(body, axes), image.grid.box(slices)
-    depth = resample(body.depth, body.grid, box, outside=-100.0)
-    deepest = margin_mm + MOST_BEYOND_MARGIN_MM + 0.5 * np.array([*_steps(axes, image.grid).values()])
-    used = (depth > SHALLOWEST_MM) & (depth < deepest.max() + TREND_MM)
+    voxel_depth, voxel_sector = resample(body.depth, body.grid, box, outside=-100.0), nearest(sectors, body.grid, box)
+    deepest = margin_mm + MOST_BEYOND_MARGIN_MM + 0.5 * _steps(axes, box)
+    used = (voxel_depth > SHALLOWEST_MM) & (voxel_depth < deepest.max() + TREND_MM)
     if body.clearance is not None:
         used &= resample(body.clearance, body.grid, box, outside=100.0) > 0
     values = image.array[slices][used].astype(np.float64)
     known = image.holds_data(values)
-    depth, of_sector = depth[used][known], nearest(sectors, body.grid, box)[used][known]
-    values = values[known]
-    edges = (_edge(depth[of_sector == n], values[of_sector == n], most) for n, most in enumerate(deepest.tolist()))
-    return Endosteum(axes, sectors, tuple(edges))
+    depth, of_sector, values = voxel_depth[used][known], voxel_sector[used][known], values[known]
+    depths = (_edge(depth[of_sector == n], values[of_sector == n], most) for n, most in enumerate(deepest.tolist()))
+    return Endosteum(body, axes, tuple(depths), sectors, slices, box, voxel_depth, voxel_sector)
 
 
-def _steps(axes: np.ndarray, grid: Grid) -> dict[str, float]:
+def _steps(axes: np.ndarray, grid: Grid) -> np.ndarray:
     right, anterior, superior = (float(np.abs(axis @ grid.directions) @ grid.spacing) for axis in axes.T)
-    return dict(zip(SECTORS, (superior, superior, anterior, anterior, right, right)))
+    return np.array([superior, superior, anterior, anterior, right, right])
 
 
 def sectors_of(body: Body, axes: np.ndarray) -> np.ndarray:

@@ -11,7 +11,7 @@ from ..image.grid import FINEST_NEEDED_MM, Grid
 from ..image.image import Image
 from ..image.resampling import resample
 from ..vertebra.body import Body
-from .endosteal import Endosteum
+from .endosteal import SECTORS, Endosteum
 from .roi import RegionRoi, weighted_median
 
 SMALL_ROI_MM3, MINIMUM_VOLUME_MM3 = 4000.0, 1000.0
@@ -33,18 +33,20 @@ class RegionNumbers:
     dense_volume: float
 
 
-def shares(field: np.ndarray, field_grid: Grid, target: Grid, thick_mm: float = np.inf) -> np.ndarray:
+def shares(field: np.ndarray, field_grid: Grid, target: Grid) -> np.ndarray:
     """Share of every voxel of ``target`` that lies where ``field`` (mm, signed, on ``field_grid``) is positive, 0 to 1.
 
-    Each voxel is cut into parts of 0.75 mm or less; in a part the border counts as a plane. Along axes with a step of ``thick_mm``
-    or more the least share of the parts counts, not their mean: the voxel is inside as far as all of its length is.
+    Each voxel is cut into parts of 0.75 mm or less; in a part the border counts as a plane.
     """
-    factors = target.fine_factors()
-    fine = target.refined(factors)
-    value = resample(field, field_grid, fine, outside=-100.0)
-    inside = np.clip(0.5 + value / float(np.prod(fine.spacing) ** (1 / 3)), 0, 1)
-    k, j, i = target.shape
-    inside = inside.reshape(k, factors[2], j, factors[1], i, factors[0])
+    return _shares(resample(field, field_grid, target.refined(target.fine_factors()), outside=-100.0), target)
+
+
+def _shares(parts: np.ndarray, target: Grid, thick_mm: float = np.inf) -> np.ndarray:
+    """As `shares`, from the field at the parts of the voxels. Along axes with a step of ``thick_mm`` or more the least share of the
+    parts counts, not their mean: the voxel is inside as far as all of its length is."""
+    factors, (k, j, i) = target.fine_factors(), target.shape
+    size = float(np.prod(target.spacing / factors) ** (1 / 3))
+    inside = np.clip(0.5 + parts / size, 0, 1).reshape(k, factors[2], j, factors[1], i, factors[0])
     thick = tuple(axis for axis, step in zip((5, 3, 1), target.spacing) if step >= thick_mm)
     return inside.min(axis=thick, keepdims=True).mean(axis=(1, 3, 5))
 
@@ -54,7 +56,10 @@ def place_region(body: Body, image: Image, margin_mm: float, kind: str) -> Regio
 
     Raises NotMeasured where the body lies outside the image.
     """
-    slices, box = _box(body, image)
+    slices = image.grid.slices_around(body.mask.row_ends, pad=1)
+    if slices is None:
+        raise NotMeasured("the mask lies outside the image")
+    box = image.grid.box(slices)
     return RegionRoi(body.level, kind, slices, box, shares(body.field(margin_mm), body.grid, box), margin_mm)
 
 
@@ -65,12 +70,7 @@ def place_cancellous(body: Body, image: Image, margin_mm: float, endosteum: Endo
     """
     if endosteum is None:
         return place_region(body, image, margin_mm, "cancellous")
-    slices, box = _box(body, image)
-    begins = endosteum.begins(margin_mm)
-    weights = shares(body.field(margin_mm), body.grid, box, THICK_MM)
-    if max(begins.values()) > margin_mm:
-        weights = np.minimum(weights, _centers_inside(endosteum.inside(body, begins), body.grid, box))
-    return RegionRoi(body.level, "cancellous", slices, box, weights, margin_mm, begins)
+    return _inside_edge("cancellous", endosteum, margin_mm, np.full(len(SECTORS), margin_mm, np.float32))
 
 
 def place_wide(body: Body, image: Image, margin_mm: float, endosteum: Endosteum | None) -> RegionRoi:
@@ -80,26 +80,29 @@ def place_wide(body: Body, image: Image, margin_mm: float, endosteum: Endosteum 
     """
     if endosteum is None:
         return place_region(body, image, 0.0, "wide")
-    slices, box = _box(body, image)
-    least = {name: margin_mm if step >= THICK_MM else WIDE_LEAST_MM for name, step in endosteum.steps(image.grid).items()}
-    begins = {name: max(depth, least[name]) for name, depth in endosteum.begins(0.0).items()}
-    field = endosteum.inside(body, least)
-    field = field if body.clearance is None else np.minimum(field, body.clearance)
-    weights = np.minimum(shares(field, body.grid, box, THICK_MM), _centers_inside(endosteum.inside(body, begins), body.grid, box))
-    return RegionRoi(body.level, "wide", slices, box, weights, 0.0, begins)
+    least = np.where(endosteum.steps >= THICK_MM, margin_mm, WIDE_LEAST_MM).astype(np.float32)
+    return _inside_edge("wide", endosteum, 0.0, least)
 
 
-def _box(body: Body, image: Image) -> tuple[tuple[slice, slice, slice], Grid]:
-    slices = image.grid.slices_around(body.mask.row_ends, pad=1)
-    if slices is None:
-        raise NotMeasured("the mask lies outside the image")
-    return slices, image.grid.box(slices)
-
-
-def _centers_inside(field: np.ndarray, field_grid: Grid, box: Grid) -> np.ndarray:
-    """By a voxel's center alone, as the endosteal edge was read: 0 to 1 over the thinnest step inside it, or 0.75 mm."""
-    value = resample(field, field_grid, box, outside=-100.0)
-    return np.clip(value / min(*box.spacing, FINEST_NEEDED_MM), 0, 1)
+def _inside_edge(kind: str, endosteum: Endosteum, margin_mm: float, least: np.ndarray) -> RegionRoi:
+    """Voxels that lie deeper than ``least`` (mm by sector; all of them along thick axes), their centers inside the endosteal edge."""
+    box, sector, begins = endosteum.box, endosteum.voxel_sector, np.maximum(least, endosteum.depths)
+    if np.ptp(least) > 0:
+        for axis, factor in enumerate(box.fine_factors()[::-1]):
+            sector = np.repeat(sector, factor, axis)
+        parts = endosteum.part_depth - least[sector]
+    else:
+        parts = endosteum.part_depth - least[0]
+    if endosteum.part_clearance is not None:
+        parts = np.minimum(parts, endosteum.part_clearance)
+    weights = _shares(parts, box, THICK_MM)
+    if np.any(begins > least):
+        # by a voxel's center alone, as the edge was read: 0 to 1 over the thinnest step inside it, or 0.75 mm
+        depth = endosteum.voxel_depth - begins.astype(np.float32)[endosteum.voxel_sector]
+        allowed = np.clip(depth / min(*box.spacing, FINEST_NEEDED_MM), 0, 1)
+        np.minimum(weights, allowed, out=weights, where=(begins > least)[endosteum.voxel_sector])
+    said = dict(zip(SECTORS, begins.tolist()))
+    return RegionRoi(endosteum.body.level, kind, endosteum.slices, box, weights, margin_mm, said)
 
 
 def read_region(roi: RegionRoi, image: Image) -> RegionNumbers:

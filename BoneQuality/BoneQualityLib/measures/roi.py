@@ -9,11 +9,11 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
+from scipy import ndimage
 
 from ..errors import NotMeasured
 from ..image.grid import ALIGNED_VOXELS, Grid, mapped
 from ..image.image import Image
-from ..image.resampling import sample
 from ..states import Flag, Reason
 
 #: Distance of the points at which a planar ROI is read, mm: pixels count by the share of them that lies inside.
@@ -200,16 +200,22 @@ def _sampled(planes: np.ndarray, image: Image, order: int) -> tuple[np.ndarray, 
 
     Raises NotMeasured where a point lies beyond the image.
     """
-    box = image.grid.slices_around(planes, pad=1)
-    ijk, last = image.grid.ijk(planes), np.array(image.grid.shape)[::-1] - 1
-    if box is None or np.any(ijk < -ALIGNED_VOXELS) or np.any(ijk > last + ALIGNED_VOXELS):
+    ijk = image.grid.ijk(planes)
+    low, high, last = ijk.min(axis=(0, 1)), ijk.max(axis=(0, 1)), np.array(image.grid.shape)[::-1] - 1
+    if np.any(low < -ALIGNED_VOXELS) or np.any(high > last + ALIGNED_VOXELS):
         raise NotMeasured("the ROI reaches beyond the image")
-    array, grid = image.array[box], image.grid.box(box)
+    start = np.floor(low + ALIGNED_VOXELS).astype(int)
+    stop = np.minimum(np.ceil(high).astype(int), last) + 1
+    array = image.array[tuple(slice(a, b) for a, b in zip(start[::-1], stop[::-1]))]
+    kji = np.moveaxis(np.clip(ijk - start, 0, stop - 1 - start)[..., ::-1], -1, 0)
+
+    def read(part):
+        return ndimage.map_coordinates(part, kji, order=order, output=np.float64, prefilter=False)
+
     missing = ~image.holds_data(array)
     if not missing.any():
-        return sample(array, grid, planes, order).mean(axis=0), np.ones(planes.shape[1], bool)
-    known = sample(missing.astype(np.float32), grid, planes, order).max(axis=0) == 0
-    return sample(np.where(missing, 0, array), grid, planes, order).mean(axis=0), known
+        return read(array).mean(axis=0), np.ones(planes.shape[1], bool)
+    return read(np.where(missing, 0, array)).mean(axis=0), read(missing.astype(np.float32)).max(axis=0) == 0
 
 
 def _check_data(share: float) -> None:

@@ -73,7 +73,7 @@ def clear_field(body: Body, stack: Grid, thickness: float, margin_mm: float, end
     field = body.field(margin_mm)
     if endosteum is None:
         return resample(field, body.grid, stack, outside=-100.0)
-    field = resample(np.minimum(field, endosteum.inside(body, endosteum.begins(margin_mm))), body.grid, stack, outside=-100.0)
+    field = resample(np.minimum(field, endosteum.inside(endosteum.begins(margin_mm))), body.grid, stack, outside=-100.0)
     return np.minimum(field, _least_depth(body, stack, thickness) - CLEAR_MM)
 
 
