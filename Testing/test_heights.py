@@ -1,186 +1,237 @@
-"""Heights, their loss and the grade it suggests, on analytic vertebrae whose heights are known."""
+"""Heights by six-point morphometry, their loss and the grade it suggests, on bodies whose heights are known."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from BoneQualityLib.errors import NotMeasured
+from BoneQualityLib.image.image import Image
 from BoneQualityLib.image.mask import Mask
-from BoneQualityLib.measures.heights import HeightLoss, Heights, grade_losses, grade_of, is_coarse, measure_heights
+from BoneQualityLib.measures.height_loss import Shape, grade_losses, grade_of, longest_voxel_mm
+from BoneQualityLib.measures.heights import HEIGHTS, Heights, measure_heights
 from BoneQualityLib.phantoms import phantom_spine
+from BoneQualityLib.phantoms.phantom_solids import Pit
 from BoneQualityLib.vertebra.body import place_body
-from conftest import rotation
+from BoneQualityLib.vertebra.endplates import endplate_defect
+from BoneQualityLib.vertebra.vertebra import Surroundings, Vertebra
+from budget.fractured_bodies import Fracture, random_body
+from conftest import rotation, single_vertebra
 
-NAMES = ("anterior", "middle", "posterior")
-GRIDS = {
-    "upright": {},
-    "left-handed": dict(left_handed=True),
-    **{f"rotated 25 about {axis}": dict(rotation=rotation(axis, 25)) for axis in "RAS"},
+FRACTURES = {
+    "intact": None,
+    "wedge": Fracture("wedge", 0.5),
+    "wedge of the upper endplate": Fracture("wedge", 0.6, onto=-1, power=1.4),
+    "biconcave": Fracture("biconcave", 0.5),
+    "biconcave below": Fracture("biconcave", 0.35, onto=1),
+    "crush": Fracture("crush", 0.4),
 }
 
 
-@dataclass(frozen=True)
-class TrueFrame:
-    """The axes of a phantom's vertebra, as frame.Frame has them."""
-
-    center: np.ndarray
-    right: np.ndarray
-    anterior: np.ndarray
-    superior: np.ndarray
-
-
-def frame_of(vertebra):
-    return TrueFrame(vertebra.center, *vertebra.rotation.T)
-
-
-def body_of(vertebra, grid, lip=None):
-    mask = phantom_spine.body_mask(vertebra, grid)
-    if lip is not None:
-        mask = mask | lip(*np.moveaxis((grid.centers() - vertebra.center) @ vertebra.rotation, -1, 0))
-    return place_body(vertebra.level, Mask(vertebra.level, mask, grid).cropped(), [], "body")
-
-
-def spine_with(level, changes, levels=None, lordosis_deg=40.0):
-    return phantom_spine.lumbar_spine(levels or (level,), lordosis_deg, posterior_elements=False, changes={level: changes})
-
-
-def deformed(shape, loss, anterior=28.0, middle=26.0, posterior=28.0):
-    """Heights of a body that lost ``loss`` (a share) in the way of ``shape``."""
-    left = 1 - loss
-    heights = {
-        "wedge": (left * posterior, posterior * (left + 1) / 2 - 1, posterior),
-        "biconcave": (anterior, left * posterior, posterior),
-        "crush": (left * anterior, left * middle, left * posterior),
-    }[shape]
-    return {f"height_{name}_mm": height for name, height in zip(NAMES, heights)}
-
-
-def measured(spine, level, spacing=(1, 1, 1), lip=None, **grid):
-    alone = replace(spine, vertebrae=(spine.vertebra(level),))
-    vertebra = alone.vertebrae[0]
-    return measure_heights(body_of(vertebra, phantom_spine.grid_for(alone, spacing, margin_mm=6, **grid), lip), frame_of(vertebra))
+def measured(vertebra, image=None, with_defects=False):
+    body = place_body(vertebra.level, vertebra.body, [], vertebra.covers)
+    defects = endplate_defect(body, vertebra.frame) if with_defects else None
+    return measure_heights(body, vertebra.frame, vertebra.unmixed, image, defects)
 
 
 def values(heights):
-    return np.array([getattr(heights, name) for name in NAMES])
+    return np.array([heights[name] for name in HEIGHTS], float)
 
 
-def truth(vertebra):
-    return np.array([getattr(vertebra, f"height_{name}_mm") for name in NAMES])
+def plain(anterior=28.0, middle=26.0, posterior=28.0, uncertainty=0.1, lowest=None):
+    least = min(height for height in (anterior, middle) if height is not None)
+    return Heights(anterior, middle, posterior, least if lowest is None else lowest, {}, {}, uncertainty, {})
 
 
-def plain(anterior=28.0, middle=26.0, posterior=28.0):
-    return Heights(anterior, middle, posterior, {})
+def losses(heights, voxel_mm=1.0, broken=()):
+    return grade_losses(heights, dict.fromkeys(heights, voxel_mm), broken)
 
 
-@pytest.mark.parametrize("grid", GRIDS)
-@pytest.mark.parametrize(
-    ("shape", "loss"), [("wedge", 0.3), ("wedge", 0.6), ("biconcave", 0.3), ("biconcave", 0.6), ("crush", 0.5)]
-)
-def test_heights_are_true_to_half_a_millimeter_and_losses_to_two_points(shape, loss, grid):
-    spine = spine_with("L3", deformed(shape, loss))
-    vertebra = spine.vertebra("L3")
-    heights = measured(spine, "L3", **GRIDS[grid])
-    assert values(heights) == pytest.approx(truth(vertebra), abs=0.5)
-    found = grade_losses({"L2": plain(), "L3": heights, "L4": plain()})["L3"]
-    assert found.percent == pytest.approx(100 * loss, abs=2)
-    assert (found.shape, found.grade) == (shape, 2 if loss == 0.3 else 3)
+@pytest.mark.parametrize("whole", [False, True], ids=["body", "whole vertebra"])
+@pytest.mark.parametrize("fracture", FRACTURES)
+@pytest.mark.parametrize(("spacing", "height_mm", "points"), [(0.8, 1.0, 3.0), (1.0, 1.0, 3.0), (2.0, 1.7, 7.5)])
+def test_heights_and_losses_are_true_on_random_bodies_at_random_tilts(spacing, height_mm, points, fracture, whole):
+    rng = np.random.default_rng(list(FRACTURES).index(fracture))
+    for level in ("L1", "L4"):
+        body = random_body(rng, level, FRACTURES[fracture])
+        heights = measured(body.vertebra([spacing] * 3, rng, whole))
+        truth = np.array([body.truth[name] for name in HEIGHTS])
+        assert values(heights) == pytest.approx(truth, abs=height_mm)
+        lost = 100 * (1 - values(heights)[:2] / heights.posterior)
+        assert lost == pytest.approx(100 * (1 - truth[:2] / truth[2]), abs=points)
 
 
-@pytest.mark.parametrize("grid", GRIDS)
-def test_intact_vertebrae_have_no_grade_at_any_tilt(grid):
-    spine = phantom_spine.lumbar_spine(("T11", "T12", "L1", "L2", "L3", "L4", "L5"), 60, scoliosis_deg=30, posterior_elements=False)
-    heights = {v.level: measured(spine, v.level, **GRIDS[grid]) for v in spine.vertebrae}
-    assert {level: loss.grade for level, loss in grade_losses(heights).items()} == dict.fromkeys(heights, 0)
-    for vertebra in spine.vertebrae:
-        assert values(heights[vertebra.level]) == pytest.approx(truth(vertebra), abs=0.7)
+def test_the_frame_only_names_the_corners():
+    rng = np.random.default_rng(4)
+    vertebra = random_body(rng, "L3", Fracture("wedge", 0.4, -1)).vertebra([0.7] * 3, rng, False)
+    body, frame = place_body("L3", vertebra.body, [], "body"), vertebra.frame
+    turn = lambda degrees: replace(  # noqa: E731
+        frame,
+        superior=np.cos(np.radians(degrees)) * frame.superior + np.sin(np.radians(degrees)) * frame.anterior,
+        anterior=np.cos(np.radians(degrees)) * frame.anterior - np.sin(np.radians(degrees)) * frame.superior,
+    )
+    straight = measure_heights(body, frame)
+    for degrees in (-25, 25):
+        assert values(measure_heights(body, turn(degrees))) == pytest.approx(values(straight), abs=0.2)
 
 
-def test_finer_voxels_bring_the_heights_closer():
-    spine = spine_with("L3", deformed("wedge", 0.4))
-    assert values(measured(spine, "L3", (0.5, 0.5, 0.5))) == pytest.approx(truth(spine.vertebra("L3")), abs=0.3)
+def test_lines_and_corners_show_where_the_heights_were_taken():
+    spine = single_vertebra()
+    vertebra, grid = spine.vertebra("L3"), phantom_spine.grid_for(spine, (0.7, 0.7, 0.7), margin_mm=6)
+    heights = measured(Vertebra("L3", Mask("L3", phantom_spine.body_mask(vertebra, grid), grid).cropped(), "body", Surroundings()))
+    for name, share in zip(("anterior", "middle", "posterior"), (0.875, 0.5, 0.125)):
+        lower, upper = (heights.lines[name] - vertebra.center) @ vertebra.rotation
+        assert upper[2] - lower[2] == pytest.approx(heights[name], abs=0.1)
+        assert 0.5 * (lower + upper)[:2] == pytest.approx([0, (share - 0.5) * vertebra.depth_mm], abs=1.0)
+    for name, corner in heights.corners.items():
+        along = (corner - vertebra.center) @ vertebra.rotation
+        assert abs(along[1]) == pytest.approx(vertebra.depth_mm / 2, abs=1) and abs(along[2]) == pytest.approx(14.5, abs=1)
+        assert ("anterior" in name, "upper" in name) == (along[1] > 0, along[2] > 0)
 
 
-def test_lines_show_where_the_heights_were_taken():
-    spine = spine_with("L3", deformed("wedge", 0.3), lordosis_deg=0)
-    vertebra, heights = spine.vertebra("L3"), measured(spine, "L3")
-    for name, share in zip(NAMES, (0.875, 0.5, 0.125)):
-        lower, upper = heights.lines[name]
-        assert np.linalg.norm(upper - lower) == pytest.approx(getattr(heights, name))
-        along = (0.5 * (lower + upper) - vertebra.center) @ vertebra.rotation
-        assert along == pytest.approx([0, (share - 0.5) * vertebra.depth_mm, 0], abs=0.7)
+def test_an_osteophyte_hardly_changes_the_heights():
+    spine = single_vertebra()
+    vertebra, grid = spine.vertebra("L3"), phantom_spine.grid_for(spine, (0.7, 0.7, 0.7), margin_mm=12)
+    x, y, z = np.moveaxis((grid.centers() - vertebra.center) @ vertebra.rotation, -1, 0)
+    spur = (np.abs(x) < 12) & (y > 14) & (y < 23) & (np.abs(z - 13 - 0.3 * (y - 16)) < 1.2)
+    body = phantom_spine.body_mask(vertebra, grid)
+    with_spur, without = (
+        measured(Vertebra("L3", Mask("L3", mask, grid).cropped(), "body", Surroundings())) for mask in (body | spur, body)
+    )
+    assert values(with_spur) == pytest.approx(values(without), abs=0.5)
 
 
-@pytest.mark.parametrize("side", [1, -1])
-def test_osteophytes_at_the_rims_hardly_change_the_heights(side):
-    def lip(x, y, z):
-        """A spur 8 mm long, reaching 5 mm beyond the wall and 4 mm over the endplate."""
-        return (np.abs(x) < 12) & (side * y > 14) & (side * y < 22) & (z > 9) & (z < 18)
+def test_a_pit_in_a_band_leaves_that_height_out_and_no_other():
+    spine = single_vertebra(pit=Pit(6.0, 5.0, 0.0, 0.0))
+    grid = phantom_spine.grid_for(spine, (0.8, 0.8, 0.8), margin_mm=6)
+    mask = Mask("L3", phantom_spine.body_mask(spine.vertebra("L3"), grid), grid).cropped()
+    heights = measured(Vertebra("L3", mask, "body", Surroundings()), with_defects=True)
+    assert heights.middle is None and None not in (heights.anterior, heights.posterior)
+    assert heights.reasons == ("no middle height: a pit in the upper endplate lies where it is measured",)
+    assert losses({"L3": heights})["L3"].grade == 0
 
-    spine = spine_with("L3", {}, lordosis_deg=0)
-    with_lip, without = (values(measured(spine, "L3", (0.7, 0.7, 0.7), lip)) for lip in (lip, None))
-    assert with_lip == pytest.approx(without, abs=0.6)
+
+def test_the_image_goes_into_the_uncertainty_and_not_into_the_heights():
+    spine = single_vertebra()
+    grid = phantom_spine.grid_for(spine, (0.8, 0.8, 0.8), margin_mm=10)
+    image = Image("CT", phantom_spine.render_ct(spine, grid), grid)
+    body = phantom_spine.body_mask(spine.vertebra("L3"), grid)
+    y = (grid.centers() - spine.vertebra("L3").center)[..., 1]
+    short = body & ~((y > 5) & ~np.roll(body, -2, axis=0))  # the mask misses 1.6 mm of the upper endplate in front
+    exact, off = (Vertebra("L3", Mask("L3", mask, grid).cropped(), "body", Surroundings()) for mask in (body, short))
+    for vertebra in (exact, off):
+        assert values(measured(vertebra, image)) == pytest.approx(values(measured(vertebra)))
+    assert measured(exact, image).on_image["anterior"] == pytest.approx(measured(exact).anterior, abs=0.8)
+    seen, blind = (losses({"L3": heights})["L3"].uncertainty_anterior for heights in (measured(off, image), measured(off)))
+    assert seen > blind + 1.5
 
 
 def test_masks_that_show_no_whole_body_have_no_heights():
-    spine = spine_with("L3", {})
-    vertebra, grid = spine.vertebra("L3"), phantom_spine.grid_for(spine, (1, 1, 1), margin_mm=6)
-    body = body_of(vertebra, grid)
+    spine = single_vertebra()
+    grid = phantom_spine.grid_for(spine, (1, 1, 1), margin_mm=6)
+    vertebra = Vertebra(
+        "L3", Mask("L3", phantom_spine.body_mask(spine.vertebra("L3"), grid), grid).cropped(), "body", Surroundings()
+    )
+    body = place_body("L3", vertebra.body, [], "body")
     with pytest.raises(NotMeasured, match="cancellous"):
-        measure_heights(replace(body, covers="cancellous"), frame_of(vertebra))
+        measure_heights(replace(body, covers="cancellous"), vertebra.frame)
     with pytest.raises(NotMeasured, match="mid-sagittal plane"):
-        measure_heights(body, replace(frame_of(vertebra), center=vertebra.center + [60, 0, 0]))
+        measure_heights(body, replace(vertebra.frame, center=vertebra.frame.center + [60, 0, 0]))
 
 
-def test_no_grade_on_voxels_over_2_mm():
-    spine = spine_with("L3", deformed("wedge", 0.6))
-    bodies = {mm: body_of(spine.vertebra("L3"), phantom_spine.grid_for(spine, (mm, mm, mm), margin_mm=9)) for mm in (2, 3)}
-    assert {mm: is_coarse(body) for mm, body in bodies.items()} == {2: False, 3: True}
-    heights = {"L3": measure_heights(bodies[3], frame_of(spine.vertebra("L3")))}
-    loss = grade_losses(heights, coarse=True)["L3"]
-    assert (loss.grade, loss.shape) == (None, "") and loss.percent > 40
+@pytest.mark.parametrize("axis", "RAS")
+def test_intact_vertebrae_have_no_grade_at_any_tilt(axis):
+    spine = phantom_spine.lumbar_spine(("T11", "T12", "L1", "L2", "L3", "L4", "L5"), 60, scoliosis_deg=30, posterior_elements=False)
+    heights = {}
+    for vertebra in spine.vertebrae:
+        alone = replace(spine, vertebrae=(vertebra,))
+        grid = phantom_spine.grid_for(alone, (1, 1, 1), rotation=rotation(axis, 25), margin_mm=6)
+        mask = Mask(vertebra.level, phantom_spine.body_mask(vertebra, grid), grid).cropped()
+        heights[vertebra.level] = measured(Vertebra(vertebra.level, mask, "body", Surroundings()))
+    found = losses(heights)
+    assert {level: (loss.grade, loss.suggests_fracture) for level, loss in found.items()} == dict.fromkeys(heights, (0, False))
 
 
 @pytest.mark.parametrize(("percent", "grade"), [(0, 0), (19.9, 0), (20, 1), (24.9, 1), (25, 2), (40, 2), (40.1, 3)])
 def test_grades_change_where_the_reference_says(percent, grade):
     assert grade_of(percent) == grade
     height = 28 * (1 - percent / 100)
-    assert grade_losses({"L3": plain(anterior=height)})["L3"].grade == grade
-    assert grade_losses({"L3": plain(middle=height)})["L3"].grade == (grade if percent else 0)
+    assert losses({"L3": plain(anterior=height)})["L3"].grade == grade
+    assert losses({"L3": plain(middle=height)})["L3"].grade == (grade if percent else 0)
     crushed = plain(height, height, height)
-    assert grade_losses({"L2": plain(), "L3": crushed, "L4": plain()})["L3"].grade == grade
+    found = losses({"L2": plain(), "L3": crushed, "L4": plain()})["L3"]
+    assert (found.grade, found.suggests_fracture) == (grade, grade > 0)
 
 
-def test_the_largest_loss_names_the_shape():
-    assert grade_losses({"L3": plain(20, 22, 28)})["L3"] == HeightLoss(pytest.approx(100 * 8 / 28), "anterior", 2, "wedge")
-    assert grade_losses({"L3": plain(22, 20, 28)})["L3"].shape == "biconcave"
-    assert grade_losses({"L3": plain(27, 27, 28)})["L3"].shape == ""
+def test_every_loss_is_told_and_the_largest_names_the_shape():
+    found = losses({"L2": plain(), "L3": plain(20, 22, 27), "L4": plain()})["L3"]
+    told = (found.loss_anterior, found.loss_middle, found.loss_posterior)
+    assert told == pytest.approx([100 * 7 / 27, 100 * 5 / 27, 100 / 28])
+    assert (found.where, found.percent, found.grade, found.shape) == ("anterior", found.loss_anterior, 2, Shape.WEDGE)
+    assert losses({"L3": plain(22, 20, 28)})["L3"].shape is Shape.BICONCAVE
+    assert losses({"L3": plain(27, 27, 28)})["L3"].shape is Shape.NONE
+
+
+def test_uncertainties_follow_from_those_of_the_heights():
+    found = losses({"L2": plain(uncertainty=0.3), "L3": plain(14, 26, 28, 0.4), "L4": plain(uncertainty=0.3)})["L3"]
+    assert found.uncertainty_anterior == pytest.approx(100 / 28 * np.hypot(0.4, 0.5 * 0.4))
+    assert found.uncertainty_posterior == pytest.approx(100 / 28 * np.hypot(0.4, 0.3 / np.sqrt(2)))
+    assert found.uncertainty == found.uncertainty_anterior
+
+
+@pytest.mark.parametrize(
+    ("voxel_mm", "anterior", "grade", "borderline"),
+    [(1.0, 22.3, 1, False), (1.5, 22.3, 1, True), (2.0, 22.5, 0, True), (2.0, 25.5, 0, False), (2.1, 15, None, False)],
+)
+def test_a_grade_near_a_border_says_so_from_1_5_mm_on_and_there_is_none_over_2_mm(voxel_mm, anterior, grade, borderline):
+    found = losses({"L3": plain(anterior, uncertainty=0.2)}, voxel_mm)["L3"]
+    assert (found.grade, found.borderline) == (grade, borderline)
+
+
+@pytest.mark.parametrize(
+    ("percent", "uncertainty", "suggested"),
+    [(24, 0.7, True), (24, 2.0, False), (29, 3.0, False), (31, 9.0, True), (19, 0.1, False)],
+)
+def test_a_fracture_is_suggested_on_coarse_voxels_where_the_loss_is_certain(percent, uncertainty, suggested):
+    height = 28 * (1 - percent / 100)
+    found = losses({"L3": plain(height, 28, 28, uncertainty)}, voxel_mm=3.0)["L3"]
+    assert (found.grade, found.suggests_fracture) == (None, suggested)
+    assert (found.shape is Shape.WEDGE) == suggested
+    between_the_bands = losses({"L3": plain(27, 27, 28, uncertainty, lowest=height)}, voxel_mm=3.0)["L3"]
+    assert between_the_bands.suggests_fracture == suggested
 
 
 def test_the_posterior_reference_lies_between_the_nearest_intact_neighbors():
     heights = {"T12": plain(24, 24, 24), "L1": plain(16, 16, 16), "L2": plain(17, 17, 17), "L3": plain(27, 27, 27)}
-    found = grade_losses(heights)
-    assert found["L1"].percent == pytest.approx(100 * (1 - 16 / 25)) and found["L1"].shape == "crush"
+    found = losses(heights)
+    assert found["L1"].percent == pytest.approx(100 * (1 - 16 / 25)) and found["L1"].shape is Shape.CRUSH
     assert found["L2"].percent == pytest.approx(100 * (1 - 17 / 26)) and found["L2"].grade == 2
     assert found["T12"].grade == found["L3"].grade == 0
 
 
 def test_levels_known_as_broken_are_no_reference():
     heights = {"L1": plain(27, 27, 27), "L2": plain(21, 21, 21), "L3": plain(22, 22, 22)}
-    assert grade_losses(heights)["L2"].percent < 20
-    assert grade_losses(heights, broken={"L3"})["L2"].percent == pytest.approx(100 * (1 - 21 / 27))
+    assert losses(heights)["L2"].percent < 20
+    assert losses(heights, broken={"L3"})["L2"].percent == pytest.approx(100 * (1 - 21 / 27))
 
 
 def test_l5_is_not_measured_by_l4_alone_nor_l4_by_l5():
     low = plain(20, 20, 20)
-    assert grade_losses({"L4": plain(), "L5": low})["L5"].percent == 0
-    assert grade_losses({"L4": low, "L5": plain()})["L4"].percent == 0
-    assert grade_losses({"L4": plain(), "L5": low, "L6": plain()})["L5"].shape == "crush"
+    assert losses({"L4": plain(), "L5": low})["L5"].loss_posterior is None
+    assert losses({"L4": low, "L5": plain()})["L4"].loss_posterior is None
+    assert losses({"L4": plain(), "L5": low, "L6": plain()})["L5"].shape is Shape.CRUSH
 
 
-def test_endplate_defects_are_not_graded():
-    found = grade_losses({"L2": plain(anterior=10), "L3": plain(anterior=10)}, defects={"L2"})
-    assert (found["L2"].grade, found["L2"].shape, found["L3"].grade) == (None, "", 3)
+def test_a_height_that_is_left_out_leaves_the_others_to_be_judged():
+    found = losses({"L3": plain(14, None, 28)})["L3"]
+    assert (found.loss_middle, found.grade, found.shape) == (None, 3, Shape.WEDGE)
+    assert losses({"L3": plain(14, 26, None)}) == {}
+
+
+def test_a_wedge_of_a_whole_case_is_graded_and_suggested():
+    spine = single_vertebra()
+    grid = phantom_spine.grid_for(spine, (3, 3, 3), margin_mm=9)
+    mask = Mask("L3", phantom_spine.body_mask(spine.vertebra("L3"), grid), grid).cropped()
+    assert longest_voxel_mm(place_body("L3", mask, [], "body")) == 3.0

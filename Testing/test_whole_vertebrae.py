@@ -16,8 +16,9 @@ TWO = ("L2", "L3")
 
 
 def flat_ct(spine, grid):
-    """Bodies of their HU in bone of 400 HU, without blur: quick, and enough where shapes matter."""
-    array = np.full(grid.shape, -100, np.int16)
+    """Bodies of their HU in bone of 400 HU amid soft tissue and some fat, without blur: quick, and enough where shapes matter."""
+    array = np.full(grid.shape, 40, np.int16)
+    array[:, :4] = -100
     for vertebra in spine.vertebrae:
         array[phantom_spine.vertebra_mask(spine, vertebra.level, grid)] = 400
     for vertebra in spine.vertebrae:

@@ -8,9 +8,11 @@ from importlib import import_module
 from ..anatomy.numbering import heights as heights_along
 from ..columns import Image, families
 from ..errors import NotMeasured
+from ..image.image import Image as CtImage
 from ..measures.acquisition import ct_flags
 from ..measures.focal import find_outliers
-from ..measures.heights import HeightLoss, grade_losses, is_coarse, measure_heights
+from ..measures.height_loss import HeightLoss, grade_losses, longest_voxel_mm
+from ..measures.heights import HEIGHTS, measure_heights
 from ..measures.mask_rim import LEAST_RIM_HU, rim_on_ct
 from ..measures.modality import check_modality
 from ..measures.roi import LevelNumbers, PlanarRoi
@@ -18,6 +20,7 @@ from ..measures.units import check_hounsfield
 from ..parameters import CaseFacts, Parameters
 from ..states import Exclusion, Flag
 from ..vertebra.body import Body, place_body
+from ..vertebra.endplates import endplate_defect
 from ..vertebra.mask_checks import bodies_of, check_single, check_whole, mask_flags
 from ..vertebra.vertebra import Vertebra, read_vertebrae
 from .images import Edits, Given, Progress
@@ -44,7 +47,7 @@ def read_ct(given: Given, facts: CaseFacts, parameters: Parameters, edits: Edits
         levels[name], body = _read_level(vertebra, given, along, facts, parameters, edits)
         bodies.update({name: body} if body is not None else {})
     progress(0.95, "CT: heights")
-    levels = _with_outliers(_with_losses(_with_heights(levels, bodies), bodies))
+    levels = _with_outliers(_with_losses(_with_heights(levels, vertebrae, bodies, image), bodies))
     tags = image.tags
     values = dict(
         kvp=tags.kvp,
@@ -63,7 +66,7 @@ def _read_level(
 ) -> tuple[Level, Body | None]:
     name, why = vertebra.level, excluded(vertebra.level, facts)
     try:
-        check_whole(vertebra.mask, given.image)
+        check_whole(vertebra, given.image)
         check_single(name, along)
         body = place_body(name, vertebra.body, vertebra.exclusions, vertebra.covers)
     except NotMeasured as reason:
@@ -90,20 +93,25 @@ def _of_level(edits: Edits, level: str) -> dict[str, PlanarRoi]:
     return {kind: roi for (name, kind), roi in edits.items() if name == level and kind in SLICES}
 
 
-def _with_heights(levels: dict[str, Level], bodies: dict[str, Body]) -> dict[str, Level]:
+def _with_heights(
+    levels: dict[str, Level], vertebrae: dict[str, Vertebra], bodies: dict[str, Body], image: CtImage
+) -> dict[str, Level]:
     """The levels with the heights of every body that has axes."""
     found = dict(levels)
     for name, body in bodies.items():
-        level = levels[name]
+        level, vertebra = levels[name], vertebrae[name]
         if level.frame is None:
             continue
         try:
-            heights = measure_heights(body, level.frame)
+            heights = measure_heights(body, level.frame, vertebra.unmixed, image, endplate_defect(body, level.frame))
         except NotMeasured as reason:
             found[name] = replace(level, ct=level.ct.with_gap(reason))
             continue
-        read = dict(height_anterior_mm=heights.anterior, height_middle_mm=heights.middle, height_posterior_mm=heights.posterior)
-        found[name] = replace(level, heights=heights, ct=replace(level.ct, values={**level.ct.values, **read}))
+        read = {f"height_{which}_mm": heights[which] for which in HEIGHTS if heights[which] is not None}
+        numbers = replace(level.ct, values={**level.ct.values, **read})
+        for reason in heights.reasons:
+            numbers = numbers.with_gap(NotMeasured(reason))
+        found[name] = replace(level, heights=heights, ct=numbers)
     return found
 
 
@@ -127,14 +135,12 @@ def _with_losses(levels: dict[str, Level], bodies: dict[str, Body]) -> dict[str,
     """The levels with the height that each has lost, and the grade that it suggests."""
     measured = {name: levels[name].heights for name in bodies if levels[name].heights is not None}
     broken = [name for name in measured if any(why is not Exclusion.OUTSIDE_MEAN for why in levels[name].ct_excluded)]
-    defects = [name for name in measured if any(flag.code == "endplate-defect" for flag in levels[name].ct.flags)]
-    coarse = any(is_coarse(body) for body in bodies.values())
-    losses = grade_losses(measured, broken, coarse, defects)
+    losses = grade_losses(measured, {name: longest_voxel_mm(bodies[name]) for name in measured}, broken)
     return {name: _with_loss(level, losses[name]) if name in losses else level for name, level in levels.items()}
 
 
 def _with_loss(level: Level, loss: HeightLoss) -> Level:
     numbers = level.ct
-    flags = [Flag("possible-fracture", value=loss.percent, unit="% of height", about=f"grade {loss.grade} {loss.shape}")]
+    flags = [Flag("possible-fracture", value=loss.percent, unit="% of height", about=loss.said)]
     values = {**numbers.values, "height_loss_percent": loss.percent, "genant_grade": loss.grade}
-    return replace(level, loss=loss, ct=replace(numbers, values=values, flags=numbers.flags + flags * bool(loss.grade)))
+    return replace(level, loss=loss, ct=replace(numbers, values=values, flags=numbers.flags + flags * loss.suggests_fracture))

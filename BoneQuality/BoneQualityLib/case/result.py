@@ -7,7 +7,8 @@ from dataclasses import asdict, dataclass, field, replace
 import numpy as np
 
 from ..measures.csf import Csf
-from ..measures.heights import HeightLoss, Heights
+from ..measures.height_loss import HeightLoss
+from ..measures.heights import Heights
 from ..measures.muscle_result import Muscles
 from ..measures.roi import LevelNumbers, PlanarRoi, RegionRoi
 from ..parameters import CaseFacts, Parameters
@@ -70,6 +71,7 @@ class Level:
             found["frame"] = {name: getattr(self.frame, name) for name in names}
         if self.heights is not None:
             found["height_lines"] = self.heights.lines
+            found["height_corners"] = self.heights.corners
         if self.loss is not None:
             found["height_loss"] = asdict(self.loss)
         return found

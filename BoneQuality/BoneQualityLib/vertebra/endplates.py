@@ -17,8 +17,9 @@ from .frame import Frame, lattice_of, robust_fit
 ENDPLATES = ("upper", "lower")
 #: Distance of the map's columns, mm.
 STEP_MM = 1.0
-#: Columns nearer than this to the body's outline are not judged: the rim is blunt, and osteophytes stand there.
-RIM_MM = 4.0
+#: Columns nearer than this to the outline of the body's middle (CORE_MM to either side of its mid-plane) are not judged: the rim is
+#: blunt, osteophytes stand there, and behind it stumps of pedicles.
+RIM_MM, RIM_VOXELS, CORE_MM = 4.0, 1.5, 3.0
 #: A smooth endplate is a polynomial of this degree in both directions: enough for a dish, a wedge and a biconcave body.
 DEGREE = 4
 #: A pit lies this far below the smooth endplate (at least, and mm plus voxels) and is at least this large; a break is a step of this
@@ -54,14 +55,17 @@ class EndplateDefect:
     """A pit or a break in an endplate.
 
     kind: "pit" or "break". depth_mm: how far it lies below the smooth endplate, or how high the step is. area_mm2: of the
-    endplate. center: RAS mm of its middle, in the vertebra's mid-plane. columns: bool, the columns of the endplate's map in it.
+    endplate; share: of what is judged of it. center: RAS mm of its middle, in the vertebra's mid-plane. columns: bool [y, x], the
+    columns of the endplate's map that lie in it; grid: their lattice.
     """
 
     kind: str
     depth_mm: float
     area_mm2: float
+    share: float
     center: np.ndarray
     columns: np.ndarray
+    grid: Grid
 
 
 def endplate_maps(body: Body, frame: Frame) -> dict[str, EndplateMap]:
@@ -74,9 +78,11 @@ def endplate_maps(body: Body, frame: Frame) -> dict[str, EndplateMap]:
     low, high = np.floor(reach.min(axis=0)), np.ceil(reach.max(axis=0))
     lattice = lattice_of(frame.center, axes, low, high, STEP_MM)
     field = resample(body.depth, body.grid, lattice, outside=-100.0)
-    shadow = ndimage.binary_opening((field > 0).any(axis=0), iterations=2)
-    judged = ndimage.distance_transform_edt(np.pad(shadow, 1))[1:-1, 1:-1] * STEP_MM > RIM_MM
+    core = np.abs(np.arange(len(field)) * STEP_MM + low[2]) <= CORE_MM
+    section = ndimage.binary_fill_holes(ndimage.binary_opening((field[core] > 0).all(axis=0), iterations=2))
     voxel_mm = float(np.abs(frame.superior @ body.mask.grid.ijk_to_ras[:3, :3]).max())
+    rim = max(RIM_MM, RIM_VOXELS * float(body.mask.grid.spacing.max()))
+    judged = ndimage.distance_transform_edt(np.pad(section, 1))[1:-1, 1:-1] * STEP_MM > rim
     affine = lattice.ijk_to_ras.copy()
     affine[:3, 3] = frame.center + axes[:, :2] @ low[:2]
     columns = Grid((1, *lattice.shape[1:]), affine)
@@ -150,5 +156,6 @@ def _pieces(kind: str, depth: np.ndarray, least_mm: float, least_mm2: float, pla
         area = float(np.count_nonzero(columns)) * STEP_MM**2
         if area >= least_mm2:
             y, x = ndimage.center_of_mass(columns)
-            found.append(EndplateDefect(kind, float(depth[columns].max()), area, plate.grid.ras([x, y, 0]), columns))
+            share, center = columns.sum() / plate.judged.sum(), plate.grid.ras([x, y, 0])
+            found.append(EndplateDefect(kind, float(depth[columns].max()), area, float(share), center, columns, plate.grid))
     return found

@@ -19,17 +19,30 @@ from .vertebra import Surroundings, Vertebra
 OVERLAP_SHARE = 0.01
 
 
-def check_whole(mask: Mask, image: Image) -> None:
-    """Raise NotMeasured where the mask is empty, or reaches the image's outermost voxels or beyond."""
+def check_whole(vertebra: Vertebra, image: Image) -> None:
+    """Raise NotMeasured where the mask is empty or lies outside the image, or where the body reaches the image's outermost voxels.
+
+    A process that leaves the field of view costs nothing: what is judged is the body, after it is cut from a whole mask.
+    """
+    mask = vertebra.mask
     if not mask.array.any():
         raise NotMeasured("the mask is empty")
-    ijk, last = image.grid.ijk(mask.row_ends), np.array(image.grid.shape)[::-1] - 1
-    if np.all((ijk > 0.5) & (ijk < last - 0.5)):
+    if _is_clear_of_edges(mask, image):
         return
     ijk = image.grid.ijk(mask.points)
-    if not np.all((ijk > -0.5) & (ijk < last + 0.5), axis=1).any():
+    if not np.all((ijk > -0.5) & (ijk < np.array(image.grid.shape)[::-1] - 0.5), axis=1).any():
         raise NotMeasured("the mask lies outside the image")
-    raise NotMeasured("the mask reaches the edge of the image", "truncated")
+    try:
+        body = vertebra.body
+    except NotMeasured:
+        raise NotMeasured("the mask reaches the edge of the image, and no whole body is left in it", "truncated") from None
+    if not _is_clear_of_edges(body, image):
+        raise NotMeasured("the vertebral body reaches the edge of the image", "truncated")
+
+
+def _is_clear_of_edges(mask: Mask, image: Image) -> bool:
+    ijk, last = image.grid.ijk(mask.row_ends), np.array(image.grid.shape)[::-1] - 1
+    return bool(np.all((ijk > 0.5) & (ijk < last - 0.5)))
 
 
 def mask_flags(vertebrae: dict[str, Vertebra], around: Surroundings, left_out: Iterable[str] = ()) -> list[Flag]:

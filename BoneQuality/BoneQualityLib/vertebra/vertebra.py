@@ -94,6 +94,11 @@ class Vertebra:
         """
         return self._parts.main
 
+    @property
+    def unmixed(self) -> Mask | None:
+        """The whole vertebra's mask, where the body was cut from one that holds nothing of another vertebra."""
+        return self.mask if self.covers == "vertebra" and self.fragments <= PIECE_SHARE else None
+
     @cached_property
     def fragments(self) -> float:
         """Volume of what the mask holds beside its main piece and other than posterior elements, as a share of the body."""
