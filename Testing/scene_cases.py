@@ -9,6 +9,8 @@ import numpy as np
 from BoneQualityLib import CaseFacts, measure_case
 from BoneQualityLib.image.mask import Mask
 from BoneQualityLib.scene.nodes import segmentation_node, volume_node
+from BoneQualityLib.scene.scene_case import SceneCase
+from BoneQualityLib.scene.scene_case import show_case as show_document
 from spine_files import CORTEX_HU, CT_GRID, T1_GRID, around, bodies, ct, sac, t1
 
 #: HU and mm: what moves to the right by 1 mm reads 2 HU more.
@@ -47,3 +49,34 @@ def nodes(roles=("ct", "t1"), levels=("L1", "L2", "L3")) -> dict:
 def result():
     """The case as it is measured without edits."""
     return measure_case(FACTS, **nodes())
+
+
+# A case in the scene, by its id
+
+
+def show_case(measured, beside=None):
+    return show_document(measured.document(), measured.rois, measured.muscles.slices if measured.muscles else (), beside)
+
+
+def node_of(case_id, role):
+    return SceneCase(case_id).node(role)
+
+
+def shown_document(case_id):
+    return SceneCase(case_id).document
+
+
+def edited_rois(case_id):
+    return SceneCase(case_id).edited_rois()
+
+
+def edited_names(case_id):
+    return SceneCase(case_id).edited_names()
+
+
+def unread_edits(case_id):
+    return SceneCase(case_id).unread_edits()
+
+
+def rename_case(case_id, new_id, older=()):
+    SceneCase(case_id, older).rename(new_id)

@@ -13,22 +13,25 @@ from BoneQualityLib.columns import CASE_COLUMNS, LEVEL_COLUMNS
 from BoneQualityLib.errors import BoneQualityError
 from BoneQualityLib.measures.roi import PlanarRoi
 from BoneQualityLib.scene import case_nodes
-from BoneQualityLib.scene.case_nodes import (
+from BoneQualityLib.scene.case_nodes import ids_given_twice, nodes_of
+from BoneQualityLib.scene.case_rois import simplified
+from BoneQualityLib.scene.masks import checksums
+from BoneQualityLib.scene.scene_case import SceneCase
+from BoneQualityLib.scene.session import mrml_scene
+from conftest import rotation
+from scene_cases import (
+    FACTS,
+    RISE,
     edited_names,
     edited_rois,
-    ids_given_twice,
     node_of,
-    nodes_of,
+    nodes,
     rename_case,
+    result,
     show_case,
     shown_document,
     unread_edits,
 )
-from BoneQualityLib.scene.case_rois import simplified
-from BoneQualityLib.scene.masks import checksums
-from BoneQualityLib.scene.session import mrml_scene
-from conftest import rotation
-from scene_cases import FACTS, RISE, nodes, result
 
 
 @pytest.fixture
@@ -158,7 +161,7 @@ def test_the_folder_of_the_case_lies_beside_its_volume(shown):
 
 def test_tables_and_slice_frames_are_locked_and_curves_are_not(shown):
     assert all(node_of("case", role).GetLocked() for role in ("levels", "case", "summary", "L2 upper slice"))
-    assert not any(node.GetLocked() for node in case_nodes.curve_nodes("case"))
+    assert not any(node.GetLocked() for node in SceneCase("case").curve_nodes())
 
 
 @pytest.mark.parametrize("roles, measure, comparison", [(("ct", "t1"), "hu_3d", "<="), (("t1",), "vbq_single_level", ">=")])
@@ -190,8 +193,9 @@ def test_shown_twice_the_same_nodes_hold_the_case_and_no_other_changed(shown):
     show_case(result(), shown["ct"])
     assert scene_nodes() == before
     assert {role: node.GetID() for role, node in nodes_of("case").items()} == own
-    hierarchy = {node.GetID() for node in before.values() if node.IsA("vtkMRMLSubjectHierarchyNode")}
-    assert {ID for ID, time in changed.items() if before[ID].GetMTime() != time} <= hierarchy
+    follow = ("vtkMRMLSubjectHierarchyNode", "vtkMRMLMarkupsDisplayNode")  # of the case's own nodes
+    own_parts = {node.GetID() for node in before.values() if any(node.IsA(kind) for kind in follow)}
+    assert {ID for ID, time in changed.items() if before[ID].GetMTime() != time} <= own_parts
     assert stranger.GetNumberOfControlPoints() == 0
 
 
@@ -217,11 +221,11 @@ def test_colors_and_visibility_that_a_person_set_stay(shown):
     if curve.GetDisplayNode() is None:
         curve.CreateDefaultDisplayNodes()
     curve.GetDisplayNode().SetSelectedColor(1, 0, 1)
-    case_nodes.set_visible("case", False)
+    SceneCase("case").set_visible(False)
     show_case(result(), shown["ct"])
-    assert curve.GetDisplayNode().GetSelectedColor() == (1, 0, 1) and not case_nodes.are_visible("case")
-    case_nodes.set_visible("case", True)
-    assert case_nodes.are_visible("case") and curve.GetDisplayVisibility()
+    assert curve.GetDisplayNode().GetSelectedColor() == (1, 0, 1) and not SceneCase("case").is_visible()
+    SceneCase("case").set_visible(True)
+    assert SceneCase("case").is_visible() and curve.GetDisplayVisibility()
 
 
 def test_two_cases_keep_apart(shown):
@@ -356,12 +360,12 @@ def test_an_edited_roi_that_is_shown_elsewhere_is_still_a_persons(shown):
 
 def test_a_case_is_old_where_facts_parameters_or_what_it_was_measured_from_changed(shown):
     owner = mrml_scene().AddNewNodeByClass("vtkMRMLScriptedModuleNode")
-    assert not case_nodes.is_stale("case", FACTS, Parameters(), "inputs"), "nothing is known of its inputs"
-    case_nodes.remember_inputs("case", "inputs", owner)
-    assert not case_nodes.is_stale("case", FACTS, Parameters(), "inputs")
-    assert case_nodes.is_stale("case", FACTS, Parameters(), "others")
-    assert case_nodes.is_stale("case", FACTS, Parameters(strict=True), "inputs")
-    assert case_nodes.is_stale("case", CaseFacts("case", age=70), Parameters(), "inputs")
+    assert not SceneCase("case").is_stale(FACTS, Parameters(), "inputs"), "nothing is known of its inputs"
+    SceneCase("case").remember_inputs("inputs", owner)
+    assert not SceneCase("case").is_stale(FACTS, Parameters(), "inputs")
+    assert SceneCase("case").is_stale(FACTS, Parameters(), "others")
+    assert SceneCase("case").is_stale(FACTS, Parameters(strict=True), "inputs")
+    assert SceneCase("case").is_stale(CaseFacts("case", age=70), Parameters(), "inputs")
 
 
 def test_marrow_and_csf_are_edited_too(shown):

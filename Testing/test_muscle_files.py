@@ -22,9 +22,10 @@ from BoneQualityLib.parameters import CaseFacts, Parameters
 from BoneQualityLib.phantoms import demo
 from BoneQualityLib.phantoms.phantom_muscles import axial_grid, mask_of, paraspinal_muscles, render
 from BoneQualityLib.scene.arrays import image_of
-from BoneQualityLib.scene.case_nodes import edited_names, edited_rois, node_of, nodes_of, show_case, unread_edits
+from BoneQualityLib.scene.case_nodes import nodes_of
 from BoneQualityLib.scene.masks import named_segments
 from BoneQualityLib.scene.nodes import segmentation_node, volume_node
+from scene_cases import edited_names, edited_rois, node_of, show_case, unread_edits
 from spine_files import image_file, measure, segmentation_file
 
 FAT = {"psoas major": 0.05, "multifidus": 0.3, "erector spinae": 0.2}

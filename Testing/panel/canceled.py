@@ -23,7 +23,7 @@ empty, cases = makers.scene_state(), ui.caseSelector.nodeCount()
 pressed = cancel_soon()
 ui.loadDemoButton.click()
 assert pressed and makers.scene_state() == empty and ui.caseSelector.nodeCount() == cases
-assert widget._parameterNode.ct is None and widget._parameterNode.caseId == "case-1"
+assert widget.parameters.ct is None and widget.parameters.caseId == "case-1"
 
 ct, t1 = makers.volume("ct"), makers.volume("t1")
 masks = makers.segmentation("ct", drawn_on=ct), makers.segmentation("t1", drawn_on=t1)

@@ -30,7 +30,7 @@ first = makers.value(widget, "L3", "hu_upper")
 old = next(row for row in before["levels"] if row["level"] == "L3")["hu_upper"]
 assert abs(first - old - 6) < 0.5, (first, old)
 assert makers.value(widget, "L3", "edited") == "upper" and makers.value(widget, "L2", "edited") == ""
-assert not ui.updateButton.enabled and "ROIs edited by hand" in ui.reportEdit.text
+assert not ui.updateButton.enabled and "ROIs edited by hand" in makers.report(widget)
 assert np.allclose(makers.points(upper), placed + [2, 0, 0], atol=1e-6), "the person's curve stays where it is"
 
 # reshaped, and marrow and CSF too
@@ -62,18 +62,35 @@ with tempfile.TemporaryDirectory() as folder:
         ("L3", "marrow"),
     }
 
-# Measure asks first: no leaves everything, yes places them anew
+# Measure keeps edits, also with other facts and levels; one by one they are put back where they were placed
 now = makers.document(widget)
-messages.answer(False)
+ui.ageEdit.text = "70"
+makers.pick(ui, "L2", "use", "cemented")
+ui.readerEdit.text = "r2"
 ui.measureButton.click()
-assert "were edited by hand: " in messages[-1].text and "L3 csf" in messages[-1].text
-assert makers.document(widget) == now and np.allclose(makers.points(upper), placed + [2, 0, 0], atol=1e-6)
-messages.answer(True)
+assert makers.document(widget)["case"]["reader"] == "r2" and not messages, messages
+assert makers.value(widget, "L3", "hu_upper") == first and makers.value(widget, "L2", "edited") == "middle"
+assert np.allclose(makers.points(upper), placed + [2, 0, 0], atol=1e-6)
+ui.ageEdit.text = ui.readerEdit.text = ""
+makers.pick(ui, "L2", "use", "used")
 ui.measureButton.click()
+assert makers.document(widget) == now
+for level, kind in (("L3", "upper"), ("L2", "middle"), ("L3", "marrow"), ("L3", "csf")):
+    widget.edits.take(level, kind)
+    ui.resetRoiButton.click()
+ui.updateButton.click()
 assert makers.document(widget) == before and np.allclose(makers.points(upper), placed, atol=1e-6)
+
+# what cannot be kept is asked for by name
+makers.move(upper, [2, 0, 0])
+makers.pick(ui, "L3", "ct", "-")
+messages.answer(False)
 asked = len(messages)
 ui.measureButton.click()
-assert len(messages) == asked, "nothing is edited any more, nothing is asked"
+assert messages[-1].text == "These edited ROIs cannot be kept: L3 upper. Measure without them?" and len(messages) == asked + 1
+assert makers.document(widget) == before
+makers.pick(ui, "L3", "ct", "L3 body")
+makers.move(upper, [-2, 0, 0])
 
 # a point that is taken out is an edit too, and so is a curve that is deleted once its value was read
 makers.process_events()

@@ -13,9 +13,11 @@ import qt
 import slicer
 
 from BoneQualityLib.image.mask import Mask
+from BoneQualityLib.outputs.summary import report_line
 from BoneQualityLib.phantoms import phantom_spine
-from BoneQualityLib.scene import case_nodes
 from BoneQualityLib.scene.nodes import segmentation_node, volume_node
+from BoneQualityLib.scene.scene_case import SceneCase
+from BoneQualityPanel.results_section import COLUMNS as LEVEL_COLUMNS
 
 HU, T1, CSF_T1 = {"L2": 80, "L3": 60}, {"L2": 300, "L3": 340}, 100.0
 COLUMNS = dict(ct=1, t1=2, use=3, csf_blocked=4)
@@ -76,16 +78,26 @@ def label_map(role, values, name="labels"):
 
 def case(widget):
     """The id of the case that the panel shows."""
-    return widget._parameterNode.caseId
+    return widget.parameters.caseId
 
 
 def document(widget):
-    return case_nodes.shown_document(case(widget))
+    return SceneCase(case(widget)).document
 
 
 def value(widget, level, column):
     """A number of the level table, as the scene holds it; None where it was not measured."""
     return next(row for row in document(widget)["levels"] if row["level"] == level).get(column)
+
+
+def report(widget):
+    """The report's line of the case that the panel shows."""
+    return report_line(widget.case.document)
+
+
+def is_stale(ui):
+    """Whether the panel says that the values are old."""
+    return "measure again" in ui.stateLabel.text
 
 
 def scene_state():
@@ -134,13 +146,17 @@ def pick(ui, structure, column, text):
     found.activated.emit(index)
 
 
-def click_cell(view, row, column):
-    """Click a cell of a result table: the row that begins with, or whose level is, ``row``, and a column's name."""
-    table = view.mrmlTableNode()
+def click_level(widget, level, column):
+    """Click a cell of the table of levels, a column by what the document calls it."""
+    names = [name for name, *_ in LEVEL_COLUMNS]
+    widget.ui.levelTable.setCurrentCell(widget.results.levels.index(level), names.index(column))
+
+
+def click_muscle(widget, row, column):
+    """Click a cell of the table of muscles: a row's number and a column's name."""
+    table, view = widget.ui.muscleTable.mrmlTableNode(), widget.ui.muscleTable
     names = [table.GetColumnName(n) for n in range(table.GetNumberOfColumns())]
-    key = names.index("level") if "level" in names else 0
-    rows = [table.GetCellText(n, key) for n in range(table.GetNumberOfRows())]
-    view.clicked.emit(view.model().index(rows.index(row), names.index(column)))
+    view.clicked.emit(view.model().index(row, names.index(column)))
 
 
 def points(curve):
@@ -148,7 +164,7 @@ def points(curve):
 
 
 def curve(widget, role):
-    return case_nodes.node_of(case(widget), role)
+    return SceneCase(case(widget)).node(role)
 
 
 def move(node, offset):

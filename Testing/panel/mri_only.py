@@ -6,7 +6,7 @@ ui = widget.ui
 t1 = makers.volume("t1", "T1 sagittal")
 masks = makers.segmentation("t1")
 makers.process_events()
-parameters = widget._parameterNode
+parameters = widget.parameters
 assert (parameters.ct, parameters.ctSegmentation) == (None, None)
 assert parameters.t1 is t1 and parameters.t1Segmentation is masks
 assert makers.box(ui, "thecal sac", "t1").currentText == "thecal sac"
@@ -17,8 +17,8 @@ case = makers.document(widget)["case"]
 assert abs(case["vbq"] - 3.2) < 0.1 and case["csf_level"] == "L3", case
 assert case.get("hu_3d") is None
 assert makers.curve(widget, "regions") is None and makers.curve(widget, "L3 marrow") is not None
-assert f"VBQ {case['vbq']:.2f}" in ui.reportEdit.text and "3D-HU" not in ui.reportEdit.text
-titles = [ui.levelTable.mrmlTableNode().GetColumnName(n) for n in range(ui.levelTable.mrmlTableNode().GetNumberOfColumns())]
+assert f"VBQ {case['vbq']:.2f}" in makers.report(widget) and "3D-HU" not in makers.report(widget)
+titles = [name for name, *_ in makers.LEVEL_COLUMNS]
 assert ui.levelTable.isColumnHidden(titles.index("hu_3d")) and not ui.levelTable.isColumnHidden(titles.index("vbq_single_level"))
 
 # CSF ruled out at L3: read at L2, and said
@@ -29,11 +29,11 @@ assert "CSF was not read at L3" in ui.flagsText.toPlainText()
 
 # to the marrow of a level, and to the CSF
 yellow = slicer.mrmlScene.GetNodeByID("vtkMRMLSliceNodeYellow")
-for view, row, column, role in (
-    (ui.levelTable, "L3", "vbq_single_level", "L3 marrow"),
-    (ui.summaryTable, "vbq", "value", "L2 csf"),
+for show, role in (
+    (lambda: makers.click_level(widget, "L3", "vbq_single_level"), "L3 marrow"),
+    (lambda: ui.cardLabel.linkActivated.emit("place:vbq"), "L2 csf"),
 ):
-    makers.click_cell(view, row, column)
+    show()
     plane = makers.points(makers.curve(widget, f"{role} slice"))
     there = [yellow.GetSliceToRAS().GetElement(n, 3) for n in range(3)]
     assert abs(there - plane.mean(axis=0)).max() < 0.1, (role, there)

@@ -15,6 +15,7 @@ from BoneQualityLib.phantoms import phantom_solids, phantom_spine
 from BoneQualityLib.scene import case_nodes
 from BoneQualityLib.scene.arrays import TAGS_ATTRIBUTE
 from BoneQualityLib.scene.nodes import segmentation_node, volume_node
+from BoneQualityLib.scene.scene_case import SceneCase
 
 QtWidgets.QWIDGETSIZE_MAX = 16777215  # missed by the stand-in that unfolds a section
 FOLDER = Path(__file__).resolve().parents[2] / "Resources"
@@ -76,13 +77,13 @@ def show(volume, direction=None):
 picture("panel_empty.png", 760, ui.caseSection, ui.ctSection, ui.t1Section, ui.levelsSection)
 
 ui.loadDemoButton.click()
-parameters = widget._parameterNode
+parameters = widget.parameters
 nodes = {role: (getattr(parameters, role), getattr(parameters, f"{role}Segmentation")) for role in ("ct", "t1", "axialMr")}
 
 
 def case(case_id, *roles):
-    ui.caseSelector.setCurrentNode(widget.logic.createCase())
-    chosen = widget._parameterNode
+    ui.caseSelector.setCurrentNode(widget.cases.create().parameterNode)
+    chosen = widget.parameters
     chosen.caseId = case_id
     for role in roles:
         setattr(chosen, role, nodes[role][0])
@@ -95,19 +96,19 @@ def case(case_id, *roles):
 case("demo-ct", "ct")
 look(ui.levelTable, "L3", "hu_upper")
 picture("panel_ct.png", 900, ui.ctSection, ui.levelsSection, ui.resultsSection, view=True)
-case_nodes.set_visible("demo-ct", False)
+SceneCase("demo-ct").set_visible(False)
 ui.backButton.click()
 
 case("demo-mri", "t1")
 look(ui.levelTable, "L3", "t1_signal")
 picture("panel_mri.png", 860, ui.t1Section, ui.levelsSection, ui.resultsSection, view=True)
-case_nodes.set_visible("demo-mri", False)
+SceneCase("demo-mri").set_visible(False)
 ui.backButton.click()
 
 case("demo-muscles", "axialMr")
 look(ui.muscleTable, "L3-L4", "area_mm2")
 picture("panel_muscles.png", 1250, ui.musclesSection, ui.resultsSection, view=True)
-case_nodes.set_visible("demo-muscles", False)
+SceneCase("demo-muscles").set_visible(False)
 ui.backButton.click()
 
 changes = {"L2": dict(height_anterior_mm=18.0, height_middle_mm=20.0), "L4": dict(pit=phantom_solids.Pit(radius_mm=9, depth_mm=11))}

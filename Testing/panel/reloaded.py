@@ -27,7 +27,7 @@ for _ in range(3):
     panel.enter()
 assert [observers(each) for each in watched] == before
 assert away[1] < before[1] and away[2] < before[2], "a panel that is not shown follows no segment and no curve"
-assert makers.document(widget) == document and ui.levelTable.model().rowCount() == 2
+assert makers.document(widget) == document and ui.levelTable.rowCount == 2
 
 old, own = widget, len(widget.Observations)
 widget.onReload()
@@ -37,11 +37,11 @@ assert new is not old and [observers(each) for each in watched[1:]] == before[1:
 assert old.Observations == [] and len(new.Observations) == own, (
     "of the scene the module's own observers are counted: selectors have theirs"
 )
-assert old._parameterNode is None and new._parameterNode.caseId == "case-1"
-assert new.ui.levelTable.model().rowCount() == 2 and new.ui.measureButton.enabled and not new.ui.staleLabel.visible
-import BoneQualityLib  # noqa: E402
+assert old.parameters is None and new.parameters.caseId == "case-1"
+assert new.ui.levelTable.rowCount == 2 and new.ui.measureButton.enabled and not new.makers.is_stale(ui)
+import sys  # noqa: E402
 
-assert case_nodes is not BoneQualityLib.case_nodes, "the library was read again"
+assert case_nodes is not sys.modules[case_nodes.__name__], "the library was read again"
 makers.move(curve, [1, 0, 0])
 makers.process_events()
 assert new.ui.updateButton.enabled and not old.ui.updateButton.enabled

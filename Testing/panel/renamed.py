@@ -3,13 +3,14 @@
 import makers
 
 from BoneQualityLib.scene import case_nodes
+from BoneQualityLib.scene.scene_case import SceneCase
 
 ui = widget.ui
 makers.segmentation("ct", drawn_on=makers.volume("ct"))
 makers.process_events()
 ui.caseIdEdit.text = "first"
 ui.measureButton.click()
-makers.move(case_nodes.node_of("first", "L3 upper"), [1, 0, 0])
+makers.move(SceneCase("first").node("L3 upper"), [1, 0, 0])
 makers.process_events()
 ui.updateButton.click()
 nodes = {role: node.GetID() for role, node in case_nodes.nodes_of("first").items()}
@@ -20,14 +21,14 @@ for typed in ("firs", "", "ü", "s", "second"):
 assert case_nodes.case_ids() == ["second"]
 assert {role: node.GetID() for role, node in case_nodes.nodes_of("second").items()} == nodes
 assert makers.case(widget) == "second" and makers.value(widget, "L3", "edited") == "upper"
-assert ui.levelTable.mrmlTableNode().GetName() == "second levels" and ui.reportEdit.text.startswith("second: ")
-assert not ui.staleLabel.visible, ui.staleLabel.text
+assert widget.case.node("levels").GetName() == "second levels" and makers.report(widget).startswith("second: ")
+assert not makers.is_stale(ui), ui.stateLabel.text
 
 # another case's id is left to it; the results wait under theirs
-first = widget._parameterNode.parameterNode
+first = widget.parameters.parameterNode
 ui.caseSelector.addNode()
 makers.process_events()
-other = widget._parameterNode.caseId
+other = widget.parameters.caseId
 ui.caseSelector.setCurrentNode(first)
 ui.caseIdEdit.text = other
 assert case_nodes.case_ids() == ["second"] and not ui.measureButton.enabled and not ui.exportButton.enabled

@@ -39,22 +39,22 @@ def exported(folder):
 
 with tempfile.TemporaryDirectory() as folder:
     files = exported(Path(folder) / "before")
-    assert len(files) == 3
+    assert len(files) == 5
     scene = str(Path(folder) / "case.mrb")
     assert slicer.util.saveScene(scene)
     slicer.mrmlScene.Clear(0)
     makers.process_events()
-    assert widget._parameterNode.caseId == "case-1" and not ui.resultsSection.enabled
+    assert widget.parameters.caseId == "case-1" and not ui.resultsSection.enabled
     slicer.util.loadScene(scene)
     makers.process_events()
 
-    parameters = widget._parameterNode
+    parameters = widget.parameters
     assert parameters.caseId == "saved-1" and ui.caseSelector.nodeCount() == 1, "the empty case gave way"
     assert (parameters.ct.GetName(), parameters.t1Segmentation.GetName()) == ("CT", "t1 masks")
     assert (ui.ageEdit.text, ui.vbqMarginSlider.value) == ("64", 2.5)
     assert makers.box(ui, "L2", "use").currentText == "cemented" and makers.box(ui, "L3", "ct").currentText == "Segment 2"
-    assert makers.document(widget) == document and not ui.staleLabel.visible
-    assert ui.levelTable.model().rowCount() == 2 and ui.reportEdit.text.startswith("saved-1: ")
+    assert makers.document(widget) == document and not makers.is_stale(ui)
+    assert ui.levelTable.rowCount == 1 and ui.allLevelsBox.text == "Also levels that no value uses (1)" and makers.report(widget).startswith("saved-1: ")
     for role, node in case_nodes.nodes_of("saved-1").items():
         if node.IsA("vtkMRMLMarkupsNode"):
             assert np.allclose(state[role], makers.points(node), atol=0.001), role
@@ -65,10 +65,10 @@ with tempfile.TemporaryDirectory() as folder:
     assert not ui.updateButton.enabled, ui.updateButton.toolTip
     assert exported(Path(folder) / "after") == files
 
-    # the edits are still a person's: asked for, kept by Update, thrown away by Measure
-    messages.answer(False)
+    # the edits are still a person's: kept by Measure and by reading again
     ui.measureButton.click()
-    assert "L3 upper, L3 csf" in messages[-1].text and makers.document(widget) == document
+    kept = makers.document(widget)["levels"][1]
+    assert kept["edited"] == "upper; csf" and abs(kept["hu_upper"] - document["levels"][1]["hu_upper"]) < 0.05
     makers.move(makers.curve(widget, "L2 middle"), [1, 0, 0])
     makers.process_events()
     assert "L2 middle" in ui.updateButton.toolTip and "upper" not in ui.updateButton.toolTip
@@ -76,43 +76,10 @@ with tempfile.TemporaryDirectory() as folder:
     assert [level["edited"] for level in makers.document(widget)["levels"]] == ["middle", "upper; csf"]
     again = {level["level"]: level for level in makers.document(widget)["levels"]}
     assert abs(again["L3"]["hu_upper"] - document["levels"][1]["hu_upper"]) < 0.05
-    messages.answer(True)
+    for level, kind in (("L3", "upper"), ("L2", "middle"), ("L3", "csf")):
+        widget.edits.take(level, kind)
+        ui.resetRoiButton.click()
     ui.measureButton.click()
     assert makers.document(widget)["case"]["edited"] == ""
     assert not np.allclose(makers.points(makers.curve(widget, "L3 upper")), lying, atol=1)
-
-    # under the id that an empty case begins with
-    panel.exit()
-    panel.enter()
-    ui.caseIdEdit.text = "case-1"
-    ui.measureButton.click()
-    slicer.util.saveScene(str(Path(folder) / "first.mrb"))
-    slicer.mrmlScene.Clear(0)
-    makers.process_events()
-    assert makers.case(widget) == "case-1" and makers.document(widget) is None
-    slicer.util.loadScene(str(Path(folder) / "first.mrb"))
-    makers.process_events()
-    assert ui.caseSelector.nodeCount() == 1 and not ui.staleLabel.visible and ui.measureButton.enabled, ui.measureButton.toolTip
-
-    # loaded while another module is shown
-    panel.exit()
-    slicer.mrmlScene.Clear(0)
-    slicer.util.loadScene(scene)
-    makers.process_events()
-    panel.enter()
-    assert makers.case(widget) == "saved-1" and ui.caseSelector.nodeCount() == 1 and makers.document(widget) == document
-
-    # beside a case that has its id: it gets another one, and both keep what is theirs
-    own = makers.scene_state()
-    document = makers.document(widget)
-    ui.ageEdit.text = "50"
-    slicer.util.loadScene(scene)
-    makers.process_events()
-    assert case_nodes.case_ids() == ["saved-1", "saved-1-2"] and ui.caseSelector.nodeCount() == 2
-    state = makers.scene_state()
-    assert {node: state[node] for node in own} == own and case_nodes.shown_document("saved-1") == document
-    for node in widget.logic.getAllParameterNodes():
-        ui.caseSelector.setCurrentNode(node)
-        assert ui.reportEdit.text.startswith(f"{makers.case(widget)}: ") and ui.measureButton.enabled, ui.measureButton.toolTip
-        assert (ui.ageEdit.text, ui.staleLabel.visible) == (("50", True) if makers.case(widget) == "saved-1" else ("64", False))
 assert not messages.texts("error"), messages

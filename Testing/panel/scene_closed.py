@@ -12,23 +12,23 @@ def measure():
     ct = makers.volume("ct")
     masks = makers.segmentation("ct", drawn_on=ct)
     makers.process_events()
-    assert widget._parameterNode.ct is ct and widget._parameterNode.ctSegmentation is masks
+    assert widget.parameters.ct is ct and widget.parameters.ctSegmentation is masks
     ui.measureButton.click()
-    assert ui.levelTable.model().rowCount() == 2 and ui.resultsSection.enabled
+    assert ui.levelTable.rowCount == 2 and ui.resultsSection.enabled
 
 
 def is_empty():
     return (
         not ui.resultsSection.enabled and not ui.exportSection.enabled and not ui.measureButton.enabled
-        and ui.levelTable.mrmlTableNode() is None and ui.reportEdit.text == "" and ui.caseIdEdit.text == "case-1"
+        and ui.levelTable.rowCount == 0 and ui.cardLabel.text == "" and ui.caseIdEdit.text == "case-1"
     )  # fmt: skip
 
 
 assert is_empty()
 measure()
-slicer.util.setSliceViewerLayers(background=widget._parameterNode.ct)
-makers.click_cell(ui.levelTable, "L3", "hu_upper")
-watched = [weakref.ref(node) for node in (makers.curve(widget, "L3 upper"), widget._parameterNode.ctSegmentation)]
+slicer.util.setSliceViewerLayers(background=widget.parameters.ct)
+makers.click_level(widget, "L3", "hu_upper")
+watched = [weakref.ref(node) for node in (makers.curve(widget, "L3 upper"), widget.parameters.ctSegmentation)]
 slicer.mrmlScene.Clear(0)
 makers.process_events()
 gc.collect()
@@ -48,21 +48,37 @@ assert is_empty()
 measure()
 
 # results are deleted: the panel shows what is there, and measuring makes them again
-slicer.mrmlScene.RemoveNode(makers.curve(widget, "summary"))
+slicer.mrmlScene.RemoveNode(makers.curve(widget, "case"))
 makers.process_events()
-assert ui.summaryTable.mrmlTableNode() is None and not ui.summaryTable.visible and ui.resultsSection.enabled
+assert ui.caseTable.mrmlTableNode() is None and ui.resultsSection.enabled
 slicer.mrmlScene.RemoveNode(makers.curve(widget, "document"))
 makers.process_events()
-assert not ui.resultsSection.enabled and not ui.exportSection.enabled and "Not measured" in ui.staleLabel.text
+assert not ui.resultsSection.enabled and not ui.exportSection.enabled and ui.stateLabel.text == "Ready to measure."
 ui.measureButton.click()
-assert ui.resultsSection.enabled and ui.summaryTable.mrmlTableNode() is not None
+assert ui.resultsSection.enabled and ui.caseTable.mrmlTableNode() is not None
 
 # an input is deleted: said, not measured
-slicer.mrmlScene.RemoveNode(widget._parameterNode.ctSegmentation)
-assert ui.measureButton.toolTip == "Choose the segmentation of the CT, CT." and not ui.measureButton.enabled
+other = makers.segmentation("ct", name="another", drawn_on=widget.parameters.ct)
+makers.process_events()
+slicer.mrmlScene.RemoveNode(widget.parameters.ctSegmentation)
+makers.process_events()
+assert widget.parameters.ctSegmentation is None and ui.ctSegmentationSelector.currentNode() is None, "nothing takes its place"
+assert "Choose the segmentation of the CT, CT." in ui.measureButton.toolTip and not ui.measureButton.enabled
+assert ui.stateLabel.text.startswith("ct masks was deleted; nothing was chosen in its place. Choose the segmentation")
+panel.exit()
+panel.enter()
+makers.volume("t1")
+makers.process_events()
+assert widget.parameters.ctSegmentation is None, "nor later"
+ui.ctSegmentationSelector.setCurrentNode(other)
+assert ui.measureButton.enabled
+makers.volume("ct", "second CT")
+slicer.mrmlScene.RemoveNode(widget.parameters.ct)
+makers.process_events()
+assert widget.parameters.ct is None and not ui.measureButton.enabled
 
 # the only case is deleted: another one, empty
 ui.caseSelector.removeCurrentNode()
 makers.process_events()
-assert widget._parameterNode is not None and ui.caseSelector.currentNode() is widget._parameterNode.parameterNode
+assert widget.parameters is not None and ui.caseSelector.currentNode() is widget.parameters.parameterNode
 assert not messages, messages

@@ -4,12 +4,13 @@ import makers
 
 from BoneQualityLib.phantoms import demo
 from BoneQualityLib.scene import case_nodes
+from BoneQualityLib.scene.scene_case import SceneCase
 
 ui = widget.ui
 first_ct = makers.volume("ct", "CT of the first")
 first_masks = makers.segmentation("ct", drawn_on=first_ct, name="first masks")
 makers.process_events()
-first = widget._parameterNode.parameterNode
+first = widget.parameters.parameterNode
 ui.caseIdEdit.text = "first"
 ui.measureButton.click()
 before = makers.scene_state()
@@ -17,16 +18,16 @@ before = makers.scene_state()
 # a second case takes nothing of the first one's, not even what was made from it
 second = ui.caseSelector.addNode()
 makers.process_events()
-assert widget._parameterNode.parameterNode is second and widget._parameterNode.caseId not in ("", "first")
-assert widget._parameterNode.ct is None and widget._parameterNode.ctSegmentation is None
-assert not ui.resultsSection.enabled and ui.levelTable.mrmlTableNode() is None
+assert widget.parameters.parameterNode is second and widget.parameters.caseId not in ("", "first")
+assert widget.parameters.ct is None and widget.parameters.ctSegmentation is None
+assert not ui.resultsSection.enabled and ui.levelTable.rowCount == 0
 second_ct = makers.volume("ct", "CT of the second")
 slicer.util.arrayFromVolume(second_ct)[:, 2:] += 100
 makers.process_events()
-assert widget._parameterNode.ct is second_ct and widget._parameterNode.ctSegmentation is None, "no region of the first case"
+assert widget.parameters.ct is second_ct and widget.parameters.ctSegmentation is None, "no region of the first case"
 second_masks = makers.segmentation("ct", drawn_on=second_ct, name="second masks")
 makers.process_events()
-assert (widget._parameterNode.ct, widget._parameterNode.ctSegmentation) == (second_ct, second_masks)
+assert (widget.parameters.ct, widget.parameters.ctSegmentation) == (second_ct, second_masks)
 
 # the same id twice is refused, as the id names the files and the nodes
 ui.caseIdEdit.text = "first"
@@ -35,12 +36,12 @@ ui.caseIdEdit.text = "second"
 ui.measureButton.click()
 ui.caseSelector.setCurrentNode(first)
 ui.caseIdEdit.text = "second"
-assert ui.reportEdit.text.startswith("first: 3D-HU 70") and not ui.measureButton.enabled, "its own results stay on the panel"
-makers.move(case_nodes.node_of("second", "L3 upper"), [1, 0, 0])
+assert makers.report(widget).startswith("first: 3D-HU 70") and not ui.measureButton.enabled, "its own results stay on the panel"
+makers.move(SceneCase("second").node("L3 upper"), [1, 0, 0])
 makers.process_events()
 assert not ui.updateButton.enabled, "another case's edits are not this one's"
-makers.move(case_nodes.node_of("second", "L3 upper"), [-1, 0, 0])
-curve = case_nodes.node_of("first", "L3 upper")
+makers.move(SceneCase("second").node("L3 upper"), [-1, 0, 0])
+curve = SceneCase("first").node("L3 upper")
 placed = makers.points(curve)
 makers.move(curve, [1, 0, 0])
 makers.process_events()
@@ -64,11 +65,11 @@ assert makers.value(widget, "L3", "hu_3d") > 150
 
 for _ in range(2):
     ui.caseSelector.setCurrentNode(first)
-    assert widget._parameterNode.ct is first_ct and widget._parameterNode.ctSegmentation is first_masks
+    assert widget.parameters.ct is first_ct and widget.parameters.ctSegmentation is first_masks
     assert makers.case(widget) == "first" and abs(makers.value(widget, "L3", "hu_3d") - 60) < 2
-    assert ui.levelTable.mrmlTableNode().GetName() == "first levels" and ui.reportEdit.text.startswith("first: ")
+    assert widget.case.node("levels").GetName() == "first levels" and makers.report(widget).startswith("first: ")
     ui.caseSelector.setCurrentNode(second)
-    assert widget._parameterNode.ct is second_ct and ui.levelTable.mrmlTableNode().GetName() == "second levels"
+    assert widget.parameters.ct is second_ct and widget.case.node("levels").GetName() == "second levels"
 assert makers.scene_state() == after
 
 # the cases exchange their ids by way of a third one, and their results go along
@@ -78,27 +79,37 @@ ui.caseSelector.setCurrentNode(second)
 ui.caseIdEdit.text = "first"
 ui.caseSelector.setCurrentNode(first)
 ui.caseIdEdit.text = "second"
-assert abs(makers.value(widget, "L3", "hu_3d") - 60) < 2 and not ui.staleLabel.visible
+assert abs(makers.value(widget, "L3", "hu_3d") - 60) < 2 and not makers.is_stale(ui)
 ui.caseIdEdit.text = "third"
 ui.caseSelector.setCurrentNode(second)
-assert makers.value(widget, "L3", "hu_3d") > 150 and not ui.staleLabel.visible
+assert makers.value(widget, "L3", "hu_3d") > 150 and not makers.is_stale(ui)
 ui.caseIdEdit.text = "second"
 ui.caseSelector.setCurrentNode(first)
 ui.caseIdEdit.text = "first"
 ui.caseSelector.setCurrentNode(second)
 
 # edits belong to one case
-makers.move(case_nodes.node_of("first", "L3 upper"), [1, 0, 0])
+makers.move(SceneCase("first").node("L3 upper"), [1, 0, 0])
 makers.process_events()
 assert not ui.updateButton.enabled
 ui.caseSelector.setCurrentNode(first)
 assert ui.updateButton.enabled and "L3 upper" in ui.updateButton.toolTip
 ui.updateButton.click()
-assert makers.value(widget, "L3", "edited") == "upper" and case_nodes.edited_names("second") == []
+assert makers.value(widget, "L3", "edited") == "upper" and SceneCase("second").edited_names() == []
 
-# hiding the first leaves the second
+# only the shown case's ROIs are to be seen and to be moved; what a person hid stays hidden
+of_first, of_second = (SceneCase(name).node("L3 upper") for name in ("first", "second"))
+assert SceneCase("first").is_visible() and not SceneCase("second").is_visible()
+assert of_second.GetLocked() and not of_first.GetLocked()
+SceneCase("first").node("L3 lower").SetDisplayVisibility(False)
+ui.caseSelector.setCurrentNode(second)
+assert SceneCase("second").is_visible() and not SceneCase("first").is_visible()
+background = slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode")[0].GetBackgroundVolumeID()
+assert background == second_ct.GetID() and of_first.GetLocked() and not of_second.GetLocked()
+ui.caseSelector.setCurrentNode(first)
+assert of_first.GetDisplayVisibility() and not SceneCase("first").node("L3 lower").GetDisplayVisibility()
 ui.showRoisButton.click()
-assert not case_nodes.are_visible("first") and case_nodes.are_visible("second")
+assert not SceneCase("first").is_visible()
 
 # two demos, here with fewer levels, are two cases
 demo.demo_spine = makers.spine

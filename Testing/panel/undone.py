@@ -25,14 +25,14 @@ assert ui.updateButton.enabled
 scene.Undo()
 makers.process_events()
 
-node = widget._parameterNode.parameterNode
+node = widget.parameters.parameterNode
 node.SetUndoEnabled(True)
 scene.SaveStateForUndo(node)
 ui.cancellousMarginSlider.value = 6
-assert ui.staleLabel.visible
+assert makers.is_stale(ui)
 scene.Undo()
 makers.process_events()
-assert ui.cancellousMarginSlider.value == 3 and widget._parameterNode.cancellousMarginMm == 3 and not ui.staleLabel.visible
+assert ui.cancellousMarginSlider.value == 3 and widget.parameters.cancellousMarginMm == 3 and not makers.is_stale(ui)
 ui.measureButton.click()
 assert makers.document(widget) == document and not messages, messages
 scene.SetUndoOff()

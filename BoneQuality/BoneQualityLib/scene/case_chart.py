@@ -19,7 +19,7 @@ def show_chart(nodes, document: dict) -> None:
     lines = []
     for n, cutoff in enumerate(document["cutoffs"]):
         if cutoff["measure"].startswith("hu" if has_ct else "vbq"):
-            title = f"{cutoff['comparison']} {cutoff['cutoff']:g} {cutoff['purpose']}, {cutoff['source']}"
+            title = f"{cutoff['comparison']} {cutoff['cutoff']:g} {cutoff['source']}"  # the legend covers the plot if longer
             lines.append(Column(f"cutoff_{n}", title, decimals=3))
             for row in rows:
                 row[f"cutoff_{n}"] = cutoff["cutoff"]

@@ -117,11 +117,10 @@ def show_curves(nodes, roi: PlanarRoi) -> None:
             nodes.get(role, "", "")
             continue
         node = _curve(nodes, role, points, roi.kind, is_spline=roi.semi_axes is not None)
+        ellipse = dict(center=roi.center, u=roi.u, v=roi.v, semi_axes=roi.semi_axes) if roi.semi_axes else None
         placed = dict(level=roi.level, kind=roi.kind, center=roi.center, u=roi.u, v=roi.v, thickness=roi.thickness)
-        placed["points"] = [] if roi.edited else points
-        node.SetAttribute(
-            PLACED_ATTRIBUTE, json.dumps({k: v.tolist() if isinstance(v, np.ndarray) else v for k, v in placed.items()})
-        )
+        placed.update(points=[] if roi.edited else points, ellipse=ellipse, placed_ellipse=None if roi.edited else ellipse)
+        node.SetAttribute(PLACED_ATTRIBUTE, json.dumps(placed, default=np.ndarray.tolist))
     across = np.concatenate(outlines) - roi.center
     right, up = (float(np.abs(across @ axis).max()) + PLANE_RIM_MM for axis in (roi.u, roi.v))
     frame = np.array([[-1, -1], [0, -1], [1, -1], [1, 0], [1, 1], [0, 1], [-1, 1], [-1, 0]]) * [right, up]
@@ -132,10 +131,8 @@ def show_curves(nodes, roi: PlanarRoi) -> None:
 def _curve(nodes, role: str, points: np.ndarray, kind: str, is_spline: bool):
     is_new = not nodes.has(role)
     node = nodes.get(role, "vtkMRMLMarkupsClosedCurveNode", role)
-    node.RemoveAllControlPoints()
     node.SetCurveTypeToCardinalSpline() if is_spline else node.SetCurveTypeToLinear()
-    for point in points:
-        node.AddControlPointWorld(*(float(x) for x in point))
+    put_points(node, points)
     display = node.GetDisplayNode()
     if is_new and display is not None:
         display.SetColor(*_color(kind))
@@ -151,6 +148,16 @@ def _curve(nodes, role: str, points: np.ndarray, kind: str, is_spline: bool):
             display.SetGlyphSize(0.1)
             display.SetOpacity(0.4)
     return node
+
+
+def put_points(node, points: np.ndarray) -> None:
+    """The control points of a markups node, shape (n, 3), in world RAS; those it had are replaced."""
+    import vtk
+
+    positions = vtk.vtkPoints()
+    for point in np.asarray(points, float):
+        positions.InsertNextPoint(*point)
+    node.SetControlPointPositionsWorld(positions)  # all at once: each change of a point could render every view
 
 
 def _color(kind: str) -> tuple[float, float, float]:
@@ -178,13 +185,14 @@ def simplified(outline: np.ndarray) -> np.ndarray:
     return outline[sorted(keep)]
 
 
-def _points(node) -> np.ndarray:
+def points_of(node) -> np.ndarray:
+    """The control points of a markups node, shape (n, 3), in world RAS."""
     return np.array([node.GetNthControlPointPositionWorld(n) for n in range(node.GetNumberOfControlPoints())]).reshape(-1, 3)
 
 
 def is_moved(node, placed: dict) -> bool:
     """Whether a person moved, added or removed points of a curve since it was made."""
-    points, before = _points(node), np.array(placed["points"]).reshape(-1, 3)
+    points, before = points_of(node), np.array(placed["points"]).reshape(-1, 3)
     return len(points) != len(before) or bool((np.abs(points - before) > MOVED_MM).any())
 
 
@@ -196,10 +204,26 @@ def edited_roi(curves: list) -> PlanarRoi:
     name = f"{placed['level']} {placed['kind']}"
     if any(node.GetNumberOfControlPoints() < 3 for node, _ in curves):
         raise BoneQualityError(f"The ROI {name} has fewer than 3 points left; add points to its curve, or measure the case anew.")
+    ellipse = _ellipse_shown(*curves[0]) if len(curves) == 1 else None
+    if ellipse is not None:
+        return ellipse
     drawn = [vtk_to_numpy(node.GetCurvePointsWorld().GetData()).astype(float)[:-1] for node, _ in curves]
     center, u, v = _plane_of(np.concatenate(drawn), *(np.array(placed[key]) for key in ("center", "u", "v")), name)
     outlines = tuple((points - center) @ np.stack([u, v], axis=1) for points in drawn)
     return PlanarRoi(placed["level"], placed["kind"], center, u, v, outlines=outlines, thickness=placed["thickness"], edited=True)
+
+
+def _ellipse_shown(node, placed: dict) -> PlanarRoi | None:
+    """The ellipse that handles gave a curve; None where the curve's own points were moved since."""
+    kept = placed.get("ellipse")
+    if not kept or kept == placed.get("placed_ellipse"):
+        return None
+    center, u, v = (np.array(kept[name]) for name in ("center", "u", "v"))
+    roi = PlanarRoi(
+        placed["level"], placed["kind"], center, u, v, tuple(kept["semi_axes"]), thickness=placed["thickness"], edited=True
+    )
+    shown, drawn = roi.curves(ELLIPSE_POINTS)[0], points_of(node)
+    return roi if shown.shape == drawn.shape and np.abs(shown - drawn).max() < MOVED_MM else None
 
 
 def _plane_of(points: np.ndarray, center: np.ndarray, u: np.ndarray, v: np.ndarray, name: str):

@@ -7,7 +7,7 @@ import numpy as np
 from ..columns import Column
 from ..measures.roi import COLORS, rgb
 from .nodes import table_node
-from .session import mrml_scene
+from .session import every_node, mrml_scene, still_views
 
 COHORT_ATTRIBUTE = "BoneQuality.Cohort"
 CURVE_POINTS = 400
@@ -16,15 +16,14 @@ _RATES = (Column("false_positive_rate", "1 - specificity", "", 4), Column("true_
 
 def show_cohort(result) -> dict[str, object]:
     """Put a CohortResult into the scene, in place of an earlier one of that name; its nodes by the table's name, the chart as "chart"."""
-    scene = mrml_scene()
-    every = [scene.GetNthNode(n) for n in range(scene.GetNumberOfNodes())]
-    for node in every:
-        if node.GetAttribute(COHORT_ATTRIBUTE) == result.name:
-            scene.RemoveNode(node)
-    nodes = {}
-    for key, (title, columns, rows) in result.titled_tables.items():
-        nodes[key] = _of(result, table_node(f"{result.name}: {title}", columns, rows))
-    nodes["chart"] = _roc_chart(result)
+    with still_views():
+        for node in every_node():
+            if node.GetAttribute(COHORT_ATTRIBUTE) == result.name:
+                mrml_scene().RemoveNode(node)
+        nodes = {}
+        for key, (title, columns, rows) in result.titled_tables.items():
+            nodes[key] = _of(result, table_node(f"{result.name}: {title}", columns, rows))
+        nodes["chart"] = _roc_chart(result)
     return nodes
 
 

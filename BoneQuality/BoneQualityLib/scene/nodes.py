@@ -22,6 +22,7 @@ def segmentation_node(name: str, masks: list[Mask], node=None):
     import slicer
 
     node = node or mrml_scene().AddNewNodeByClass("vtkMRMLSegmentationNode", name)
+    node.CreateDefaultDisplayNodes()  # before segments come: each is given a color of its own
     segmentation = node.GetSegmentation()
     segmentation.RemoveAllSegments()
     segmentation.SetSourceRepresentationName("Binary labelmap")

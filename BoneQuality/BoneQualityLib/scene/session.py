@@ -33,6 +33,27 @@ def mrml_scene():
     return _scene
 
 
+def every_node(kind: str = "vtkMRMLNode") -> list:
+    """The nodes of the scene of a class."""
+    return [node for node in mrml_scene().GetNodes() if node.IsA(kind)]
+
+
+@contextlib.contextmanager
+def still_views() -> Iterator[None]:
+    """Let Slicer's views wait while the block runs and render once after it; without the application there are none."""
+    import slicer
+
+    application = getattr(slicer, "app", None)
+    if application is None:
+        yield
+        return
+    application.pauseRender()
+    try:
+        yield
+    finally:
+        application.resumeRender()
+
+
 @contextlib.contextmanager
 def messages_of_vtk() -> Iterator[list[str]]:
     """Collect what VTK and MRML would print while the block runs; filled when it ends."""

@@ -2,55 +2,161 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 
-from .session import mrml_scene
+from .session import every_node, mrml_scene, still_views
+
+#: The smaller side of a view that shows a place, mm: a vertebra with what lies around it.
+FIELD_OF_VIEW_MM = 110.0
+#: A bone window: width 1500 HU, level 300 HU.
+BONE_WINDOW_HU = (-450.0, 1050.0)
+_LAYERS = ("Background", "Foreground", "Label")
 
 
 def view_state() -> dict:
-    """What every slice view shows now; `restore` brings it back."""
+    """What the views show now, with layout, window and visibility; `restore` brings it back."""
     state = {}
-    for node in _nodes("vtkMRMLSliceNode"):
+    for node in every_node("vtkMRMLSliceNode"):
         state[node.GetID()] = (_numpy(node.GetSliceToRAS()), node.GetFieldOfView(), node.GetXYZOrigin())
-    for node in _nodes("vtkMRMLSliceCompositeNode"):
-        state[node.GetID()] = node.GetBackgroundVolumeID()
+    for node in every_node("vtkMRMLSliceCompositeNode"):
+        state[node.GetID()] = [getattr(node, f"Get{layer}VolumeID")() for layer in _LAYERS]
+    for node in every_node("vtkMRMLLayoutNode"):
+        state[node.GetID()] = node.GetViewArrangement()
+    for node in every_node("vtkMRMLScalarVolumeDisplayNode"):
+        state[node.GetID()] = (node.GetAutoWindowLevel(), node.GetWindowLevelMin(), node.GetWindowLevelMax())
+    for node in every_node("vtkMRMLMarkupsDisplayNode"):
+        state[node.GetID()] = node.GetVisibility()
+    for node in every_node("vtkMRMLSegmentationDisplayNode"):
+        shown = {identifier: node.GetSegmentVisibility(identifier) for identifier in _segments(node)}
+        state[node.GetID()] = (node.GetVisibility(), node.GetVisibility2DFill(), node.GetVisibility2DOutline(), shown)
     return state
 
 
 def restore(state: dict) -> None:
-    """Bring the slice views back to a state; views that are gone since are left out."""
-    for node in _nodes("vtkMRMLSliceNode"):
-        if node.GetID() in state:
-            matrix, field_of_view, origin = state[node.GetID()]
-            _turn(node, matrix)
-            node.SetFieldOfView(*field_of_view)
-            node.SetXYZOrigin(*origin)
-    for node in _nodes("vtkMRMLSliceCompositeNode"):
-        if node.GetID() in state:
-            node.SetBackgroundVolumeID(state[node.GetID()])
+    """Bring the views back to a state; what is gone since is left out."""
+    with still_views():
+        for kind, bring_back in _RESTORE.items():
+            for node in every_node(kind):
+                if node.GetID() in state:
+                    bring_back(node, state[node.GetID()])
 
 
-def look_at(place: dict, volume, before: dict) -> None:
-    """Bring the slice views to a ROI's place, as the document has it.
+def _restore_slice(node, state) -> None:
+    matrix, field_of_view, origin = state
+    _turn(node, matrix)
+    node.SetFieldOfView(*field_of_view)
+    node.SetXYZOrigin(*origin)
+
+
+def _restore_layers(node, state) -> None:
+    for layer, volume in zip(_LAYERS, state):
+        there = volume if volume and mrml_scene().GetNodeByID(volume) is not None else None
+        getattr(node, f"Set{layer}VolumeID")(there)
+
+
+def _restore_window(node, state) -> None:
+    is_automatic, low, high = state
+    node.SetAutoWindowLevel(is_automatic)
+    if not is_automatic:
+        node.SetWindowLevelMinMax(low, high)
+
+
+def _restore_segments(node, state) -> None:
+    visible, fill, outline, shown = state
+    for identifier in set(_segments(node)) & set(shown):
+        node.SetSegmentVisibility(identifier, shown[identifier])
+    node.SetVisibility2DFill(fill)
+    node.SetVisibility2DOutline(outline)
+    node.SetVisibility(visible)
+
+
+_RESTORE = {
+    "vtkMRMLLayoutNode": lambda node, arrangement: node.SetViewArrangement(arrangement),
+    "vtkMRMLSliceNode": _restore_slice,
+    "vtkMRMLSliceCompositeNode": _restore_layers,
+    "vtkMRMLScalarVolumeDisplayNode": _restore_window,
+    "vtkMRMLMarkupsDisplayNode": lambda node, visible: node.SetVisibility(visible),
+    "vtkMRMLSegmentationDisplayNode": _restore_segments,
+}
+
+
+def look_at(place: dict, volume, before: dict, is_ct: bool = False) -> None:
+    """Bring the slice views to a ROI's place, as the document has it, 110 mm wide.
 
     The view that lies nearest to the ROI's plane turns into that plane; the others move to its center. volume: the image that was
-    read there, shown in the background. before: the state before views were first moved, from which they turn.
+    read there, shown alone, a CT in a bone window. before: the state before views were first moved, from which they turn.
     """
-    center = np.array(place["center"])
-    slices = [node for node in _nodes("vtkMRMLSliceNode") if node.GetID() in before]
-    for node in _nodes("vtkMRMLSliceCompositeNode"):
+    with still_views():
+        _show_alone(volume, is_ct)
+        _show_slice_views()
+        center = np.array(place["center"])
+        slices = [node for node in every_node("vtkMRMLSliceNode") if node.GetID() in before]
+        along = {node.GetID(): before[node.GetID()][0][:3, 2] for node in slices}
+        nearest = None
+        if "normal" in place and slices:
+            nearest = max(slices, key=lambda node: abs(along[node.GetID()] @ np.array(place["normal"])))
+        for node in slices:
+            matrix = before[node.GetID()][0].copy()
+            if node is nearest:
+                matrix[:3, :3] = _turned(matrix[:3, :3], np.array(place["normal"]))
+            matrix[:3, 3] = center
+            node.SetXYZOrigin(0, 0, 0)  # a view that was dragged aside shows the place in its middle
+            _turn(node, matrix)
+            wide, high = (max(size, 1) for size in node.GetDimensions()[:2])
+            scale = FIELD_OF_VIEW_MM / min(wide, high)
+            node.SetFieldOfView(wide * scale, high * scale, node.GetFieldOfView()[2])
+
+
+def show_side_by_side(volumes: Iterable, centers: Iterable) -> None:
+    """Two images in two sagittal views beside each other, each in a bone window and around its center, RAS mm."""
+    with still_views():
+        for layout in every_node("vtkMRMLLayoutNode"):
+            layout.SetViewArrangement(layout.SlicerLayoutSideBySideView)  # red and yellow
+        composites = {node.GetLayoutName(): node for node in every_node("vtkMRMLSliceCompositeNode")}
+        slices = {node.GetLayoutName(): node for node in every_node("vtkMRMLSliceNode")}
+        for name, volume, center in zip(("Red", "Yellow"), volumes, centers):
+            composites[name].SetBackgroundVolumeID(volume.GetID())
+            composites[name].SetForegroundVolumeID(None)
+            _window(volume, is_ct=True)
+            slices[name].SetOrientation("Sagittal")
+            slices[name].JumpSliceByCentering(*(float(x) for x in center))
+
+
+def show_table(table) -> None:
+    """A table node in the layout's table view, beside the slice views."""
+    for node in every_node("vtkMRMLSelectionNode"):
+        node.SetActiveTableID(table.GetID())
+    for node in every_node("vtkMRMLTableViewNode"):
+        node.SetTableNodeID(table.GetID())
+    for layout in every_node("vtkMRMLLayoutNode"):
+        layout.SetViewArrangement(layout.SlicerLayoutFourUpTableView)
+
+
+def _show_alone(volume, is_ct: bool) -> None:
+    for node in every_node("vtkMRMLSliceCompositeNode"):
         node.SetBackgroundVolumeID(volume.GetID() if volume is not None else None)
-    along = {node.GetID(): before[node.GetID()][0][:3, 2] for node in slices}
-    nearest = None
-    if "normal" in place and slices:
-        nearest = max(slices, key=lambda node: abs(along[node.GetID()] @ np.array(place["normal"])))
-    for node in slices:
-        matrix = before[node.GetID()][0].copy()
-        if node is nearest:
-            matrix[:3, :3] = _turned(matrix[:3, :3], np.array(place["normal"]))
-        matrix[:3, 3] = center
-        node.SetXYZOrigin(0, 0, 0)  # a view that was dragged aside shows the place in its middle
-        _turn(node, matrix)
+        node.SetForegroundVolumeID(None)
+        node.SetLabelVolumeID(None)
+    if volume is not None:
+        _window(volume, is_ct)
+
+
+def _window(volume, is_ct: bool) -> None:
+    display = volume.GetDisplayNode()
+    if display is not None:
+        display.SetAutoWindowLevel(not is_ct)
+        if is_ct:
+            display.SetWindowLevelMinMax(*BONE_WINDOW_HU)
+
+
+def _show_slice_views() -> None:
+    """Leave a layout that has the three slice views; else take the one with four views."""
+    for node in every_node("vtkMRMLLayoutNode"):
+        names = "Initial Default Conventional FourUp FourUpPlot FourUpTable ConventionalPlot ConventionalWidescreen".split()
+        if node.GetViewArrangement() not in [getattr(node, f"SlicerLayout{name}View", None) for name in names]:
+            node.SetViewArrangement(node.SlicerLayoutFourUpView)
 
 
 def _turned(axes: np.ndarray, normal: np.ndarray) -> np.ndarray:
@@ -67,9 +173,9 @@ def _turn(node, matrix: np.ndarray) -> None:
     node.UpdateMatrices()
 
 
-def _nodes(node_class: str) -> list:
-    scene = mrml_scene()
-    return [scene.GetNthNodeByClass(n, node_class) for n in range(scene.GetNumberOfNodesByClass(node_class))]
+def _segments(display) -> list[str]:
+    segmentation = display.GetDisplayableNode().GetSegmentation() if display.GetDisplayableNode() is not None else None
+    return [] if segmentation is None else [segmentation.GetNthSegmentID(n) for n in range(segmentation.GetNumberOfSegments())]
 
 
 def _numpy(matrix) -> np.ndarray:

@@ -1,0 +1,164 @@
+"""The cases of the scene: their ids, what is chosen for a new one, the demo."""
+
+import slicer
+
+from BoneQualityLib.entry.choices import MUSCLE_ROLE, ROLES, Picked, first_choices
+from BoneQualityLib.parameters import is_id
+from BoneQualityLib.scene.case_nodes import case_ids, id_measured_for, ids_given_twice, is_ours
+from BoneQualityLib.scene.scene_case import SceneCase
+
+from .parameter_node import BoneQualityParameterNode, camelCase
+
+DELETED = "deleted: {name}"
+
+
+def picked(parameters):
+    """What is picked for the CT, the T1 MRI and the axial MRI."""
+    others = dict(fat=parameters.fat, water=parameters.water)
+    found = []
+    for role in ROLES:
+        values = (getattr(parameters, camelCase(role.name) + what) for what in ("", "Segmentation", "Segments", "LabelScheme"))
+        volume, segmentation, segments, scheme = values
+        found.append(Picked(role, volume, segmentation, dict(segments), scheme, others if role is MUSCLE_ROLE else {}))
+    return found
+
+
+def hasInputs(parameters):
+    return not all(each.is_empty for each in picked(parameters))
+
+
+class Cases:
+    """The panel's cases.
+
+    logic: the module's logic, which makes and lists their parameter nodes.
+    """
+
+    def __init__(self, logic):
+        self.logic = logic
+
+    def create(self):
+        """A new, empty case; returns its parameters."""
+        return BoneQualityParameterNode(slicer.mrmlScene.AddNode(self.logic.createParameterNode()))
+
+    def every(self, butNot=None):
+        """The parameters of every case in the scene."""
+        nodes = [node for node in self.logic.getAllParameterNodes() if butNot is None or node is not butNot.parameterNode]
+        return [BoneQualityParameterNode(node) for node in nodes]
+
+    def unusedId(self, stem="case", first="case-1"):
+        """An id that no case of the scene has."""
+        taken = {other.caseId for other in self.every()} | set(case_ids())
+        return next(name for name in (first, *(f"{stem}-{n}" for n in range(2, len(taken) + 3))) if name not in taken)
+
+    # First choices
+
+    def chooseFirst(self, parameters):
+        """Choose the only CT, T1 MRI and axial MRI that have a segmentation, among what no other case uses; else volumes alone.
+
+        Only what is not chosen yet, and no node twice: what a person took out stays out. Nothing takes the place of a node that was
+        deleted: nobody chose it.
+        """
+        mine = picked(parameters)
+        if all(each.volume is not None and each.segmentation is not None for each in mine):
+            return
+        taken = [
+            node for other in self.every(butNot=parameters) for each in picked(other) for node in (each.volume, each.segmentation)
+        ]
+        free = [
+            node
+            for nodeClass in ("vtkMRMLScalarVolumeNode", "vtkMRMLSegmentationNode")
+            for node in slicer.util.getNodesByClass(nodeClass)
+            if node not in taken and not is_ours(node)
+        ]
+        with slicer.util.NodeModify(parameters.parameterNode):
+            for first in first_choices(mine, free):
+                self._offer(parameters, camelCase(first.role.name), first.volume)
+                self._offer(parameters, f"{camelCase(first.role.name)}Segmentation", first.segmentation)
+
+    def _offer(self, parameters, name, node):
+        offered = list(parameters.offered)
+        if node is None or getattr(parameters, name) is not None:
+            return
+        if node.GetID() not in offered and DELETED.format(name=name) not in offered:
+            setattr(parameters, name, node)
+            parameters.offered = [*offered, node.GetID()]
+
+    def letGo(self, parameters, node):
+        """Empty the inputs that are a node which is about to be removed; returns whether there were any."""
+        mine = [name for name in parameters.nodeInputs() if getattr(parameters, name) is node]
+        with slicer.util.NodeModify(parameters.parameterNode):
+            for name in mine:
+                setattr(parameters, name, None)
+                parameters.offered = [*parameters.offered, DELETED.format(name=name)]
+        return bool(mine)
+
+    def loadDemo(self, parameters, progress):
+        """Make the demo case's images and masks and choose them, in a new case where this one has inputs; returns its parameters."""
+        from BoneQualityLib.phantoms import demo
+
+        _spine, nodes = demo.make_nodes(progress)
+        if hasInputs(parameters):
+            parameters = self.create()
+        for node in nodes.values():
+            node.CreateDefaultDisplayNodes()
+        for role in ROLES:
+            segmentation = nodes[f"{role.name}_segmentation"]
+            segmentation.SetReferenceImageGeometryParameterFromVolumeNode(nodes[role.name])
+            segmentation.GetDisplayNode().SetVisibility2DFill(False)
+            segmentation.SetDisplayVisibility(role.name == "ct")  # the others lie where the CT's do
+        with slicer.util.NodeModify(parameters.parameterNode):
+            parameters.caseId = self.unusedId(demo.CASE_ID, demo.CASE_ID)
+            parameters.tScore = f"{demo.T_SCORE:g}"
+            for name, node in nodes.items():
+                setattr(parameters, camelCase(name), node)
+        slicer.util.setSliceViewerLayers(background=nodes["ct"], fit=True)
+        return parameters
+
+    def secondReading(self, parameters):
+        """A new case with the inputs, facts and method of this one, but another reader; returns its parameters."""
+        again = self.create()
+        with slicer.util.NodeModify(again.parameterNode):
+            for name in BoneQualityParameterNode.allParameters:
+                if name not in ("caseId", "reader", "offered"):
+                    setattr(again, name, getattr(parameters, name))
+            again.caseId = self.unusedId(f"{parameters.caseId}-reader", f"{parameters.caseId}-reader-2")
+        return again
+
+    # Ids
+
+    def resultsId(self, parameters):
+        """The id under which the results of a case lie in the scene: its own, whatever is typed, and never another case's."""
+        return id_measured_for(parameters.parameterNode) or ("" if self.idIsTaken(parameters) else parameters.caseId)
+
+    def results(self, parameters):
+        """The case as it lies in the scene."""
+        return SceneCase(self.resultsId(parameters))
+
+    def idIsTaken(self, parameters):
+        """Whether another case has the id, or its results lie under it still."""
+        others = self.every(butNot=parameters)
+        return parameters.caseId in [name for other in others for name in (other.caseId, id_measured_for(other.parameterNode))]
+
+    def followId(self, parameters):
+        """Take the results of a case along when its id is changed, once the new id can be used and is no other case's."""
+        measuredId = id_measured_for(parameters.parameterNode)
+        isFree = is_id(parameters.caseId) and not self.idIsTaken(parameters) and parameters.caseId not in case_ids()
+        if measuredId and isFree:
+            SceneCase(measuredId).rename(parameters.caseId)
+
+    def afterImport(self, older):
+        """Cases that came with a scene take the place of empty ones, and get other ids where cases that were there have theirs.
+
+        older: IDs of the nodes that were there before.
+        """
+        for node in self.logic.getAllParameterNodes():
+            parameters = BoneQualityParameterNode(node)
+            isEmpty = not hasInputs(parameters) and id_measured_for(node) is None
+            if isEmpty and len(self.logic.getAllParameterNodes()) > 1:
+                slicer.mrmlScene.RemoveNode(node)
+        for caseId in ids_given_twice(older):
+            SceneCase(caseId, older).rename(self.unusedId(caseId, caseId))
+        for parameters in self.every():
+            if parameters.parameterNode.GetID() not in older and self.idIsTaken(parameters):
+                measuredId = id_measured_for(parameters.parameterNode)
+                parameters.caseId = measuredId or self.unusedId(parameters.caseId, parameters.caseId)

@@ -1,0 +1,134 @@
+"""Many cases: a draft of the manifest, measuring, the list of cases, opening one in the case panel."""
+
+from pathlib import Path
+
+import ctk
+import qt
+import slicer
+from slicer.i18n import tr as _
+
+from BoneQualityLib.batch.manifest import read_manifest
+from BoneQualityLib.batch.manifest_draft import draft_manifest
+from BoneQualityLib.batch.run import run_batch
+from BoneQualityLib.errors import BoneQualityError
+from BoneQualityLib.files.csv_tables import read_table
+
+from .messages import progress, said
+
+TITLES = ("case_id", "status", "hu_3d", "hu_multislice", "vbq", "flags")
+
+
+class CohortSection:
+    """The upper part of the cohort panel; ui: its widgets; measured: called with the path of cohort.csv."""
+
+    def __init__(self, ui, measured):
+        self.ui, self.measured, self._rows = ui, measured, []
+        for folder in (ui.imagesEdit, ui.batchFolderEdit):
+            folder.filters = ctk.ctkPathLineEdit.Dirs
+        for path in (ui.imagesEdit, ui.manifestEdit, ui.batchFolderEdit):
+            path.connect("currentPathChanged(QString)", self.update)
+        ui.draftButton.connect("clicked(bool)", self.onDraft)
+        ui.batchButton.connect("clicked(bool)", self.onBatch)
+        ui.caseTable.connect("cellDoubleClicked(int,int)", self.onOpen)
+        self.update()
+
+    @said
+    def update(self, path=""):
+        """Say on the buttons what is missing, and list the cases of the manifest with what is known of them."""
+        ui = self.ui
+        for button, needed in (
+            (ui.draftButton, {_("Choose a folder"): ui.imagesEdit.currentPath}),
+            (
+                ui.batchButton,
+                {
+                    _("Choose a manifest"): ui.manifestEdit.currentPath,
+                    _("Choose a folder for the results"): ui.batchFolderEdit.currentPath,
+                },
+            ),
+        ):
+            missing = [sentence for sentence, given in needed.items() if not given.strip()]
+            button.toolTip = missing[0] if missing else ""
+            button.enabled = not missing
+        self._list()
+
+    def _list(self):
+        try:
+            self._rows = list(read_manifest(self.ui.manifestEdit.currentPath).rows) if self.ui.manifestEdit.currentPath else []
+        except (BoneQualityError, OSError):  # said when it is measured
+            self._rows = []
+        folder = Path(self.ui.batchFolderEdit.currentPath)
+        done, failed = _by_case(folder / "cohort.csv"), _by_case(folder / "failures.csv")
+        table = self.ui.caseTable
+        table.setColumnCount(len(TITLES))
+        table.setHorizontalHeaderLabels([_("Case"), _("Status"), _("3D-HU"), _("Multi-slice"), _("VBQ"), _("Doubts")])
+        table.verticalHeader().visible = False
+        table.setRowCount(len(self._rows))
+        for number, row in enumerate(self._rows):
+            name = row.inputs.facts.case_id
+            cells = dict(done.get(name, {}), case_id=name, status=_("to be measured"))
+            if name in failed:
+                cells.update(status=_("failed"), flags=failed[name].get("sentence", ""))
+            elif name in done:
+                cells["status"] = _("measured")
+            for column, title in enumerate(TITLES):
+                item = qt.QTableWidgetItem(cells.get(title, ""))
+                item.setToolTip(cells.get(title, ""))
+                table.setItem(number, column, item)
+        table.visible = bool(self._rows)
+
+    @said
+    def onDraft(self, checked=False):
+        folder = Path(self.ui.imagesEdit.currentPath)
+        manifest = folder / "manifest.csv"
+        question = _("{name} is there already. Replace it?").format(name=manifest.name)
+        if manifest.exists() and not slicer.util.confirmYesNoDisplay(question):
+            return
+        with progress(_("Drafting a manifest")) as report:
+            report(0.1, str(folder.name))
+            self.ui.logText.appendPlainText(draft_manifest(folder, manifest, overwrite=True))
+            self.ui.manifestEdit.currentPath = str(manifest)
+
+    @said
+    def onBatch(self, checked=False):
+        ui, batch = self.ui, None
+        with progress(_("Measuring many cases")) as report:
+
+            def logged(share, text):
+                if text:
+                    ui.logText.appendPlainText(text)
+                report(share, text)
+
+            batch = run_batch(
+                ui.manifestEdit.currentPath,
+                ui.batchFolderEdit.currentPath,
+                workers=0,
+                resume=ui.resumeBox.checked,
+                progress=logged,
+            )
+        self.update()
+        if batch is not None:
+            self.measured(str(Path(ui.batchFolderEdit.currentPath) / "cohort.csv"))
+            failures = "\n".join(f"{name}: {failure.sentence}" for name, failure in batch.failures.items())
+            text = _("{done} cases measured, {failed} failed.").format(done=len(batch.done), failed=len(batch.failures))
+            ui.logText.appendPlainText("\n".join(filter(None, (text, failures))))
+            slicer.util.infoDisplay(text, detailedText=failures)
+
+    @said
+    def onOpen(self, row, column=0):
+        """Read the images of a case of the manifest and show it in the case panel."""
+        inputs = self._rows[row].inputs
+        with progress(_("Opening {name}").format(name=inputs.facts.case_id)) as report:
+            report(0.1, inputs.facts.case_id)
+            nodes = inputs.nodes()
+            report(0.9, "")
+            panel = slicer.util.getModuleGui("BoneQuality")
+            panel.open(inputs.facts, nodes)
+            if slicer.util.mainWindow() is not None:
+                slicer.util.selectModule("BoneQuality")
+
+
+def _by_case(path):
+    """The rows of a table of the batch by case; none where the file is not there."""
+    if not path.is_file():
+        return {}
+    return {row["case_id"]: row for row in read_table(path)}

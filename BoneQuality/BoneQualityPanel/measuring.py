@@ -1,0 +1,119 @@
+"""Measuring the panel's cases, and their results in the scene."""
+
+import json
+
+from slicer.i18n import tr as _
+
+from BoneQualityLib.entry.choices import facts_of, find_structures, what_is_missing
+from BoneQualityLib.errors import BoneQualityError
+from BoneQualityLib.scene.masks import changed_at, checksums, reference_volume
+
+from .cases import picked
+
+SLICES = ("upper", "middle", "lower")
+
+
+class Measuring:
+    """What can be measured of a case, and measuring it.
+
+    logic: the module's logic; cases: the panel's Cases.
+    """
+
+    def __init__(self, logic, cases):
+        self.logic, self.cases = logic, cases
+        # looking through large images takes too long for every letter that is typed
+        self._foundInLabelMap, self._checksums = {}, {}
+
+    def find(self, each):
+        """What the segments of what is picked for one image show."""
+        node = each.segmentation
+        isLabelMap = node is not None and node.IsA("vtkMRMLLabelMapVolumeNode")
+        state = (each.identity(), node.GetImageData() and node.GetImageData().GetMTime()) if isLabelMap else None
+        before, found = self._foundInLabelMap.get(each.role, (None, None))
+        if state is None or before != state:
+            found = find_structures(node, each.segments, each.scheme)
+            self._foundInLabelMap[each.role] = state, found
+        return found
+
+    def inputsAsText(self, parameters):
+        """What the images and the segments in use hold, in short; another text where anything of it was changed."""
+        return json.dumps([each.contents(self.find(each), self._checksumsOf) for each in picked(parameters)], sort_keys=True)
+
+    def _checksumsOf(self, node):
+        changed = changed_at(node)
+        if self._checksums.get(node.GetID(), (None,))[0] != changed:
+            self._checksums[node.GetID()] = changed, checksums(node)
+        return self._checksums[node.GetID()][1]
+
+    def whatIsMissing(self, parameters, found):
+        """What has to be given before the case can be measured, in one sentence; found: by role."""
+        if self.cases.idIsTaken(parameters):
+            return _("Another case of this scene has the id {name}: give this one another.").format(name=parameters.caseId)
+        try:
+            parameters.method()
+        except BoneQualityError as fault:
+            return str(fault)
+        return what_is_missing(parameters.factTexts(), picked(parameters), found)
+
+    def notes(self, parameters, found):
+        """What a person had better know before measuring, sentences."""
+        sentences = []
+        for each in picked(parameters):
+            drawnOn = each.segmentation and reference_volume(each.segmentation)
+            if drawnOn and each.image and drawnOn not in (each.volume, *each.others.values()):
+                text = _("{segmentation} was drawn on {other}, not on {volume}.")
+                names = dict(segmentation=each.segmentation.GetName(), other=drawnOn.GetName(), volume=each.image.GetName())
+                sentences.append(text.format(**names))
+        fluid = [name for name in found["t1"].shows if name == "thecal sac" or name.startswith("CSF")]
+        if found["t1"].levels and not fluid:
+            sentences.append(_("VBQ needs a mask of the thecal sac, or of CSF at L3: without one it will not be measured."))
+        return sentences
+
+    def edits(self, parameters):
+        """The edited ROIs by level and kind; and why others cannot be kept: no flat curve, or no mask shows their place any more."""
+        case = self.cases.results(parameters)
+        shows = {each.role.name: self.find(each).shows for each in picked(parameters)}
+        kept, lost = {}, {}
+        for key in case.edited_keys():
+            try:
+                kept[key] = case.edited_roi(key)
+            except BoneQualityError as fault:
+                lost[key] = str(fault)
+        for key in [key for key in kept if key[1] in (*SLICES, "marrow")]:
+            if key[0] in shows["ct" if key[1] in SLICES else "t1"]:
+                continue
+            del kept[key]
+            lost[key] = _("The ROI {name} has no place in this case any more.").format(name=" ".join(key))
+        return kept, lost
+
+    def measureAndShow(self, parameters, progress, isForced=False):
+        """Measure the case and put it into the scene; ROIs that a person edited are read as they lie now.
+
+        isForced: whether edits that cannot be kept are dropped; else the first of them is the fault that is raised.
+        """
+        mine = picked(parameters)
+        missing = self.whatIsMissing(parameters, {each.role.name: self.find(each) for each in mine})
+        if missing:
+            raise BoneQualityError(missing)
+        inputs = {name: node for each in mine for name, node in each.inputs().items()}
+        edits, lost = self.edits(parameters)
+        if lost and not isForced:
+            raise BoneQualityError(next(iter(lost.values())))
+        result = self.logic.measureCase(
+            facts_of(parameters.factTexts()),
+            parameters=parameters.method(),
+            progress=lambda share, text: progress(0.9 * share, text),
+            edits=edits,
+            **inputs,
+        )
+        beside = next(each.image for each in mine if each.image is not None)
+        shown = self.logic.showCase(result, beside, lambda share, text: progress(0.9 + 0.1 * share, text))
+        shown.remember_inputs(self.inputsAsText(parameters), parameters.parameterNode)
+        return result
+
+    def isStale(self, parameters, case):
+        """Whether images, segments, facts or method are others now than when the case was measured."""
+        try:
+            return case.is_stale(facts_of(parameters.factTexts()), parameters.method(), self.inputsAsText(parameters))
+        except BoneQualityError:
+            return True

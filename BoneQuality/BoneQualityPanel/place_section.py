@@ -1,0 +1,101 @@
+"""From a value to the place where it was taken, and back."""
+
+import slicer
+
+from BoneQualityLib.entry.choices import MUSCLE_ROLE
+from BoneQualityLib.outputs.places import csf_place, muscle_place, place_behind
+from BoneQualityLib.scene.case_nodes import is_ours
+from BoneQualityLib.scene.session import every_node, still_views
+from BoneQualityLib.scene.views import look_at, restore, view_state
+
+from .messages import said
+from .results_section import COLUMNS
+
+SLICES = ("upper", "middle", "lower")
+
+
+class PlaceSection:
+    """Clicks, or the arrow keys, in the result tables bring the views to a value's place; *Views back* restores everything.
+
+    shown: called with the level and the kind of the ROI that is in view, "" where there is none.
+    """
+
+    def __init__(self, panel, shown):
+        self.panel, self.ui, self.shown = panel, panel.ui, shown
+        self.before = None
+        ui = self.ui
+        ui.levelTable.connect("cellClicked(int,int)", self.onLevelCell)
+        ui.levelTable.connect("currentCellChanged(int,int,int,int)", self.onLevelCell)
+        ui.muscleTable.connect("clicked(QModelIndex)", self.onMuscleClicked)
+        ui.backButton.connect("clicked(bool)", self.onViewsBack)
+
+    def update(self):
+        self.ui.backButton.enabled = self.before is not None
+
+    def remember(self):
+        """Keep what the views show now, unless they are away from it already."""
+        if self.before is None:
+            self.before = view_state()
+        self.update()
+
+    def forget(self):
+        """The views that were remembered are gone, as with a closed scene."""
+        self.before = None
+        self.update()
+
+    @said
+    def onLevelCell(self, row, column, *before):
+        levels = self.panel.results.levels
+        if 0 <= row < len(levels) and column >= 0:
+            self.showValue(levels[row], COLUMNS[column][0])
+
+    def showValue(self, level, column):
+        """Show where a value of the table of levels was taken."""
+        place, role = place_behind(self.panel.case.document, level, column)
+        self._look(place, role)
+
+    def showMeasure(self, name):
+        """Show where a case value was taken: the CSF of VBQ, the middle slice of L1, else the lumbar spine's middle."""
+        document = self.panel.case.document
+        if name == "vbq":
+            self._look(csf_place(document), "t1")
+        else:
+            used = document["case"].get("ct_levels") or []
+            level = "L1" if name == "hu_middle_l1" else next((level for level in ("L3", "L2", *used) if level in used), "")
+            self._look(*place_behind(document, level, "hu_middle" if name == "hu_middle_l1" else "hu_3d"))
+
+    @said
+    def onMuscleClicked(self, index):
+        table, model = self.ui.muscleTable.mrmlTableNode(), index.model()
+        names = [table.GetColumnName(column) for column in range(table.GetNumberOfColumns())]
+        row = {name: model.data(model.index(index.row(), n)) for n, name in enumerate(names)}
+        self._look(muscle_place(self.panel.case.document, row), MUSCLE_ROLE.name)
+
+    def _look(self, place, role):
+        if place is None:
+            return
+        self.remember()
+        picked = self.panel.inputs.picked[role]
+        with still_views():
+            for node in every_node("vtkMRMLSegmentationNode"):
+                if not is_ours(node):
+                    node.SetDisplayVisibility(False)
+            self.panel.case.show_only(place.get("level", ""))
+            look_at(place, picked.image, self.before, is_ct=role == "ct")
+            self.shown(place.get("level", ""), place.get("kind", ""))
+
+    @said
+    def onViewsBack(self, checked=False):
+        self.back()
+
+    def back(self):
+        """Bring views, window, layout and visibility back to where they were before the first click."""
+        if self.before is not None:
+            self.shown("", "")
+            restore(self.before)
+            self.before = None
+            self.ui.levelTable.blockSignals(True)
+            self.ui.levelTable.setCurrentCell(-1, -1)
+            self.ui.levelTable.blockSignals(False)
+            slicer.app.processEvents()
+        self.update()
