@@ -88,8 +88,11 @@ class Canvas:
         self.pixels.paste(color, mask=Pixels.fromarray((inside * round(255 * AREA_OPACITY)).astype(np.uint8)))
 
     def label(self, point_ras, text: str, color: str = WHITE, anchor: str = "mm") -> None:
-        """A text at a point; ``anchor`` as Pillow has it."""
+        """A text at a point, or as near to it as lies within the picture; ``anchor`` as Pillow has it."""
         column, row = self.plane.pixels(point_ras)
+        if anchor == "lm":
+            length = ImageDraw.Draw(self.pixels).textlength(text, ImageFont.load_default(self.letters))
+            column = min(column, self.plane.size[0] - length - 4)
         self._text((column, row), text, color, anchor)
 
     def finished(self, title: str, case_id: str, edited: bool) -> Pixels.Image:
@@ -123,7 +126,7 @@ class Canvas:
         draw = ImageDraw.Draw(self.pixels)
         draw.rectangle((start - 1, y - 3, end + 1, y + 1), "black")
         draw.rectangle((start, y - 2, end, y), WHITE)
-        self._text(((start + end) / 2, y - 5), f"{length} mm", WHITE, "mb")
+        self._text((end, y - 5), f"{length} mm", WHITE, "rb")
 
     def _text(self, place, text: str, color: str, anchor: str, most: float | None = None) -> None:
         draw, font = ImageDraw.Draw(self.pixels), ImageFont.load_default(self.letters)

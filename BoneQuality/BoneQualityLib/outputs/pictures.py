@@ -25,8 +25,12 @@ MUSCLE_RIM_MM = 12.0
 CT_WINDOW, MR_PERCENTILE = (-250.0, 750.0), 99.0
 #: CT values lie below this in air, MR signals never do.
 CT_ONLY_HU = -200
+#: Distance of a level's name from its ROI, mm.
+LABEL_MM = 4.0
+#: Where muscles lie on more slices, as without discs, this many evenly spaced ones are shown.
+MOST_SLICES = 24
 SLICES = ("upper", "middle", "lower")
-FRACTURED, HEIGHT_COLOR = "#ff4d4d", "#f72585"
+FRACTURED, HEIGHT_COLOR = "#ff8a8a", "#f72585"
 #: ROIs on planes closer than this are one picture, mm.
 SAME_PLANE_MM = 0.1
 COLUMNS = 4
@@ -138,12 +142,20 @@ def _t1_pictures(document: dict, seen: Seen) -> list[Picture]:
         canvas = _canvas(plane, seen.images["t1"])
         for roi in there:
             _draw_roi(canvas, roi)
-            canvas.label(np.asarray(roi["center"], float), roi["level"])
+            canvas.label(*_beside(roi, plane))
         marrow = any(roi["kind"] == "marrow" for roi in there)
         kinds = dict.fromkeys("marrow" if roi["kind"] == "marrow" else f"CSF {roi['level']}" for roi in there)
         pixels = canvas.finished(_vbq(document) if marrow else "T1", document["case_id"], any(roi["edited"] for roi in there))
         found.append(Picture(f"t1_{number}", f"T1 MRI: {', '.join(kinds)}", pixels, kind="vbq"))
     return found
+
+
+def _beside(roi: dict, plane: PicturePlane) -> tuple[np.ndarray, str, str, str]:
+    """Where a level's name stands: in front of its marrow, behind its CSF, so that it hides neither."""
+    points = np.concatenate(curves(roi))
+    side = 1 if roi["kind"] == "csf" else -1
+    reach = (side * (points - roi["center"]) @ plane.right).max() + LABEL_MM
+    return np.asarray(roi["center"], float) + side * reach * plane.right, roi["level"], WHITE, "lm" if side > 0 else "rm"
 
 
 def _vbq(document: dict) -> str:
@@ -152,8 +164,10 @@ def _vbq(document: dict) -> str:
 
 
 def _muscle_pictures(document: dict, seen: Seen) -> list[Picture]:
-    found = []
-    for number, there in enumerate(document["muscle_slices"] if seen.stacks else (), 1):
+    found, slices = [], list(enumerate(document["muscle_slices"] if seen.stacks else (), 1))
+    if len(slices) > MOST_SLICES:
+        slices = [slices[n] for n in np.linspace(0, len(slices) - 1, MOST_SLICES).round().astype(int)]
+    for number, there in slices:
         rois = [roi for roi in there["rois"] if roi["shape"] != "region"]
         points = np.concatenate([curve for roi in rois for curve in curves(roi)] or [np.array([there["center"]])])
         normal, center = np.asarray(there["normal"], float), np.asarray(there["center"], float)

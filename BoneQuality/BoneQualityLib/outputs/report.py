@@ -28,8 +28,8 @@ MUSCLE_VALUES = (
 #: What the levels of a case value are called in the case table.
 LEVELS_OF = dict(hu="ct_levels", vbq="t1_levels", rcsa="rcsa_discs")
 IMAGES = dict(ct="CT", t1="T1 MRI", axial_mr="axial images", fat="fat image", water="water image")
-#: No more digits after the point than that; the CSV has more.
-MOST_DECIMALS = 2
+#: Digits after the point for people; the CSV has more.
+DECIMALS = {measure.name: measure.people for measure in MEASURES}
 #: Characters of a content hash that are shown; the JSON has all of them.
 HASH_SHOWN = 8
 UNKNOWN_TITLES = dict(scanning_sequence="scanning sequence", fat_suppressed="fat suppression", modality="modality")
@@ -58,7 +58,8 @@ def content(document: dict, pictures: list[Picture]) -> dict:
     """
     return dict(
         document=document, facts=_facts(document), measures=_measures(document), fractures=_fractures(document),
-        ungraded=[row["level"] for row in document["levels"] if row.get("genant_grade") is None],
+        graded="ct" in document["inputs"] and any(row.get("genant_grade") is not None for row in document["levels"]),
+        ungraded=[row["level"] for row in document["levels"] if row.get("genant_grade") is None] if "ct" in document["inputs"] else [],
         levels=_levels(document), muscles=_muscles(document), doubts=doubts(document), pictures=_by_kind(pictures),
         method=_method(document), images=_images(document), statement=RESEARCH, is_edited=bool(document["case"].get("edited")),
     )  # fmt: skip
@@ -116,7 +117,7 @@ def _measures(document: dict) -> list[dict]:
         value = case.get(name, cutoffs[0]["value"] if name not in case and cutoffs else None)
         if value is None:
             continue
-        low, high, decimals = case.get(f"{name}_low"), case.get(f"{name}_high"), min(column.decimals, MOST_DECIMALS)
+        low, high, decimals = case.get(f"{name}_low"), case.get(f"{name}_high"), DECIMALS.get(name, 1)
         if name not in case:
             low, high = cutoffs[0].get("low"), cutoffs[0].get("high")
         spread = f"{shown(low, decimals)} to {shown(high, decimals)}" if None not in (low, high) and low < high else ""
@@ -126,7 +127,7 @@ def _measures(document: dict) -> list[dict]:
         with_fractured = None if with_fractured == value else with_fractured
         found.append(dict(
             name=name, title=column.title, value=shown(value, decimals), unit=column.unit, range=spread, cutoffs=cutoffs,
-            levels=_run(levels), bar=bar(value, low, high, cutoffs) if cutoffs or spread else "",
+            levels=_run(levels), bar=bar(value, low, high, cutoffs) if cutoffs else "",
             including_fractured="" if with_fractured is None else shown(with_fractured, decimals),
         ))  # fmt: skip
     return found
