@@ -92,9 +92,25 @@ def check_clear(settled: Identified, measured: frozenset[str]) -> None:
             raise BoneQualityError(conflict.sentence)
 
 
+def check_alone(segments: Iterable[Segment]) -> None:
+    """Raise BoneQualityError if two segments show one vertebra, one of them its cancellous bone: `settle` lets these pass, as
+    regions on single slices may lie beside the body."""
+    seen: dict[str, Segment] = {}
+    for segment in segments:
+        if segment.structure.kind == "vertebra":
+            other = seen.setdefault(segment.structure.level, segment)
+            if other is not segment:
+                raise BoneQualityError(_both([other, segment]).sentence)
+
+
 def _key(segment: Segment) -> tuple[str, str, str]:
-    """What two segments have in common that show one structure; a muscle is one, whatever levels their names say."""
+    """What two segments have in common that show one structure; a muscle is one, whatever levels their names say.
+
+    Cancellous bone may be drawn beside the body that it is in, see `check_alone`.
+    """
     structure = segment.structure
+    if structure.covers == "cancellous":
+        return structure.kind, structure.level, structure.covers
     level = "" if structure.kind in (*MUSCLES, *JOINED) else structure.level
     return structure.kind, level, structure.side
 

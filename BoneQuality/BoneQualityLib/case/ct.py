@@ -6,10 +6,15 @@ from dataclasses import replace
 from importlib import import_module
 
 from ..anatomy.numbering import heights as heights_along
+from ..anatomy.segments import check_alone
+from ..anatomy.structure import Segment
 from ..columns import Image, families
 from ..errors import NotMeasured
 from ..image.image import Image as CtImage
+from ..image.mask import Mask
+from ..measures import drawn_slices
 from ..measures.acquisition import ct_flags
+from ..measures.drawn_slices import is_drawn_on_slices, place_drawn
 from ..measures.focal import find_outliers
 from ..measures.height_loss import HeightLoss, grade_losses, longest_voxel_mm
 from ..measures.heights import HEIGHTS, measure_heights
@@ -37,15 +42,22 @@ def read_ct(given: Given, facts: CaseFacts, parameters: Parameters, edits: Edits
     image = given.image
     progress(0.0, "CT: masks")
     check_modality(image, "CT")
-    vertebrae, around = read_vertebrae(list(given.segments), parameters.mask)
-    masks = [vertebra.mask for vertebra in vertebrae.values()]
+    drawn, solid = _drawn_on_slices(given)
+    vertebrae, around = read_vertebrae(solid, parameters.mask)
+    masks = [*(vertebra.mask for vertebra in vertebrae.values()), *drawn.values()]
     units = check_hounsfield(image, masks, [*around.sacs, *around.cords, *around.sacra])
     along = heights_along(bodies_of(vertebrae))
     levels, bodies = {}, {}
     for n, (name, vertebra) in enumerate(vertebrae.items()):
         progress((n + 0.1) / len(vertebrae), f"CT {name}")
-        levels[name], body = _read_level(vertebra, given, along, facts, parameters, edits)
+        regions = _of_level(edits, name)
+        if name in drawn:
+            regions = _placed(name, drawn[name], image, vertebra) | regions
+        levels[name], body = _read_level(vertebra, given, along, facts, parameters, regions)
         bodies.update({name: body} if body is not None else {})
+    for name, mask in drawn.items():
+        if name not in vertebrae:
+            levels[name] = _read_drawn(name, mask, image, facts, _of_level(edits, name))
     progress(0.95, "CT: heights")
     levels = _with_outliers(_with_losses(_with_heights(levels, vertebrae, bodies, image), bodies))
     tags = image.tags
@@ -58,11 +70,43 @@ def read_ct(given: Given, facts: CaseFacts, parameters: Parameters, edits: Edits
         slice_plane=parameters.slice_plane,
     )
     flags = (*ct_flags(image, facts.contrast), *units.flags, *mask_flags(vertebrae, around, left_out(facts)))
-    return SpineRead(levels, vertebrae, flags, values)
+    return SpineRead(levels, vertebrae, flags, values, drawn=drawn)
+
+
+def _drawn_on_slices(given: Given) -> tuple[dict[str, Mask], list[Segment]]:
+    """Masks by level that a person drew on single slices, and the other segments."""
+    flat = {
+        segment: mask
+        for segment in given.segments
+        if segment.structure.kind == "vertebra" and is_drawn_on_slices(mask := segment.load(), given.image)
+    }
+    solid = [segment for segment in given.segments if segment not in flat]
+    check_alone([segment for segment in flat])
+    check_alone(solid)
+    return {segment.structure.level: mask for segment, mask in flat.items()}, solid
+
+
+def _placed(name: str, mask: Mask, image: CtImage, vertebra: Vertebra | None = None) -> dict[str, PlanarRoi]:
+    body = vertebra.body if vertebra is not None and vertebra.mask.array.any() else None
+    return place_drawn(name, mask, image, body)
+
+
+def _read_drawn(name: str, mask: Mask, image: CtImage, facts: CaseFacts, edits: dict[str, PlanarRoi]) -> Level:
+    """A level of which nothing but regions on slices was drawn."""
+    try:
+        numbers = drawn_slices.measure_level(_placed(name, mask, image) | edits, image)
+    except NotMeasured as reason:
+        numbers = LevelNumbers.empty(reason)
+    return Level(name, numbers, ct_excluded=excluded(name, facts))
 
 
 def _read_level(
-    vertebra: Vertebra, given: Given, along: dict[str, float], facts: CaseFacts, parameters: Parameters, edits: Edits
+    vertebra: Vertebra,
+    given: Given,
+    along: dict[str, float],
+    facts: CaseFacts,
+    parameters: Parameters,
+    edited: dict[str, PlanarRoi],
 ) -> tuple[Level, Body | None]:
     name, why = vertebra.level, excluded(vertebra.level, facts)
     try:
@@ -71,7 +115,6 @@ def _read_level(
         body = place_body(name, vertebra.body, vertebra.exclusions, vertebra.covers)
     except NotMeasured as reason:
         return Level(name, LevelNumbers.empty(reason), ct_excluded=why), None
-    edited = _of_level(edits, name)
     read = [family.measure_level(body, given.image, parameters, vertebra.frame, edited) for family in FAMILIES]
     off_bone = _off_bone(body, given) if not {Exclusion.CEMENTED, Exclusion.EXCLUDED} & set(why) else []
     numbers = LevelNumbers.joined([*read, LevelNumbers(flags=[*vertebra.doubts, *off_bone])])

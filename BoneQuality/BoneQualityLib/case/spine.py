@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ..image.mask import Mask
 from ..parameters import LEVELS, LUMBAR_USED, CaseFacts
@@ -13,16 +13,21 @@ from .result import Level
 
 @dataclass(frozen=True, eq=False)
 class SpineRead:
-    """levels: by name, with what this image says alone. flags: of the image and its masks. values: cells of the case row."""
+    """levels: by name, with what this image says alone. flags: of the image and its masks. values: cells of the case row.
+
+    drawn: masks by level that lie on single slices.
+    """
 
     levels: dict[str, Level]
     vertebrae: dict[str, Vertebra]
     flags: tuple[Flag, ...]
     values: dict
+    drawn: dict[str, Mask] = field(default_factory=dict, kw_only=True)
 
     @property
     def masks(self) -> dict[str, Mask]:
-        return {name: vertebra.mask for name, vertebra in self.vertebrae.items()}
+        slices = {f"{name} slices": mask for name, mask in self.drawn.items()}
+        return {name: vertebra.mask for name, vertebra in self.vertebrae.items()} | slices
 
 
 def excluded(level: str, facts: CaseFacts) -> tuple[Exclusion, ...]:

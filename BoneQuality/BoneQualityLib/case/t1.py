@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from ..anatomy.numbering import heights as heights_along
+from ..anatomy.segments import check_alone
 from ..errors import BoneQualityError, NotMeasured
 from ..image.image import Image
 from ..image.mask import Mask
@@ -34,6 +35,7 @@ def read_t1(given: Given, facts: CaseFacts, parameters: Parameters, edits: Edits
     image = given.image
     progress(0.0, "T1: masks")
     check_modality(image, "T1 MRI")
+    check_alone(given.segments)
     vertebrae, around = read_vertebrae(list(given.segments), parameters.mask)
     bodies, numbers, along = {}, {}, heights_along(bodies_of(vertebrae))
     for name, vertebra in vertebrae.items():

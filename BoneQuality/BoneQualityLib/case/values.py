@@ -65,7 +65,7 @@ def _judged(level: Level, result: CaseResult) -> Level:
             for why, numbers in ((ct, level.ct), (t1, level.t1))
         )
     if level.name in LUMBAR_USED:
-        ct = ct or (() if "hu_3d" in level.ct.values else (Exclusion.NOT_MEASURED,))
+        ct = ct or (() if {"hu_3d", "hu_middle"} & set(level.ct.values) else (Exclusion.NOT_MEASURED,))
         t1 = t1 or (() if "t1_signal" in level.t1.values else (Exclusion.NOT_MEASURED,))
     return replace(level, ct_excluded=ct, t1_excluded=t1)
 

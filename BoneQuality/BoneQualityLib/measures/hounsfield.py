@@ -22,6 +22,9 @@ from .roi import LevelNumbers, PlanarRoi, RegionRoi
 from .slices import Slices, place_slices, read_slice
 from .uncertainty import FAIR_MASK_MM, fair_slice, fair_slices, moved_region
 
+#: Upper, middle and lower: multi-slice HU is their mean.
+SLICES = 3
+
 
 def measure_level(
     body: Body, image: Image, parameters: Parameters, frame: Frame | None = None, edits: dict[str, PlanarRoi] | None = None
@@ -48,7 +51,7 @@ def measure_level(
             numbers.flags.append(Flag("cement-or-metal", value=read.dense_volume, unit="mm3"))
         numbers.flags += _foci(region, image)
         slices = place_slices(body, image, parameters, endosteum, frame)
-        _measure_slices(numbers, slices, edits or {}, image)
+        measure_slices(numbers, slices, edits or {}, image)
     except NotMeasured as reason:
         numbers.gap(reason)
     return numbers
@@ -75,7 +78,8 @@ def _margins_moved(body: Body, image: Image, margin_mm: float, endosteum: Endost
     return found
 
 
-def _measure_slices(numbers: LevelNumbers, slices: Slices, edits: dict[str, PlanarRoi], image: Image) -> None:
+def measure_slices(numbers: LevelNumbers, slices: Slices, edits: dict[str, PlanarRoi], image: Image) -> None:
+    """Add the values of the slices to a level's numbers; ``edits`` take the place of the regions that were placed."""
     variations, placed = {}, slices.rois | edits
     for name, roi in placed.items():
         if roi is None:
@@ -88,10 +92,10 @@ def _measure_slices(numbers: LevelNumbers, slices: Slices, edits: dict[str, Plan
             numbers.gap(NotMeasured(f"{name} slice: {reason}", reason.flag))
             continue
         numbers.values[f"hu_{name}_area_mm2"] = roi.area
-        inward = placed["middle"].center - roi.center if name != "middle" and placed["middle"] is not None else None
+        inward = placed["middle"].center - roi.center if name != "middle" and placed.get("middle") is not None else None
         variations[name] = fair_slice(roi, image, read_slice, inward)
     if "middle" in variations:
         numbers.variations["hu_middle"] = variations["middle"]
-    if len(variations) == len(placed):
+    if len(variations) == SLICES:
         numbers.values["hu_multislice"] = float(np.mean([numbers.values[f"hu_{name}"] for name in placed]))
         numbers.variations["hu_multislice"] = fair_slices(variations)
