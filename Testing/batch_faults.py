@@ -3,7 +3,8 @@
     python Testing/batch_faults.py [--cases 200] [--kills 5] [--workers 2]
 
 An undisturbed run, then as many runs as asked for whose parent and one of whose workers are killed (kill -9) at random moments,
-each gone on with by --resume. Exits with 1 where the bytes differ from those of the undisturbed run. Linux only.
+each gone on with by --resume; then a second batch into the folder of one that runs, a disk that is full until it is gone on with,
+and a Dask scheduler that is killed. Exits with 1 where the bytes differ from those of the undisturbed run. Linux only.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import re
 import resource
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -156,7 +158,8 @@ def worker_ids(parent: int) -> list[int]:
 
 
 def results(folder: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in sorted(folder.iterdir()) if path.name != RECORDS}
+    found = {str(path.relative_to(folder)): path for path in sorted(folder.rglob("*")) if path.is_file()}
+    return {name: path.read_bytes() for name, path in found.items() if not name.startswith(RECORDS)}
 
 
 def failures(folder: Path) -> list[dict[str, str]]:
@@ -191,6 +194,75 @@ def killed_and_resumed(manifest: Path, folder: Path, workers: int, seconds: floa
     )
 
 
+def two_at_once(manifest: Path, folder: Path, workers: int) -> str:
+    """Start a second run, with and without --overwrite, while the first one measures; "" where both were refused in one line."""
+    first = start(manifest, folder, workers)
+    wait_until(lambda: len(list(folder.glob("*.json"))) > 0)
+    said = []
+    for options in ((), ("--overwrite",)):
+        second = start(manifest, folder, workers, *options)
+        out, err = second.communicate()
+        if second.returncode != 2 or out or err.count("\n") != 1 or "Another batch" not in err:
+            said.append(f"status {second.returncode}: {out}{err}")
+    first.communicate()
+    return " ".join(said)
+
+
+#: On a disk of its own: a run that fills it, the filling removed, and the run gone on with; results are copied at the end.
+_ON_A_FULL_DISK = """
+set -u
+mount -t tmpfs -o size="$1" none "$2" && head -c "$3" /dev/zero > "$2/filling" || exit 99
+shift 3
+"$@" --output "$DISK/out" >&2; echo "$?"
+rm "$DISK/filling"
+"$@" --output "$DISK/out" --resume >&2; echo "$?"
+cp -r "$DISK/out" "$COPY"
+"""
+
+
+def full_disk(manifest: Path, here: Path, workers: int, expected: dict[str, bytes]) -> tuple[str, dict[str, bytes]]:
+    """What was said, and the results; the disk has room for about half of them at first."""
+    page = 4096
+    needed = sum(-(-len(content) // page) * page for content in expected.values()) + page * len(expected)
+    disk, copy = here / "disk", here / "copy"
+    disk.mkdir()
+    command = [sys.executable, "-m", "BoneQualityLib.cli", "batch", manifest, "--workers", workers]
+    arguments = [str(part) for part in (2 * needed, disk, 2 * needed - needed // 2, *command)]
+    done = subprocess.run(
+        ["unshare", "-rm", "sh", "-c", _ON_A_FULL_DISK, "sh", *arguments], capture_output=True, text=True,
+        env=os.environ | {"PYTHONPATH": str(ROOT / "BoneQuality"), "DISK": str(disk), "COPY": str(copy)},
+    )  # fmt: skip
+    if done.returncode == 99:
+        return "NOT TESTED: no disk of its own can be made here", expected
+    full = len(re.findall("No space left", done.stderr))
+    clean = "Traceback" not in done.stderr
+    return f"statuses {done.stdout.split()}, {full} times no space, {'no' if clean else 'A'} traceback", results(copy)
+
+
+def scheduler_killed(manifest: Path, folder: Path, seconds: float, rng: random.Random) -> str:
+    """Measure on a Dask cluster whose scheduler is killed, and go on with processes."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    quiet = dict(env=os.environ | {"PYTHONPATH": str(ROOT / "BoneQuality")}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    module, address = [sys.executable, "-m"], f"tcp://127.0.0.1:{port}"
+    scheduler = subprocess.Popen([*module, "distributed.cli.dask_scheduler", "--host", "127.0.0.1", "--port", str(port), "--no-dashboard"], **quiet)
+    worker = subprocess.Popen([*module, "distributed.cli.dask_worker", address, "--nthreads", "1", "--no-dashboard"], **quiet)
+    run = start(manifest, folder, 1, "--scheduler", address)
+    wait_until(lambda: len(list(folder.glob("*.json"))) > 0)
+    time.sleep(rng.uniform(0, 0.5) * seconds)
+    scheduler.kill()
+    out, err = run.communicate()
+    worker.terminate()
+    worker.wait()
+    scheduler.wait()
+    tables = sorted(path.name for path in folder.glob("*.csv") if "_" not in path.name)
+    resumed = start(manifest, folder, 2, "--resume")
+    resumed.communicate()
+    lines = err.count("\n")
+    return f"status {run.returncode}, {lines} line{'s' * (lines != 1)} on stderr, {out.splitlines()[:1]}, {', '.join(tables)}"
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     for name, default in (("cases", 200), ("kills", 5), ("workers", 2), ("seed", 1)):
@@ -216,6 +288,16 @@ def main() -> int:
             good &= same
             print(f"{n + 1}: {'same bytes' if same else 'OTHER BYTES'}; {said}", flush=True)
             shutil.rmtree(here / "killed")
+        said = two_at_once(manifest, here / "two", options.workers)
+        same = results(here / "two") == expected and not said
+        print(f"two batches at once: {'the second refused, same bytes' if same else 'OTHER BYTES'} {said}", flush=True)
+        said, left = full_disk(manifest, here, options.workers, expected)
+        same &= (on_full := left == expected)
+        print(f"full disk: {'same bytes' if on_full else 'OTHER BYTES'}; {said}", flush=True)
+        said = scheduler_killed(manifest, here / "cluster", seconds, rng)
+        same &= (on_cluster := results(here / "cluster") == expected)
+        print(f"scheduler killed: {'same bytes' if on_cluster else 'OTHER BYTES'}; {said}", flush=True)
+        good &= same
     return 0 if good else 1
 
 

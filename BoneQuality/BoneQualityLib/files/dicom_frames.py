@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from itertools import groupby
 from pathlib import Path
 
+from .dicom_file import DicomFile
 from .dicom_values import damage_of
 
 #: Attributes of functional groups under the names that single images have for them.
@@ -81,7 +82,8 @@ def write_frames(images: Sequence, folder: Path) -> list[Path]:
     series, paths = generate_uid(), {}
     for path, frames in groupby(sorted(enumerate(images), key=lambda pair: str(pair[1].path)), key=lambda pair: pair[1].path):
         with damage_of(path):
-            whole = pydicom.dcmread(path, force=True)
+            with DicomFile(path) as file:
+                whole = pydicom.dcmread(file, force=True)
             pixels = _stored_frames(whole)
             for n, image in frames:
                 single = pydicom.Dataset()

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from ..errors import BoneQualityError
 from .dicom_checks import DicomSlice
+from .dicom_file import DicomFile
 from .dicom_frames import frame_headers
 from .dicom_pixels import inflates_too_far, pixel_fault, syntax_of
 from .dicom_values import damage_of, text
@@ -58,7 +59,7 @@ def images_of(path: Path) -> list[DicomSlice]:
     import pydicom
 
     with damage_of(path):
-        with path.open("rb") as file:
+        with DicomFile(path) as file:
             head = file.read(PREAMBLE + len(MARK))
             if not _begins_like_dicom(head):
                 if path.suffix.lower() in EXTENSIONS:

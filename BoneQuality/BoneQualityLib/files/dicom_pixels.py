@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from .dicom_file import DicomFile
 from .gzip_stream import CHUNK
 from .stored_image import AGAIN
 
@@ -73,7 +74,8 @@ def stored_pixels(path: Path) -> np.ndarray | None:
     """The values of an image, shape (rows, columns), rescaled as its header says; None where they are compressed."""
     import pydicom
 
-    header = pydicom.dcmread(path, force=True)
+    with DicomFile(path) as file:
+        header = pydicom.dcmread(file, force=True)
     syntax = header.file_meta.get("TransferSyntaxUID") or syntax_of(header)
     if syntax.is_compressed and not syntax.is_deflated:
         return None

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import BoneQualityError
+from .dicom_file import DicomFile
 from .dicom_frames import frame_headers
 from .dicom_images import is_dicom
 from .dicom_values import number, numbers, text
@@ -60,7 +61,8 @@ def _modality(path: Path) -> str:
     import pydicom
 
     try:
-        return text(pydicom.dcmread(path, specific_tags=["Modality"], force=True, stop_before_pixels=True), "Modality") or ""
+        with DicomFile(path) as file:
+            return text(pydicom.dcmread(file, specific_tags=["Modality"], force=True, stop_before_pixels=True), "Modality") or ""
     except Exception:  # a damaged header is said where the file is read
         return ""
 
@@ -70,7 +72,8 @@ def read_segmentation_object(path: Path) -> StoredSegmentation:
     import pydicom
 
     try:
-        whole = pydicom.dcmread(path, force=True)
+        with DicomFile(path) as file:
+            whole = pydicom.dcmread(file, force=True)
         if text(whole, "Modality") == CONTOURS:
             raise BoneQualityError(
                 f"{path} is an RTSTRUCT of contours: load it in 3D Slicer with SlicerRT, and save it as .seg.nrrd."

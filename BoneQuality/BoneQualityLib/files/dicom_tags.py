@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 
 from .dicom_acquisition import acquisition
+from .dicom_file import DicomFile
 from .dicom_texts import technical_text
 from .dicom_values import number
 
@@ -16,7 +17,8 @@ def read_tags(path) -> dict:
     with warnings.catch_warnings(), pydicom.config.disable_value_validation():
         warnings.simplefilter("ignore")
         try:
-            return header_tags(pydicom.dcmread(path, stop_before_pixels=True))
+            with DicomFile(path) as file:
+                return header_tags(pydicom.dcmread(file, stop_before_pixels=True))
         except (OSError, pydicom.errors.InvalidDicomError):
             return {}
 

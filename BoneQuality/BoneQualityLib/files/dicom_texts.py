@@ -6,6 +6,7 @@ import re
 import warnings
 from pathlib import Path
 
+from .dicom_file import DicomFile
 from .dicom_values import text
 
 #: What makers, models and kernels are written in; names of persons in DICOM have a caret.
@@ -48,9 +49,10 @@ def free_texts(path: Path) -> set[str]:
     with warnings.catch_warnings(), pydicom.config.disable_value_validation():
         warnings.simplefilter("ignore")
         try:
-            for element in pydicom.dcmread(path, stop_before_pixels=True, force=True).iterall():
-                if element.VR in _TEXT_KINDS:
-                    found |= _texts(element)
+            with DicomFile(path) as file:
+                for element in pydicom.dcmread(file, stop_before_pixels=True, force=True).iterall():
+                    if element.VR in _TEXT_KINDS:
+                        found |= _texts(element)
         except Exception:  # pydicom has no common base class for what a damaged header makes it raise
             return found
     return found
