@@ -35,7 +35,7 @@ from BoneQualityLib.scene.masks import checksums
 from BoneQualityLib.scene.nodes import segmentation_node, volume_node
 from BoneQualityLib.scene.session import mrml_scene
 from scene_cases import nodes
-from spine_files import CT_GRID, T1_GRID, VALUES, bodies, ct, label_map, t1
+from spine_files import CT_GRID, T1_GRID, VALUES, bodies, ct, label_map, sac, t1
 
 
 def segments(*names, grid=CT_GRID):
@@ -334,9 +334,13 @@ def test_facts_that_cannot_be_are_said(facts, sentence):
 
 def test_what_is_missing_is_said_one_after_the_other():
     scan, vertebrae, organs = ct_node("scan"), segments("L1", "L2"), segments("liver")
-    assert missing() == "Choose a volume: CT or T1 MRI or axial MRI."
-    assert missing(ct=(scan, None, Found())) == "Choose the segmentation of the CT, scan."
-    assert missing(ct=(None, vertebrae, find_structures(vertebrae, {}))) == "Choose the CT volume on which masks was drawn."
+    assert missing() == "Nothing to measure: give the CT, the T1 MRI or the axial MRI."
+    assert missing(ct=(scan, None, Found())) == (
+        "The CT needs a segmentation: give the segmentation of the CT too, or leave out the CT."
+    )
+    assert missing(ct=(None, vertebrae, find_structures(vertebrae, {}))) == (
+        "The segmentation of the CT needs its image: give the CT too, or leave out the segmentation of the CT."
+    )
     assert missing(ct=(scan, organs, find_structures(organs, {}))) == (
         "Choose in the table of levels which segments of masks show which."
     )
@@ -350,7 +354,9 @@ def test_what_is_missing_is_said_one_after_the_other():
     assert missing(axial=(t1_node("Ax"), vertebrae, find_structures(vertebrae, {}))) == (
         "Choose in the table of muscles which segments of masks show which."
     )
-    assert missing(ct=given, t1=(t1_node(), None, Found())) == "Choose the segmentation of the T1 MRI, MR."
+    assert missing(ct=given, t1=(t1_node(), None, Found())) == (
+        "The T1 MRI needs a segmentation: give the segmentation of the T1 MRI too, or leave out the T1 MRI."
+    )
 
 
 def test_facts_are_read_as_a_person_types_them():
@@ -399,5 +405,19 @@ def test_by_its_dicom_tags_an_image_is_refused_as_what_it_is_not(shared_data, mo
     node = t1_node("Sag T1")
     node.SetAttribute("DICOM.instanceUIDs", "1.2.3")
     assert first_volumes([node]) == NONE
-    with pytest.raises(BoneQualityError, match="Sag T1 is a CT by its DICOM tags, but was given as T1 MRI; choose the other volume"):
+    with pytest.raises(
+        BoneQualityError, match="Sag T1 is a CT by its DICOM tags, but was given as T1 MRI; choose the other volume"
+    ):
         measure_case(CaseFacts("a"), t1=node, t1_segmentation=segments("L1", grid=T1_GRID))
+
+
+def test_bodies_and_sac_may_be_two_segmentations_and_axial_stacks_several_volumes():
+    inputs = nodes(["t1"])
+    masks = [Mask(f"{level} body", mask, T1_GRID) for level, mask in bodies(T1_GRID).items()]
+    drawn, fluid = segmentation_node("bodies", masks), segmentation_node("fluid", [Mask("thecal sac", sac(), T1_GRID)])
+    both = Picked(ROLES[1], inputs["t1"], drawn, more_segmentations=(fluid,))
+    together = measure_case(CaseFacts("a"), **inputs)
+    assert measure_case(CaseFacts("a"), **both.inputs()).values["vbq"] == together.values["vbq"]
+    assert both.identity() != Picked(ROLES[1], inputs["t1"], drawn).identity()
+    axial = Picked(ROLES[2], inputs["t1"], drawn, more_volumes=(inputs["t1"],))
+    assert axial.inputs()["axial_mr"] == [inputs["t1"]] * 2 and axial.counts()["axial_mr"] == 2

@@ -8,6 +8,7 @@ from slicer.i18n import tr as _
 
 from BoneQualityLib.entry.choices import MUSCLE_ROLE, SPINE_ROLES, choose, level_rows, muscle_rows
 from BoneQualityLib.parameters import LEVELS, CaseFacts, Parameters
+from BoneQualityLib.scene.masks import takes_scheme
 
 from .cases import picked
 from .messages import said
@@ -42,9 +43,9 @@ class InputsSection:
         self.picked = {each.role.name: each for each in mine}
         self.found = {each.role.name: self.panel.measuring.find(each) for each in mine}
         for each in mine:
-            isLabelMap = each.segmentation is not None and each.segmentation.IsA("vtkMRMLLabelMapVolumeNode")
+            takesScheme = each.segmentation is not None and takes_scheme(each.segmentation)
             for widget in ("SchemeLabel", "SchemeBox"):
-                getattr(ui, camelCase(each.role.name) + widget).visible = isLabelMap
+                getattr(ui, camelCase(each.role.name) + widget).visible = takesScheme
         self._updateTables()
         self.missing = self.panel.measuring.whatIsMissing(parameters, self.found)
         sentences = [fault for found in self.found.values() for fault in found.faults]

@@ -4,6 +4,7 @@ import json
 
 from slicer.i18n import tr as _
 
+from BoneQualityLib.anatomy.segments import MEASURED_KINDS
 from BoneQualityLib.entry.choices import facts_of, find_structures, what_is_missing
 from BoneQualityLib.errors import BoneQualityError
 from BoneQualityLib.scene.masks import changed_at, checksums, reference_volume
@@ -31,7 +32,7 @@ class Measuring:
         state = (each.identity(), node.GetImageData() and node.GetImageData().GetMTime()) if isLabelMap else None
         before, found = self._foundInLabelMap.get(each.role, (None, None))
         if state is None or before != state:
-            found = find_structures(node, each.segments, each.scheme)
+            found = find_structures(node, each.segments, each.scheme, MEASURED_KINDS[each.role.name])
             self._foundInLabelMap[each.role] = state, found
         return found
 

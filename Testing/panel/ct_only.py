@@ -7,13 +7,13 @@ from pathlib import Path
 import makers
 
 ui = widget.ui
-assert "Choose a volume" in ui.measureButton.toolTip and not ui.measureButton.enabled
-assert not ui.resultsSection.enabled and "Choose a volume" in ui.stateLabel.text
+assert "Nothing to measure" in ui.measureButton.toolTip and not ui.measureButton.enabled
+assert not ui.resultsSection.enabled and "Nothing to measure" in ui.stateLabel.text
 
 ct = makers.volume("ct")
 makers.process_events()
 assert widget.parameters.ct is ct, "the only CT is chosen by itself"
-assert "Choose the segmentation of the CT" in ui.measureButton.toolTip
+assert "give the segmentation of the CT" in ui.measureButton.toolTip
 masks = makers.segmentation("ct", drawn_on=ct)
 makers.process_events()
 assert widget.parameters.ctSegmentation is masks, "a segmentation that is loaded later is chosen too"

@@ -63,8 +63,8 @@ makers.process_events()
 slicer.mrmlScene.RemoveNode(widget.parameters.ctSegmentation)
 makers.process_events()
 assert widget.parameters.ctSegmentation is None and ui.ctSegmentationSelector.currentNode() is None, "nothing takes its place"
-assert "Choose the segmentation of the CT, CT." in ui.measureButton.toolTip and not ui.measureButton.enabled
-assert ui.stateLabel.text.startswith("ct masks was deleted; nothing was chosen in its place. Choose the segmentation")
+assert "give the segmentation of the CT too" in ui.measureButton.toolTip and not ui.measureButton.enabled
+assert ui.stateLabel.text.startswith("ct masks was deleted; nothing was chosen in its place. The CT needs a segmentation")
 panel.exit()
 panel.enter()
 makers.volume("t1")

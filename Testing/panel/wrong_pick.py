@@ -26,7 +26,7 @@ assert makers.scene_state() == before and makers.document(widget) == document
 # the masks of the other image lie elsewhere or are another thing: nothing is guessed, nothing changes
 ui.t1Selector.setCurrentNode(t1)
 ui.t1SegmentationSelector.setCurrentNode(None)
-assert "Choose the segmentation of the T1 MRI, T1." in ui.measureButton.toolTip
+assert "give the segmentation of the T1 MRI too" in ui.measureButton.toolTip
 ui.t1SegmentationSelector.setCurrentNode(t1_masks)
 ui.measureButton.click()
 assert makers.document(widget) == document

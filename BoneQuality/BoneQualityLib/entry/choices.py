@@ -15,7 +15,8 @@ from ..case.likely_input import likely_input
 from ..errors import BoneQualityError
 from ..parameters import CASE_DISCS, DISCS, LEVELS, CaseFacts
 from ..scene.arrays import image_of, placed_by
-from ..scene.masks import Segmentation, named_segments, reference_volume, same_lattice, scheme_of
+from ..scene.masks import Segmentation, named_segments, reference_volume, same_lattice, scheme_of, takes_scheme
+from .missing import TITLES, faults_of
 from .settings import types_of, value_of
 
 ALWAYS_SHOWN = ("L1", "L2", "L3", "L4", "L5")
@@ -49,7 +50,8 @@ class Picked:
     """What a person picked for one image of a case.
 
     segments: structure by segment identifier where a person chose it, "" for none; scheme: that of a label map. others: further
-    images by their name in `measure_case`, of which one may stand in for the volume.
+    images by their name in `measure_case`, of which one may stand in for the volume. more_volumes: further stacks of axial slices;
+    more_segmentations: further ones whose segments go by terminology and name, such as the sac beside the bodies.
     """
 
     role: Role
@@ -58,6 +60,22 @@ class Picked:
     segments: dict[str, str] = field(default_factory=dict)
     scheme: str = ""
     others: dict[str, object] = field(default_factory=dict)
+    more_volumes: tuple = ()
+    more_segmentations: tuple = ()
+
+    @property
+    def volumes(self) -> list:
+        """The volume and further stacks."""
+        return [node for node in (self.volume, *self.more_volumes) if node is not None]
+
+    @property
+    def segmentations(self) -> list:
+        return [node for node in (self.segmentation, *self.more_segmentations) if node is not None]
+
+    def counts(self) -> dict[str, int]:
+        """How many inputs there are of each, by their names in `measure_case`."""
+        others = {name: int(node is not None) for name, node in self.others.items()}
+        return {self.role.name: len(self.volumes), f"{self.role.name}_segmentation": len(self.segmentations), **others}
 
     @property
     def image(self):
@@ -66,18 +84,20 @@ class Picked:
 
     @property
     def is_empty(self) -> bool:
-        return self.image is None and self.segmentation is None
+        return not any(self.counts().values())
 
     def inputs(self) -> dict:
         """The arguments of `measure_case`."""
-        if self.segmentation is None:
+        if not self.segmentations:
             return {}
-        segmentation = segmentation_input(self.segmentation, self.segments, self.scheme)
-        return {self.role.name: self.volume, f"{self.role.name}_segmentation": segmentation, **self.others}
+        chosen = [segmentation_input(self.segmentation, self.segments, self.scheme)] if self.segmentation is not None else []
+        masks = [*chosen, *self.more_segmentations]
+        volume = self.volumes if self.more_volumes else self.volume
+        return {self.role.name: volume, f"{self.role.name}_segmentation": masks, **self.others}
 
     def identity(self) -> list:
         """Which nodes and segments these are, to know them again."""
-        nodes = (self.volume, self.segmentation, *self.others.values())
+        nodes = (self.volume, self.segmentation, *self.others.values(), *self.more_volumes, *self.more_segmentations)
         return [[node and node.GetID() for node in nodes], self.segments, self.scheme]
 
     def contents(self, found: Found, checksums: Callable) -> list:
@@ -85,7 +105,8 @@ class Picked:
 
         found: what the segmentation holds. checksums: those of a node, see `scene.checksums`.
         """
-        images = [node and [checksums(node), placed_by(node)] for node in (self.volume, *self.others.values())]
+        nodes = (self.volume, *self.others.values(), *self.more_volumes, *self.more_segmentations)
+        images = [node and [checksums(node), placed_by(node)] for node in nodes]
         masks = checksums(self.segmentation) if found.shows else {}
         shown = {structure: masks[identifier] for structure, identifier in found.shows.items()}
         return [images, shown, placed_by(self.segmentation) if shown else None]
@@ -263,19 +284,15 @@ def what_is_missing(texts: dict[str, object], picked: Sequence[Picked], found: d
     """
     if not str(texts.get("case_id") or "").strip():
         return "Give the case an id: it names the files, so no patient's name."
-    if all(each.is_empty for each in picked):
-        return f"Choose a volume: {' or '.join(each.role.title for each in picked)}."
+    for fault in faults_of({name: count for each in picked for name, count in each.counts().items()}):
+        return fault.said(TITLES)
     for each in (each for each in picked if not each.is_empty):
-        if each.image is None:
-            return f"Choose the {each.role.title} volume on which {each.segmentation.GetName()} was drawn."
-        if each.segmentation is None:
-            return f"Choose the segmentation of the {each.role.title}, {each.image.GetName()}."
         holds = found[each.role.name]
         if holds.faults:
             return holds.faults[0]
-        if not getattr(holds, each.role.shows):
+        if not getattr(holds, each.role.shows) and not each.more_segmentations:
             what, name = each.role.shows, each.segmentation.GetName()
-            if each.segmentation.IsA("vtkMRMLLabelMapVolumeNode") and not each.scheme:
+            if takes_scheme(each.segmentation) and not each.scheme:
                 return f"Choose the label scheme of {name}, or in the table of {what} which labels show which."
             return f"Choose in the table of {what} which segments of {name} show which."
     try:

@@ -90,6 +90,13 @@ def named_segments(node) -> list[Segment]:
     raise BoneQualityError(f"{node.GetName()} is no segmentation and no label map; choose one.")
 
 
+def takes_scheme(node) -> bool:
+    """Whether a label scheme can say what a node's segments show: of a label map, or where segments are named by label values."""
+    if node.IsA("vtkMRMLLabelMapVolumeNode"):
+        return True
+    return any(value_in_name(segment.name) for segment in named_segments(node))
+
+
 def scheme_of(node, scheme: str) -> dict[str, str]:
     """Structure by segment identifier as a named scheme says: of a label map, or of segments that are named by label values."""
     if not scheme:
