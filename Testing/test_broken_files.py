@@ -20,7 +20,7 @@ import fuzz_corpus
 from BoneQualityLib.errors import BoneQualityError
 from BoneQualityLib.files.checks import check_image_file
 from BoneQualityLib.scene.arrays import array_of, image_of
-from BoneQualityLib.scene.reading import read_segmentation, read_volume
+from BoneQualityLib.scene.reading import read_segmentation, read_stacks, read_volume
 from BoneQualityLib.scene.session import mrml_scene
 from fuzz_corpus import CT_GRID
 from spine_files import REMEDY, image_file, segmentation_file
@@ -370,6 +370,17 @@ def test_elements_after_the_pixels_of_dicom_do_not_matter(tmp_path):
         dataset.add_new(0xFFFCFFFC, "OB", b"\0" * 126)
 
     assert np.array_equal(np.sort(voxels(dicom(tmp_path / "d", edit)), axis=None), np.sort(ARRAY, axis=None))
+
+
+def test_a_slice_twice_or_missing_is_refused_where_a_series_may_hold_several_stacks_too(tmp_path):
+    folder = dicom(tmp_path / "twice")
+    shutil.copy(folder / "005.dcm", folder / "copy.dcm")
+    assert "two images at one place (005.dcm and copy.dcm)" in refusal(folder, read_stacks)
+    for missing in (["007.dcm"], ["007.dcm", "008.dcm"]):
+        folder = dicom(tmp_path / missing[-1])
+        for name in missing:
+            (folder / name).unlink()
+        assert "misses slices" in refusal(folder, read_stacks)
 
 
 @pytest.mark.parametrize(

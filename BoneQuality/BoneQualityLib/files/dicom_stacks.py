@@ -41,6 +41,7 @@ def several_stacks(folder: Path, images: list[DicomSlice]) -> list[list[DicomSli
     found = []
     for group in _of_one_direction(images):
         check_same(folder, group)
+        _check_places(folder, group)
         found += _apart(folder, group)
     return sorted(found, key=lambda stack: -float(np.mean([_position(image)[2] for image in stack])))
 
@@ -98,6 +99,22 @@ def _apart(folder: Path, images: list[DicomSlice]) -> list[list[DicomSlice]]:
     if not found:
         raise faults[0]
     return min(found, key=len)
+
+
+def _check_places(folder: Path, images: list[DicomSlice]) -> None:
+    """Raise BoneQualityError for two parallel images at one place, and where the numbers of images skip as many as their places do."""
+    ordered = sorted(images, key=lambda image: float(_position(image) @ _axes(images[0])[2]))
+    steps = np.diff([_position(image) for image in ordered], axis=0)
+    if not len(steps):
+        return
+    usual = steps[np.argsort(np.linalg.norm(steps, axis=1))[len(steps) // 2]]
+    for a, b, step in zip(ordered, ordered[1:], steps):
+        if np.linalg.norm(step) < SAME_POSITION_MM:
+            raise BoneQualityError(f"{folder} holds two images at one place ({a.name} and {b.name}): keep one phase or echo only.")
+        first, second = (number(image.header, "InstanceNumber") for image in (a, b))
+        skipped = abs(second - first) if first is not None and second is not None else 0
+        if skipped >= 2 and np.linalg.norm(step - skipped * usual) < POSITION_TOLERANCE_MM:
+            raise BoneQualityError(f"{folder} misses slices between {a.name} and {b.name}: add them or export the series again.")
 
 
 def _split(images: list[DicomSlice]) -> list[list[DicomSlice]]:

@@ -19,6 +19,8 @@ from ..states import Flag
 
 #: Checks need no finer lattice than this, mm: around the vertebrae, and in the whole image.
 NEAR_MM, FAR_MM = 4.0, 6.0
+#: Values beyond these are no HU, and a histogram that reached them would not fit into memory.
+COUNTED_HU = (-1e5, 1e5)
 #: Soft tissue: a shell around the vertebrae, mm; where its commonest value lies, or that of fat; the share of the shell in range.
 SHELL_MM, SOFT_HU, FAT_HU, LEAST_SOFT = (3.0, 25.0), (-20.0, 120.0), (-140.0, -60.0), 0.20
 FEWEST_VOXELS = 50
@@ -134,6 +136,7 @@ def _first_soft(vertebrae: list[Mask]) -> float:
 
 def _mode(values: np.ndarray, step: float, low: float, high: float) -> float:
     """The commonest value: peak of the histogram in bins of ``step``, smoothed by two bins."""
+    low, high = np.clip((low, high), *COUNTED_HU)
     counts, edges = np.histogram(values, bins=max(int(np.ceil((high - low) / step)), 1), range=(low, max(high, low + 1e-3)))
     peak = int(np.argmax(ndimage.gaussian_filter1d(counts.astype(float), 2.0, mode="constant")))
     return float((edges[peak] + edges[peak + 1]) / 2)
@@ -208,7 +211,7 @@ def _lowest_mode(values: np.ndarray) -> float:
     floor = values.min()
     if np.mean(values == floor) > 0.02 and np.any(values > floor):
         values = values[values > floor]
-    low, high = np.quantile(values, (0.001, 0.999))
+    low, high = np.clip(np.quantile(values, (0.001, 0.999)), *COUNTED_HU)
     counts, edges = np.histogram(values, bins=max(int((high - low) / 10), 1), range=(low, high + 1e-3))
     smooth = ndimage.gaussian_filter1d(counts.astype(float), 1.5, mode="constant")
     padded = np.pad(smooth, 1)
