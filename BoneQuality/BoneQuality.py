@@ -318,6 +318,12 @@ class BoneQualityWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def onCohort(self, checked=False):
         slicer.util.selectModule("BoneQualityCohort")
 
+    def open(self, facts, nodes, schemes):
+        """Show a case of a manifest as a new case: its facts, its nodes by input, label schemes of its label maps."""
+        self.enter()
+        self.showCase(self.cases.of(facts, nodes, schemes))
+        self.showViews()
+
 
 def guarded(slot):
     """A slot whose faults end in a message, never in silence."""

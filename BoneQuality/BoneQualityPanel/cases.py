@@ -2,12 +2,13 @@
 
 import slicer
 
+from BoneQualityLib.anatomy.schemes import SCHEMES
 from BoneQualityLib.entry.choices import MUSCLE_ROLE, ROLES, Picked, first_choices
 from BoneQualityLib.parameters import is_id
 from BoneQualityLib.scene.case_nodes import case_ids, id_measured_for, ids_given_twice, is_ours
 from BoneQualityLib.scene.scene_case import SceneCase
 
-from .parameter_node import BoneQualityParameterNode, camelCase
+from .parameter_node import STATES, BoneQualityParameterNode, camelCase
 
 DELETED = "deleted: {name}"
 
@@ -112,6 +113,24 @@ class Cases:
             for name, node in nodes.items():
                 setattr(parameters, camelCase(name), node)
         slicer.util.setSliceViewerLayers(background=nodes["ct"], fit=True)
+        return parameters
+
+    def of(self, facts, nodes, schemes):
+        """A new case with these facts (CaseFacts), nodes by input and label schemes; returns its parameters."""
+        parameters = self.create()
+        with slicer.util.NodeModify(parameters.parameterNode):
+            parameters.caseId = self.unusedId(facts.case_id, facts.case_id)
+            for name in ("age", "bmi", "t_score", "sex", "hyperlipidemia", "contrast", "reader"):
+                value = getattr(facts, name)
+                if value is not None:
+                    setattr(parameters, camelCase(name), f"{value:g}" if isinstance(value, float) else value)
+            parameters.levelStates = {level: state for state in STATES[1:] for level in getattr(facts, state)}
+            parameters.csfBlocked = list(facts.csf_blocked)
+            for name, node in nodes.items():
+                setattr(parameters, camelCase(name), node)
+            for name, scheme in schemes.items():
+                if scheme in SCHEMES and nodes[name].IsA("vtkMRMLLabelMapVolumeNode"):
+                    setattr(parameters, camelCase(name.removesuffix("_segmentation")) + "LabelScheme", scheme)
         return parameters
 
     def secondReading(self, parameters):

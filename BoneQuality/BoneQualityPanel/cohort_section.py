@@ -10,8 +10,11 @@ from slicer.i18n import tr as _
 from BoneQualityLib.batch.manifest import read_manifest
 from BoneQualityLib.batch.manifest_draft import draft_manifest
 from BoneQualityLib.batch.run import run_batch
+from BoneQualityLib.entry.names import INPUTS
 from BoneQualityLib.errors import BoneQualityError
-from BoneQualityLib.files.csv_tables import read_table
+from BoneQualityLib.files.csv_tables import csv_rows
+from BoneQualityLib.scene.labels import path_and_labels
+from BoneQualityLib.scene.reading import read_segmentation, read_volume, remove_nodes
 
 from .messages import progress, said
 
@@ -119,16 +122,38 @@ class CohortSection:
         inputs = self._rows[row].inputs
         with progress(_("Opening {name}").format(name=inputs.facts.case_id)) as report:
             report(0.1, inputs.facts.case_id)
-            nodes = inputs.nodes()
+            nodes, schemes = readNodes(inputs)
             report(0.9, "")
-            panel = slicer.util.getModuleGui("BoneQuality")
-            panel.open(inputs.facts, nodes)
+            slicer.util.getModuleGui("BoneQuality").open(inputs.facts, nodes, schemes)
             if slicer.util.mainWindow() is not None:
                 slicer.util.selectModule("BoneQuality")
+
+
+def readNodes(inputs):
+    """The images and masks of a case as nodes, by name of the input, and the label schemes of its label maps.
+
+    Raises BoneQualityError where a file cannot be read, or an image has several masks: the case panel takes one segmentation.
+    """
+    nodes, schemes = {}, {}
+    for item in INPUTS:
+        for given in inputs.given.get(item.name, ()):
+            path, scheme = path_and_labels(given) if item.of else (given, "")
+            read = read_segmentation(path) if item.of else [read_volume(path, next(iter(inputs.series), None))]
+            if item.name in nodes or len(read) > 1:
+                remove_nodes([*nodes.values(), *read])
+                sentence = _("The case has several files for {input}: load them, and merge their masks into one segmentation.")
+                raise BoneQualityError(sentence.format(input=item.name))
+            nodes[item.name] = read[0]
+            schemes[item.name] = scheme or inputs.label_scheme or ""
+    for name, node in nodes.items():
+        node.CreateDefaultDisplayNodes()
+        if name.endswith("_segmentation") and node.IsA("vtkMRMLSegmentationNode"):
+            node.SetReferenceImageGeometryParameterFromVolumeNode(nodes.get(name.removesuffix("_segmentation")))
+    return nodes, schemes
 
 
 def _by_case(path):
     """The rows of a table of the batch by case; none where the file is not there."""
     if not path.is_file():
         return {}
-    return {row["case_id"]: row for row in read_table(path)}
+    return {row["case_id"]: row for row in csv_rows(path, path.name)}

@@ -83,8 +83,8 @@ class ExportSection:
             page, others = "", {}
             if withReport:
                 report(0.2, _("drawing"))
-                page = report_page(document, draw(document, self._seen()))
-                others = {picture: contact_sheet(document, self._seen())}
+                pictures = draw(document, self._seen())
+                page, others = report_page(document, pictures), {picture: contact_sheet(document, pictures)}
             report(0.8, _("writing"))
             self._written = write_case(document, folder, bool(there), page, others)
         self.panel.update()

@@ -13,6 +13,7 @@ ct, t1 = makers.volume("ct"), makers.volume("t1")
 image = slicer.util.arrayFromVolume(ct)
 image[:] = np.rint(makers.grid("ct").centers()[..., 0] * 3)  # 3 HU a mm to the right
 image[:, :2] = -1000
+image[-2:] = 400
 masks = makers.segmentation("ct", drawn_on=ct), makers.segmentation("t1", drawn_on=t1)
 makers.process_events()
 ui.measureButton.click()

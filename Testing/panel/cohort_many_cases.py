@@ -1,4 +1,4 @@
-"""Many cases: a manifest measured case by case, one of them faulty, then the statistics of a cohort as nodes."""
+"""Many cases: a manifest measured case by case, one of them faulty, listed and opened in the case panel; the statistics of a cohort."""
 
 import csv
 import tempfile
@@ -6,6 +6,7 @@ from pathlib import Path
 
 import makers
 import slicer
+from slicer_panel.application import loadScriptedModule
 
 from BoneQualityLib.scene.reading import write_node
 
@@ -22,9 +23,9 @@ before = makers.scene_state()
     "case_id,ct,ct_segmentation,t1,t1_segmentation,outcome\n"
     "one,ct.nrrd,ct.seg.nrrd,,,yes\ntwo,,,t1.nrrd,t1.seg.nrrd,no\nthree,damaged.nrrd,ct.seg.nrrd,,,no\n"
 )
-assert not ui.batchButton.enabled and ui.batchButton.toolTip == "Choose a manifest"
+assert not ui.batchButton.enabled and "Choose a manifest" in ui.batchButton.toolTip
 ui.manifestEdit.currentPath = str(folder / "manifest.csv")
-assert not ui.batchButton.enabled and ui.batchButton.toolTip == "Choose a folder for the results"
+assert not ui.batchButton.enabled and "Choose a folder for the results" in ui.batchButton.toolTip
 ui.batchFolderEdit.currentPath = str(folder / "out")
 assert ui.batchButton.enabled and ui.batchButton.toolTip == ""
 ui.batchButton.click()
@@ -33,6 +34,21 @@ assert makers.scene_state() == before, "images of the batch stayed in the scene"
 rows = {row["case_id"]: row for row in csv.DictReader((folder / "out" / "cohort.csv").open())}
 assert set(rows) == {"one", "two"} and abs(float(rows["one"]["hu_3d"]) - 70) < 2 and rows["two"]["outcome"] == "no"
 assert ui.cohortEdit.currentPath == str(folder / "out" / "cohort.csv")
+
+table = [[ui.caseTable.item(row, column).text() for column in range(6)] for row in range(3)]
+assert [cells[:2] for cells in table] == [["one", "measured"], ["two", "measured"], ["three", "failed"]], table
+assert table[0][2].startswith("70") and table[0][4] == "" and table[1][4].startswith("3.") and table[2][5], table
+assert "2 cases measured, 1 failed." in ui.logText.toPlainText() and "one" in ui.logText.toPlainText()
+
+# a case of the list is opened in the case panel, with its images and facts, and measured there
+loadScriptedModule(str(Path(__file__).resolve().parents[2] / "BoneQuality" / "BoneQuality.py"))
+ui.caseTable.cellDoubleClicked.emit(0, 0)
+case_panel = slicer.modules.bonequality.widgetRepresentation().self()
+assert case_panel.parameters.caseId == "one" and case_panel.ui.measureButton.enabled, case_panel.ui.stateLabel.text
+case_panel.ui.measureButton.click()
+assert f"{case_panel.case.document['case']['hu_3d']:.2f}" == rows["one"]["hu_3d"]
+slicer.mrmlScene.Clear()
+case_panel.cleanup()
 
 (folder / "faulty.csv").write_text("case_id,ct\nx,absent.nrrd\n")
 ui.manifestEdit.currentPath = str(folder / "faulty.csv")
@@ -46,10 +62,10 @@ lines += [
 ]
 (folder / "cohort.csv").write_text("\n".join(lines) + "\n")
 ui.cohortEdit.currentPath = str(folder / "cohort.csv")
-assert not ui.cohortButton.enabled and ui.cohortButton.toolTip == "Give the column of the outcome"
+assert not ui.analyzeButton.enabled and "Give the column of the outcome" in ui.analyzeButton.toolTip
 ui.outcomeEdit.text = "fracture=yes"
 ui.statisticsFolderEdit.currentPath = str(folder / "statistics")
-ui.cohortButton.click()
+ui.analyzeButton.click()
 assert (folder / "statistics" / "cohort.html").is_file()
 table = next(n for n in slicer.util.getNodesByClass("vtkMRMLTableNode") if "How well each measure" in n.GetName())
 areas = {
@@ -61,5 +77,16 @@ chart = slicer.util.getNodesByClass("vtkMRMLPlotChartNode")[0]
 assert chart.GetNumberOfPlotSeriesNodes() == 3
 
 ui.outcomeEdit.text = "absent"
-ui.cohortButton.click()
+ui.analyzeButton.click()
 assert "absent" in messages.texts("error")[-1]
+
+# a manifest is drafted from a folder of images
+drafts = folder / "drafts"
+for name in ("a", "b"):
+    (drafts / name).mkdir(parents=True)
+    for file in ("ct.nrrd", "ct.seg.nrrd"):
+        (drafts / name / file).write_bytes((folder / file).read_bytes())
+ui.imagesEdit.currentPath = str(drafts)
+ui.draftButton.click()
+assert ui.manifestEdit.currentPath == str(drafts / "manifest.csv") and ui.caseTable.rowCount == 2
+assert "2 cases" in ui.logText.toPlainText()
