@@ -323,14 +323,15 @@ def test_a_batch_has_reports_thumbnails_and_the_marks_in_its_table(tmp_path, spi
 def test_a_change_is_told_with_the_least_that_counts(document):
     later = copy.deepcopy(document)
     case, level = later["case"], later["levels"][0]
-    document["case"].update(hu_3d=120.0, hu_3d_low=117.0, hu_3d_high=123.0)
-    case.update(hu_3d=110.0, hu_3d_low=107.0, hu_3d_high=113.0)
+    document["case"].update(hu_3d=140.0, hu_3d_low=127.0, hu_3d_high=153.0, vbq=3.0, vbq_low=2.9, vbq_high=3.1)
+    case.update(hu_3d=110.0, hu_3d_low=97.0, hu_3d_high=123.0, vbq=3.1, vbq_low=3.0, vbq_high=3.2)
     level.update(hu_middle=level["hu_middle"] - 15)
     found = {(row["level"], row["measure"]): row for row in changes(document, later)}
     row = found["", "hu_3d"]
-    assert row["difference"] == -10 and row["beyond"] == "yes"
-    assert row["least_significant_change"] == pytest.approx(2.77 * 3 / np.sqrt(3))
-    assert found["L1", "hu_middle"]["difference"] == -15 and found["L1", "hu_middle"]["beyond"] == "no", "10 to 16 HU at L1"
+    assert row["difference"] == -30 and row["beyond"] == "yes"
+    assert row["least_significant_change"] == pytest.approx(2.77 * 13 / np.sqrt(3))
+    assert found["", "vbq"]["least_significant_change"] == pytest.approx(2.77 * 0.1 / np.sqrt(3)) and found["", "vbq"]["beyond"] == "no"
+    assert found["L1", "hu_middle"]["difference"] == -15 and found["L1", "hu_middle"]["beyond"] == "no", "10 to 16 HU between repeated scans"
     assert found["L1", "height_anterior_mm"]["beyond"] == "" or found["L1", "height_anterior_mm"]["least_significant_change"]
     assert not any(name.endswith(("_low", "_high", "age", "kvp")) for _, name in found)
 

@@ -10,12 +10,13 @@ from ..columns import CASE_COLUMNS, LEVEL_COLUMNS, Column
 LEAST_SIGNIFICANT = 2.77
 #: A range holds all values that small changes of margin and mask give: taken as uniform, its SD is its half width over this.
 UNIFORM = math.sqrt(3)
-#: Upper end of the least significant change of HU at L1, 10 to 16 HU, in repeated scans (Osteoporos Int 2025, 07529-7).
-PUBLISHED_L1_HU = 16.0
-#: What makes two dates hard to compare where it differs: columns of the case table.
-CONDITIONS = (
-    "kvp", "kernel", "contrast", "slice_thickness_mm", "field_strength_t", "tr_ms", "te_ms", "ti_ms", "manufacturer", "model",
-    "ct_levels", "t1_levels", "csf_level", "rcsa_discs", "slice_plane", "vbq_slice", "software_version",
+#: Upper end of the least significant change of HU in repeated scans, 10 to 16 HU at L1 (Osteoporos Int 2025, 07529-7). No other level
+#: has a published one, so it is taken for every HU: our own range knows nothing of another scan.
+PUBLISHED_HU = 16.0
+#: What makes two dates hard to compare where it differs: columns of the case table, and the image that they are of ("" for any).
+CONDITIONS = dict(
+    kvp="ct", kernel="ct", contrast="ct", slice_thickness_mm="ct", ct_levels="ct", slice_plane="ct", field_strength_t="t1", tr_ms="t1",
+    te_ms="t1", ti_ms="t1", t1_levels="t1", csf_level="t1", vbq_slice="t1", manufacturer="", model="", rcsa_discs="", software_version="",
 )  # fmt: skip
 CHANGE_COLUMNS = (
     Column("level", "Level", "", None, "vertebra; empty for a value of the case"),
@@ -23,13 +24,13 @@ CHANGE_COLUMNS = (
     Column("baseline", "Before", "", 4, "value at baseline"),
     Column("followup", "After", "", 4, "value at follow-up"),
     Column("difference", "Difference", "", 4, "after less before"),
-    Column("least_significant_change", "Least significant change", "", 4, "2.77 times the precision error; at L1 at least 16 HU"),
+    Column("least_significant_change", "Least significant change", "", 4, "2.77 times the precision error; of HU at least 16"),
     Column("beyond", "Beyond it", "", None, "yes where the difference is larger; empty where no precision is known"),
 )
 #: Numbers that are no measures: given by people, or how the image was taken.
 _GIVEN = {
     "t_score", "age", "bmi", "kvp", "slice_thickness_mm", "field_strength_t", "tr_ms", "te_ms", "ti_ms", "effective_margin_mm",
-    "vbq_margin_mm", "csf_signal", "t1_signal",
+    "vbq_margin_mm", "csf_signal", "t1_signal", "genant_grade",
 }  # fmt: skip
 #: What stands beside a measure: its range, where and over how much it was read.
 _BESIDE = ("_low", "_high", "_area_mm2", "_volume_mm3", "_sd")
@@ -49,9 +50,11 @@ def conditions(baseline: dict, followup: dict) -> list[tuple[str, str, str]]:
     """What differs in how the two dates were taken and measured: title, before, after."""
     columns = {column.name: column for column in CASE_COLUMNS}
     found = []
-    for name in CONDITIONS:
+    for name, image in CONDITIONS.items():
+        if image and any(image not in case["inputs"] for case in (baseline, followup)):
+            continue
         before, after = (columns[name].cell(case["case"].get(name)) for case in (baseline, followup))
-        if before != after:
+        if before != after and (before and after or image):
             found.append((columns[name].title, *(f"{text or 'unknown'} {columns[name].unit}".strip() for text in (before, after))))
     return found
 
@@ -70,8 +73,8 @@ def _row(level: str, column: Column, values: list[float], dates: tuple[dict, dic
     difference = values[1] - values[0]
     errors = [_precision(row, column.name) for row in dates]
     least = None if None in errors else LEAST_SIGNIFICANT * math.sqrt((errors[0] ** 2 + errors[1] ** 2) / 2)
-    if column.unit == "HU" and (level == "L1" or column.name.endswith("_l1")):
-        least = max(least or 0.0, PUBLISHED_L1_HU)
+    if column.unit == "HU":
+        least = max(least or 0.0, PUBLISHED_HU)
     beyond = "" if least is None else "yes" if abs(difference) > least else "no"
     return dict(
         level=level, measure=column.name, baseline=values[0], followup=values[1], difference=difference,
