@@ -87,8 +87,10 @@ class Grid:
         return self.ras(_CORNERS * extent - 0.5)
 
     def slices_around(self, points_ras, pad: int = 0):
-        """Slices (of k, j, i) of this array that hold the points and ``pad`` voxels more; None where none is inside."""
+        """Slices (of k, j, i) of this array that hold the points and ``pad`` voxels more; None where none is inside or given."""
         ijk = self.ijk(points_ras).reshape(-1, 3)
+        if not len(ijk):
+            return None
         low = np.maximum(np.floor(ijk.min(0)).astype(int) - pad, 0)
         high = np.minimum(np.ceil(ijk.max(0)).astype(int) + pad + 1, np.array(self.shape)[::-1])
         return None if np.any(low >= high) else tuple(slice(int(a), int(b)) for a, b in zip(low[::-1], high[::-1]))
