@@ -73,8 +73,7 @@ def _level(vertebra: Vertebra, numbers: LevelNumbers, body: Mask | None, image: 
     if body is None:
         return Level(name, t1=numbers, t1_excluded=why)
     off_bone = _off_bone(body, image) if vertebra.covers != "cancellous" else []
-    fragmented = [flag for flag in vertebra.doubts if flag.code == "mask-fragmented"]
-    numbers = replace(numbers, flags=[*numbers.flags, *fragmented, *off_bone])
+    numbers = replace(numbers, flags=[*numbers.flags, *vertebra.mask_doubts, *off_bone])
     return Level(name, t1=numbers, t1_excluded=(*why, Exclusion.IMPLAUSIBLE) if off_bone else why)
 
 

@@ -145,13 +145,18 @@ class Vertebra:
         return [mask for level, mask in self.surroundings.exclusions if level in ("", self.level)]
 
     @property
+    def mask_doubts(self) -> list[Flag]:
+        """What is wrong with the mask itself."""
+        return [Flag("mask-fragmented", value=100 * self.fragments, unit="%")] if self.fragments > PIECE_SHARE else []
+
+    @property
     def doubts(self) -> list[Flag]:
         """What is uncertain about the body or its axes."""
         said = [self._cut.doubt if self._cut is not None else "", self._axes[1]]
         found = [Flag("frame-uncertain", about="; ".join(filter(None, said)))] if any(said) else []
         if self.closed_mm3:
             found.append(Flag("mask-holes", value=self.closed_mm3, unit="mm3 filled"))
-        return found + ([Flag("mask-fragmented", value=100 * self.fragments, unit="%")] if self.fragments > PIECE_SHARE else [])
+        return found + self.mask_doubts
 
 
 def read_vertebrae(segments: list[Segment], asked: str) -> tuple[dict[str, Vertebra], Surroundings]:
