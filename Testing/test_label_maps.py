@@ -9,6 +9,9 @@ import numpy as np
 import pytest
 
 from BoneQualityLib.anatomy.schemes import SCHEMES
+from BoneQualityLib.image.mask import Mask
+from BoneQualityLib.scene.nodes import segmentation_node
+from BoneQualityLib.scene.reading import write_node
 from spine_files import CT_GRID, bodies, image_file, label_map, measure, segmentation_file, spine_files
 from total_segments import total_segments
 
@@ -118,3 +121,46 @@ def test_the_vertebrae_of_totalsegmentators_refined_tasks_have_the_numbers_of_ve
 )
 def test_muscle_schemes_number_the_muscles_as_their_tools_do(scheme, values):
     assert {value: SCHEMES[scheme][value] for value in values} == values
+
+
+def whole_body(path, more=(), terminology=()):
+    """The 117 segments of TotalSegmentator as SlicerTotalSegmentator writes them, bodies where they are and one voxel each elsewhere."""
+    speck = np.zeros(CT_GRID.shape, bool)
+    speck[1, 1, 1] = True
+    drawn = {f"vertebrae_{level}": mask for level, mask in bodies(CT_GRID).items()}
+    node = segmentation_node("total", [Mask(name, drawn.get(i, speck), CT_GRID).cropped() for i, name, _ in total_segments()])
+    for n, (_, name, tag) in enumerate([*total_segments()]):
+        node.GetSegmentation().GetNthSegment(n).SetTag("TerminologyEntry", tag)
+    for name, tag in more:
+        segmentation = segmentation_node("more", [Mask(name, speck, CT_GRID).cropped()]).GetSegmentation()
+        segmentation.GetNthSegment(0).SetTag("TerminologyEntry", tag)
+        node.GetSegmentation().AddSegment(segmentation.GetNthSegment(0), f"more_{name}")
+    write_node(node, path)
+    return path
+
+
+LUMBAR = ("L1", "L2", "L3")
+
+
+def test_the_whole_body_with_s1_in_it_blocks_no_case(tmp_path, measured):
+    outcome = measured(whole_body(tmp_path / "total.seg.nrrd"))
+    assert outcome.status == 0, outcome.err
+    assert [outcome.levels[level]["hu_3d"] for level in LUMBAR] == ["100.00", "120.00", "140.00"]
+    assert "segments-ignored" not in outcome.case["flags"]
+
+
+def test_segments_that_no_case_measures_are_left_out_and_named_by_structure_alone(tmp_path, measured):
+    sacrum = next(tag for identifier, _, tag in total_segments() if identifier == "sacrum")
+    liver = next(tag for identifier, _, tag in total_segments() if identifier == "iliopsoas_left")
+    more = [("Sacrum", sacrum), ("left autochthon of MUELLER HANS", ""), ("autochthon_left", liver)]
+    outcome = measured(whole_body(tmp_path / "total.seg.nrrd", more))
+    assert outcome.status == 0, outcome.err
+    (flag,) = [flag for flag in outcome.json["flags"] if flag["code"] == "segments-ignored"]
+    assert (flag["severity"], flag["value"], flag["about"]) == ("info", 2, "left autochthon or left iliopsoas, sacrum")
+    assert not any(b"MUELLER" in content or b"autochthon_left" in content for content in outcome.files.values())
+
+
+def test_a_conflict_about_a_lumbar_vertebra_still_stops_the_whole_body(tmp_path, measured):
+    tag = next(tag for identifier, _, tag in total_segments() if identifier == "vertebrae_L2")
+    sentence = measured(whole_body(tmp_path / "total.seg.nrrd", [("Lumbar vertebra 2", tag)])).refusal()
+    assert "both show L2 vertebra; rename or remove one" in sentence

@@ -94,7 +94,8 @@ def takes_scheme(node) -> bool:
     """Whether a label scheme can say what a node's segments show: of a label map, or where segments are named by label values."""
     if node.IsA("vtkMRMLLabelMapVolumeNode"):
         return True
-    return any(value_in_name(segment.name) for segment in named_segments(node))
+    names = [segment.name for segment in named_segments(node)]
+    return bool(names) and all(map(value_in_name, names))
 
 
 def scheme_of(node, scheme: str) -> dict[str, str]:
