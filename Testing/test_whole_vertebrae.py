@@ -7,8 +7,10 @@ import pytest
 
 from BoneQualityLib import CaseFacts, Parameters, measure_case
 from BoneQualityLib.image.mask import Mask
+from BoneQualityLib.measures.height_loss import grade_of
 from BoneQualityLib.phantoms import phantom_spine
 from BoneQualityLib.scene.nodes import segmentation_node, volume_node
+from budget.fractured_bodies import heights_of
 from conftest import rotation
 
 HU = {"L1": 70, "L2": 80, "L3": 90, "L4": 100, "L5": 110}
@@ -76,11 +78,15 @@ def test_a_vertebra_that_the_image_covers_by_half_is_flagged_and_the_others_are_
     assert "hu_3d" not in result.levels[2].values
 
 
-@pytest.mark.parametrize(("anterior", "grade"), [(15.8, 3), (20.0, 2), (21.7, 1), (24.5, 0)])
-def test_a_wedge_is_suggested_as_a_fracture_and_stays_in_the_values(anterior, grade):
+@pytest.mark.parametrize(("anterior", "middle", "grade"), [(14.5, 20.5, 3), (19.5, 23.0, 2), (21.7, 24.0, 1), (24.5, 25.3, 0)])
+def test_a_wedge_is_suggested_as_a_fracture_and_stays_in_the_values(anterior, middle, grade):
     spine = phantom_spine.lumbar_spine(
-        ("L2", "L3"), cancellous_hu={k: HU[k] for k in TWO}, changes={"L3": dict(height_anterior_mm=anterior)}
+        ("L2", "L3"),
+        cancellous_hu={k: HU[k] for k in TWO},
+        changes={"L3": dict(height_anterior_mm=anterior, height_middle_mm=middle)},
     )
+    truth = heights_of(spine.vertebra("L3"))
+    assert grade_of(100 * (1 - truth["anterior"] / truth["posterior"])) == grade
     result = measured(spine, phantom_spine.grid_for(spine, (0.8, 0.8, 0.8), margin_mm=8))
     level = result.levels[1]
     assert level.values["genant_grade"] == grade

@@ -130,6 +130,15 @@ class FracturedBody:
         return Vertebra(self.level, Mask(self.level, inside, grid).cropped(), "vertebra" if whole else "body", Surroundings())
 
 
+def heights_of(vertebra: PhantomVertebra) -> dict[str, float]:
+    """The true heights of a vertebra of the library's phantom: the heights it is made from are those at shares of its depth."""
+    step, half = 0.1, 24.0
+    y = z = np.arange(-half, half + step / 2, step)
+    x = np.linspace(-3, 3, 13)
+    share = np.mean([vertebra._body_depth(at, y[None, :], z[:, None]) > 0 for at in x], axis=0)
+    return dict(zip(NAMES, six_points(max(outlines(share - 0.5), key=len) * step - half)))
+
+
 def six_points(outline: np.ndarray) -> list[float]:
     """Anterior, middle and posterior height of an outline (n, 2) as (anterior, superior), by the definition of SPEC section 4."""
     hull = outline[ConvexHull(outline).vertices]
@@ -171,20 +180,17 @@ def _at(curve, shares):
     return np.stack([np.interp(shares * length[-1], length, curve[:, axis]) for axis in (0, 1)], axis=1)
 
 
-def random_body(rng, level: str, fracture: Fracture | None = None, tilt_deg: float = 25.0) -> FracturedBody:
-    """A body of ordinary or unusual size and shape, tilted by up to ``tilt_deg``."""
-    scale = rng.uniform(0.85, 1.12)
+def random_body(
+    rng, level: str, fracture: Fracture | None = None, tilt_deg: float = 25.0, scale: float | None = None, dish_mm: float = 2.5
+) -> FracturedBody:
+    """A body of random shape, tilted by up to ``tilt_deg``, its endplates dished by up to ``dish_mm``.
+
+    scale: its size against the ordinary one; 0.85 to 1.12 by default.
+    """
+    scale = rng.uniform(0.85, 1.12) if scale is None else scale
     width, depth, anterior, posterior = np.array(SIZES[level]) * scale
     pose = Rotation.from_euler("ZYX", [rng.uniform(-8, 8), rng.uniform(-15, 15), rng.uniform(-1, 1) * tilt_deg], degrees=True)
     return FracturedBody(
-        level,
-        width,
-        depth,
-        anterior,
-        posterior,
-        waist=rng.uniform(0.02, 0.12),
-        exponent=rng.uniform(2.4, 4.0),
-        dishes_mm=tuple(rng.uniform(0.3, 2.5, 2)),
-        fracture=fracture,
-        pose=pose.as_matrix(),
-    )
+        level, width, depth, anterior, posterior, waist=rng.uniform(0.02, 0.12), exponent=rng.uniform(2.4, 4.0),
+        dishes_mm=tuple(rng.uniform(0.3, dish_mm, 2)), fracture=fracture, pose=pose.as_matrix(),
+    )  # fmt: skip

@@ -11,6 +11,7 @@ from scipy import ndimage
 from ..errors import NotMeasured
 from ..image.grid import ANTERIOR, SUPERIOR, Grid
 from ..image.mask import Mask
+from .midsagittal import midsagittal_section
 
 #: Step of the lattices; half-length of rays along the superior axis; most a body reaches to either side of its middle, mm.
 STEP_MM, HALF_HEIGHT_MM, HALF_WIDTH_MM = 1.0, 30, 34
@@ -22,13 +23,16 @@ STAIR_SHARE = 0.45
 #: What makes a frame doubtful: angles (tilt: against none, one or two neighbors), few columns, little of an endplate in its plane.
 WIDEST_WEDGE_DEG, SYMMETRY_DEG, MOST_TILT_DEG = 25.0, 10.0, (np.inf, 25.0, 15.0)
 FEWEST_COLUMNS, LEAST_FLAT_SHARE = 60, 0.4
+#: A body is wedged to the front from the first angle between its endplates on, and for sure from the second: of a wedge one endplate
+#: has collapsed and the other stands, so that their mean leans, by half of the angle; the posterior wall does not.
+WEDGED_DEG = (6.0, 12.0)
 
 
 @dataclass(frozen=True, eq=False)
 class Frame:
     """A vertebra's axes: points RAS mm, directions unit vectors in RAS.
 
-    superior: along the mean of the endplates' normals; anterior: perpendicular to it, from the canal or the posterior
+    superior: along the mean of the endplates' normals, of a body that is wedged to the front along its posterior wall; anterior: perpendicular to it, from the canal or the posterior
     elements to the body. upper_normal, lower_normal: the endplates' own, both upward. anterior_from: "canal", "posterior
     elements" or "patient". uncertain: "" or why.
     """
@@ -186,7 +190,28 @@ def place_frame(
         behind, anterior_from = ends.center - ANTERIOR, "patient"
     anterior = axes_of(ends.superior, ends.center - behind)[:, 1]
     frame = Frame(ends.center, ends.superior, anterior, ends.upper_normal, ends.lower_normal, anterior_from, "")
+    frame = _along_the_posterior_wall(body, frame)
     return replace(frame, uncertain=_uncertain(frame, ends, _turn_to_symmetry(body, frame), above, below))
+
+
+def _along_the_posterior_wall(body: Mask, frame: Frame) -> Frame:
+    """The frame of a wedged body turned in its sagittal plane to the line between the posterior corners; others as they are.
+
+    The turn stays within the two endplates' normals, and sets in gradually.
+    """
+    forward, back = (np.degrees(np.arcsin(normal @ frame.anterior)) for normal in (frame.upper_normal, frame.lower_normal))
+    share = np.clip((forward - back - WEDGED_DEG[0]) / (WEDGED_DEG[1] - WEDGED_DEG[0]), 0, 1)
+    if share == 0:
+        return frame
+    try:
+        corners = midsagittal_section(body, frame).corners
+    except NotMeasured:
+        return frame
+    wall = corners["upper posterior"] - corners["lower posterior"]
+    lean = share * np.clip(np.degrees(np.arctan2(wall[0], wall[1])), back, forward)
+    cosine, sine = np.cos(np.radians(lean)), np.sin(np.radians(lean))
+    superior, anterior = frame.superior, frame.anterior
+    return replace(frame, superior=cosine * superior + sine * anterior, anterior=cosine * anterior - sine * superior)
 
 
 def _turn_to_symmetry(body: Mask, frame: Frame) -> float:

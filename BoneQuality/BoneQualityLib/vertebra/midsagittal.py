@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy import ndimage
@@ -13,7 +14,9 @@ from ..errors import NotMeasured
 from ..image.grid import Grid
 from ..image.mask import Mask
 from ..image.outlines import outlines
-from .frame import Frame
+
+if TYPE_CHECKING:
+    from .frame import Frame
 
 #: The section is the mean of planes up to HALF_WIDTH_MM to either side of the middle; on coarse masks of HALF_WIDTH_VOXELS, at most
 #: WIDEST_MM, so that the steps of the voxels average out (loss of height on 2 mm voxels: 1.6 points of error for 2.0, RMS).
