@@ -12,6 +12,7 @@ from pydicom.uid import generate_uid
 from BoneQualityLib.entry.measure_case import measure_case
 from BoneQualityLib.errors import BoneQualityError
 from BoneQualityLib.image.grid import Grid
+from BoneQualityLib.image.mask import Mask
 from BoneQualityLib.parameters import CaseFacts
 from BoneQualityLib.scene.masks import Segmentation, identified, named_segments
 from BoneQualityLib.scene.reading import read_segmentation, read_volume
@@ -297,3 +298,16 @@ def test_a_seg_of_highdicom_measures_like_the_seg_nrrd(tmp_path, files, capfd):
     expected = measure(capfd, tmp_path / "a", *files.of_ct).done()
     outcome = measure(capfd, tmp_path / "b", *files.ct, "--ct-segmentation", tmp_path / "a.dcm").done()
     assert outcome.files == expected.files
+
+
+def test_a_mask_on_the_images_own_voxels_lies_there_exactly_though_dicom_rounds_its_place():
+    affine = CT_GRID.ijk_to_ras.copy()
+    affine[:3, 3] += [0.123456789012, 1 / 3, -2 / 7]
+    image = Grid(CT_GRID.shape, affine)
+    rounded = affine.copy()
+    rounded[:3, 3] = np.round(image.ras([2, 3, 4]), 5)
+    mask = Mask("L1", np.ones((3, 4, 5), bool), Grid((3, 4, 5), rounded))
+    settled = mask.settled_on(image)
+    assert np.array_equal(settled.grid.ijk_to_ras[:3, 3], image.ras([2, 3, 4])) and settled.array is mask.array
+    rounded[0, 3] += 0.3
+    assert mask.settled_on(image) is mask, "a mask on other voxels stays where it is"

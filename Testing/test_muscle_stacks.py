@@ -17,6 +17,7 @@ from BoneQualityLib.errors import BoneQualityError
 from BoneQualityLib.image.grid import Grid
 from BoneQualityLib.image.image import Image
 from BoneQualityLib.image.mask import Mask
+from BoneQualityLib.measures.muscle_discs import with_levels
 from BoneQualityLib.measures.muscle_stacks import AxialImages
 from BoneQualityLib.measures.muscles import measure_muscles
 from BoneQualityLib.parameters import CaseFacts, Parameters
@@ -115,6 +116,20 @@ def test_a_disc_without_a_mask_is_read_on_the_stack_closest_to_the_bodies_plane(
         }
     muscles = measured(masks=masks, bodies=[("CT", centers)])
     assert [(there.disc, list(ANGLES)[there.stack]) for there in muscles.slices] == [(disc, disc) for disc in ANGLES]
+
+
+def test_discs_segmented_without_their_levels_get_them_from_the_bodies_between_which_they_lie():
+    grid = Grid((150, 171, 211), np.array([[-0.9, 0, 0, 95], [0, -0.9, 0, 60], [0, 0, 1.2, -95], [0, 0, 0, 1.0]]))
+    masks = {name: mask_of(phantom(), name, grid) for name in MUSCLES}
+    masks["intervertebral discs"] = np.logical_or.reduce([mask_of(phantom(), disc, grid) for disc in ANGLES])
+    middles = {disc: phantom().disc(disc).center for disc in ANGLES}
+    centers = {"L2": middles["L2-L3"] + [0, 0, 19], "L3": middles["L2-L3"] - [0, 0, 19], "L4": middles["L3-L4"] - [0, 0, 20]}
+    named = with_levels(segments(masks, grid), [("CT", centers)])
+    assert [s.structure.level for s in named if s.structure.kind == "disc"] == ["L2-L3", "L3-L4"]
+    muscles = measured(masks=named)
+    for there in muscles.slices:
+        assert there.rcsa() == pytest.approx(truth(there.disc), rel=0.02)
+    assert [s.structure.kind for s in with_levels(segments(masks, grid), [])].count("disc") == 0
 
 
 def test_one_structure_drawn_twice_on_a_stack_is_an_error_and_on_two_stacks_is_none():

@@ -44,8 +44,8 @@ SCHEMES: dict[str, dict[int, str]] = {
     "verse": _numbered("T1", 8, 1, 17, {25: "L6 vertebra", 26: "sacrum", 28: "T13 vertebra"}),
     "vertebrae_pp": _numbered("T1", 8, 1, 17, what="body"),
     "vertebrae_pp_refined": _numbered("T1", 8, 1, 17, what="body"),
-    "vertebrae_body": {1: "vertebral bodies"},
-    "spineps": {26: "sacrum", 49: "vertebral bodies", 50: "vertebral bodies", 60: "spinal cord", 61: "spinal canal"},
+    "vertebrae_body": {1: "vertebral bodies", 2: "intervertebral discs"},
+    "spineps": {26: "sacrum", 49: "vertebral bodies", 50: "vertebral bodies", 60: "spinal cord", 61: "spinal canal", 100: "intervertebral discs"},
     "musclemap": _MUSCLEMAP,
     "abdominal_muscles": _ABDOMINAL_MUSCLES,
 }  # fmt: skip

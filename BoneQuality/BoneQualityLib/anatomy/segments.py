@@ -20,7 +20,7 @@ MEASURED_KINDS = dict(
     axial_mr=frozenset((*MUSCLES, *JOINED, "disc")),
 )
 #: Structures that several segments may show.
-_MANY = ("exclude", "bodies")
+_MANY = ("exclude", "bodies", "discs")
 
 
 @dataclass(frozen=True)

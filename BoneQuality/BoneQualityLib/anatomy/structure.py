@@ -12,7 +12,7 @@ from ..image.mask import Mask
 class Structure:
     """What a segment shows.
 
-    kind: vertebra, bodies (of any level), disc, csf, sac, cord, sacrum, rib, exclude, psoas_major, multifidus, erector_spinae,
+    kind: vertebra, bodies, discs (of any level), disc, csf, sac, cord, sacrum, rib, exclude, psoas_major, multifidus, erector_spinae,
     iliopsoas, autochthon.
     level: of a vertebra, of a disc (L3-L4), of CSF drawn at a level, of an exclusion, of the vertebra that a rib belongs to; S1 of
     the first sacral vertebra; "" where none is said.

@@ -38,7 +38,7 @@ _CODES = {
     **{code: Structure("rib", f"T{n}") for n, code in enumerate(_RIB_CODES, 1)},
 }
 #: Codes that go with a name but say less than it does: multifidus has no code of its own, so that its group's is taken.
-_WIDER = (("sac", "csf"), ("multifidus", "transversospinalis"))
+_WIDER = (("sac", "csf"), ("multifidus", "transversospinalis"), ("discs", "disc"))
 _SIDE_CODES = {"7771000": "left", "24028007": "right"}
 # Words of names, each list with what the words mean: English, Latin, German, French, Spanish, Italian, Portuguese, Dutch, Polish,
 # Russian, Chinese, Japanese. Several words are joined first.
@@ -178,6 +178,8 @@ def structure_by_name(name: str, segment: Segment) -> Structure | Conflict | Non
     kind, level = kinds.pop(), levels[0] if levels else ""
     if kind == "vertebra" and covers == {"body"} and not level:
         return Structure("bodies")
+    if kind == "disc" and not level and not sides:
+        return Structure("discs")
     if kind == "vertebra" and level == "S1":
         kind = "sacrum"
     if (kind in ("vertebra", "disc", "rib") and not level) or (

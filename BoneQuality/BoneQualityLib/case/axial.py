@@ -10,6 +10,7 @@ from ..errors import BoneQualityError
 from ..image.image import Image
 from ..image.mask import Mask
 from ..measures.modality import check_modality, is_in_hu
+from ..measures.muscle_discs import with_levels
 from ..measures.muscle_result import Muscles
 from ..measures.muscle_stacks import AxialImages, lies_along
 from ..measures.muscles import measure_muscles
@@ -60,6 +61,7 @@ def read_axial(
         (role, {name: vertebra.middle for name, vertebra in vertebrae.items() if vertebra.mask.array.any()})
         for role, vertebrae in (("axial image", own), *spines)
     ]
+    segments = with_levels(segments, centers)
     muscles = measure_muscles(segments, images, parameters, centers, progress, edits)
     return AxialRead(muscles, images, _masks(segments))
 

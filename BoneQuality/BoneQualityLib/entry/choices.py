@@ -26,7 +26,7 @@ AROUND = ("thecal sac", "CSF L2", "CSF L3", "CSF L4", "spinal cord")
 #: What a structure is called where it is chosen, by its kind.
 _CALLED = dict(
     vertebra="{level}", disc="disc {level}", csf="CSF {level}", sac="thecal sac", cord="spinal cord", bodies="vertebral bodies",
-    exclude="exclude {level}",
+    exclude="exclude {level}", discs="discs", rib="{side} rib {level}",
 )  # fmt: skip
 
 
@@ -138,7 +138,7 @@ class Found:
 def called(structure: Structure) -> str:
     """The name by which a structure is chosen, the same for every segment that shows it."""
     pattern = _CALLED.get(structure.kind, f"{structure.side} {structure.kind.replace('_', ' ')}")
-    return " ".join(pattern.format(level=structure.level).split())
+    return " ".join(pattern.format(level=structure.level, side=structure.side).split())
 
 
 def find_structures(node, chosen: dict[str, str], scheme: str = "", measured: frozenset[str] = _EVERY_KIND) -> Found:
