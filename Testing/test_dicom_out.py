@@ -14,7 +14,8 @@ from BoneQualityLib import CaseFacts, measure_case
 from BoneQualityLib.anatomy.vocabulary import vertebra_codes
 from BoneQualityLib.errors import BoneQualityError
 from BoneQualityLib.files.dicom_series import find_series
-from BoneQualityLib.outputs.dicom_files import write_dicom
+from BoneQualityLib.files.writing import write_whole
+from BoneQualityLib.outputs.dicom_files import dicom_contents
 from BoneQualityLib.outputs.dicom_source import read_source
 from BoneQualityLib.scene.reading import read_volume
 from dicom_makers import classic, slices
@@ -44,7 +45,7 @@ def written(series):
     case = measure_case(CaseFacts("case"), **nodes)
     case.write_files(series / "tables", report=False)
     sources = {role: read_source(role, find_series(series / role).paths) for role in ("ct", "t1")}
-    write_dicom(case.document(), case.seen, sources, vertebra_codes(), series / "out")
+    write_whole(dicom_contents(case.document(), case.seen, sources, vertebra_codes(), series / "out"), overwrite=False)
     return case, sources
 
 
@@ -134,12 +135,10 @@ def test_an_ellipse_lies_where_it_was_read(series, written):
     assert lengths == pytest.approx(sorted(roi["semi_axes_mm"], reverse=True), abs=1e-3)
 
 
-def test_the_same_case_gives_the_same_bytes(series, written, tmp_path):
+def test_the_same_case_gives_the_same_bytes(series, written):
     case, sources = written
-    paths = write_dicom(case.document(), case.seen, sources, vertebra_codes(), tmp_path)
-    assert len(paths) == 3 and all(path.read_bytes() == (series / "out" / path.name).read_bytes() for path in paths)
-    with pytest.raises(BoneQualityError, match="is there already"):
-        write_dicom(case.document(), case.seen, sources, vertebra_codes(), tmp_path)
+    again = dicom_contents(case.document(), case.seen, sources, vertebra_codes(), series / "out")
+    assert len(again) == 3 and all(path.read_bytes() == content for path, content in again.items())
 
 
 @pytest.mark.parametrize("name", ["case_ct_regions", "case_ct_measurements", "case_t1_measurements"])
@@ -161,7 +160,7 @@ def test_images_moved_from_where_the_series_says_are_refused(written, tmp_path):
         header.ImagePositionPatient = [float(header.ImagePositionPatient[0]) + 0.7, *header.ImagePositionPatient[1:]]
     other = dict(ct=type(sources["ct"])("CT", tuple(moved)))
     with pytest.raises(BoneQualityError, match="CT does not lie where its DICOM series says"):
-        write_dicom(case.document(), case.seen, other, vertebra_codes(), tmp_path)
+        dicom_contents(case.document(), case.seen, other, vertebra_codes(), tmp_path)
 
 
 def test_the_command_writes_dicom_on_request_alone_and_refuses_what_nothing_can_refer_to(series, tmp_path, capfd):
@@ -172,6 +171,7 @@ def test_the_command_writes_dicom_on_request_alone_and_refuses_what_nothing_can_
     asked = measure(capfd, tmp_path / "b", "--ct", series / "ct", *masks, "--no-report", "--dicom", tmp_path / "pacs")
     assert asked.status == 0 and {p.name for p in (tmp_path / "pacs").iterdir()} == {"case_ct_regions.dcm", "case_ct_measurements.dcm"}
     assert not any(b"Doe" in content for content in asked.files.values())
+    assert "is there already" in measure(capfd, tmp_path / "e", "--ct", series / "ct", *masks, "--dicom", tmp_path / "pacs").err
     nifti = measure(capfd, tmp_path / "c", *spine.of_ct, "--dicom", tmp_path / "pacs")
     assert nifti.status == 2 and "ct.nii.gz is no DICOM series" in nifti.err and nifti.files == {}
     for name in ("FrameOfReferenceUID", "StudyInstanceUID"):

@@ -108,7 +108,7 @@ def run_measure(options) -> int:
         from .outputs.report import ris_text
 
         if options.dicom:
-            from .entry.dicom_out import check_dicom, sources_of, write_dicom_files
+            from .entry.dicom_out import check_dicom, dicom_files_of, sources_of
 
             sources = sources_of(inputs)
             check_dicom(inputs, sources, options.dicom, options.overwrite)
@@ -117,9 +117,9 @@ def run_measure(options) -> int:
         check_free(output_paths(options.output, facts.case_id, inputs.has_axial, not options.no_report), options.overwrite)
         with inputs.nodes() as nodes:
             result = inputs.measure(nodes, show_progress)
-        paths = result.write_files(options.output, options.overwrite, not options.no_report, options.template)
-        if options.dicom:
-            paths += write_dicom_files(result, sources, options.dicom, options.overwrite)
+        others = dicom_files_of(result, sources, options.dicom) if options.dicom else {}
+        paths = result.write_files(options.output, options.overwrite, not options.no_report, options.template, others)
+        paths += others
         said = ris_text(result.document(), options.template) if options.text else ""
     show_text(said.rstrip() or "\n".join([summary(result.document()), "", "Written:", *(f"  {path}" for path in paths)]))
     return 0

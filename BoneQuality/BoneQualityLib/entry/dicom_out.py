@@ -8,7 +8,7 @@ from ..anatomy.vocabulary import vertebra_codes
 from ..errors import BoneQualityError
 from ..files.dicom_series import find_series, find_stacks, folder_and_series
 from ..files.writing import check_free
-from ..outputs.dicom_files import dicom_paths, write_dicom
+from ..outputs.dicom_files import check_packages, dicom_contents, dicom_paths
 from ..outputs.dicom_source import Source, read_source
 from .inputs import CaseInputs
 from .measured_case import MeasuredCase
@@ -28,13 +28,14 @@ def sources_of(inputs: CaseInputs) -> dict[str, Source]:
 
 
 def check_dicom(inputs: CaseInputs, sources: dict[str, Source], folder: str | Path, overwrite: bool) -> None:
-    """Raise BoneQualityError for the first DICOM file that is there already."""
+    """Raise BoneQualityError for the first DICOM file that is there already, or without highdicom."""
+    check_packages()
     check_free(dicom_paths(folder, inputs.facts.case_id, sources), overwrite)
 
 
-def write_dicom_files(case: MeasuredCase, sources: dict[str, Source], folder: str | Path, overwrite: bool = False) -> list[Path]:
-    """Write the regions (SEG) and the numbers (SR) of every image into ``folder``; returns their paths."""
-    return write_dicom(case.document(), case.seen, sources, vertebra_codes(), folder, overwrite)
+def dicom_files_of(case: MeasuredCase, sources: dict[str, Source], folder: str | Path) -> dict[Path, bytes]:
+    """The regions (SEG) and the numbers (SR) of every image as files in ``folder``: what each one holds."""
+    return dicom_contents(case.document(), case.seen, sources, vertebra_codes(), Path(folder).absolute())
 
 
 def _files(title: str, given: str, series: tuple[str, ...]) -> list[Path]:

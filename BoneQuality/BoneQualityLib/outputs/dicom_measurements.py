@@ -26,7 +26,7 @@ CODED = {
     "hu_3d_volume_mm3": (VOLUME, None), "hu_upper": (ATTENUATION, MEAN), "hu_middle": (ATTENUATION, MEAN),
     "hu_lower": (ATTENUATION, MEAN), "hu_upper_area_mm2": (AREA, None), "hu_middle_area_mm2": (AREA, None),
     "hu_lower_area_mm2": (AREA, None), "t1_signal": (T1_SIGNAL, MEAN), "t1_area_mm2": (AREA, None), "csf_signal": (T1_SIGNAL, MEAN),
-    "area_mm2": (AREA, None), "disc_area_mm2": (AREA, None),
+    "area_mm2": (AREA, None),
 }  # fmt: skip
 REGION_COLUMNS = ("hu_3d", "hu_3d_median", "hu_3d_sd", "hu_3d_volume_mm3", "hu_3d_wide")
 LEVEL_OTHERS = (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -15,6 +16,11 @@ from ..image.grid import Grid
 
 #: What a result refers to the source by.
 UIDS = ("SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID", "StudyInstanceUID", "FrameOfReferenceUID")
+#: What every DICOM file says of patient and study, if only that it is unknown (type 2); some sources leave it out.
+EMPTY_IF_ABSENT = (
+    "PatientID", "PatientName", "PatientBirthDate", "PatientSex", "StudyDate", "StudyTime", "StudyID", "AccessionNumber",
+    "ReferringPhysicianName",
+)  # fmt: skip
 #: A slice may lie this far from where the measured image has it, mm.
 TOLERANCE_MM = 0.05
 RAS_TO_LPS = np.diag([-1.0, -1.0, 1.0])
@@ -66,7 +72,23 @@ def read_source(title: str, paths: Iterable[str | Path]) -> Source:
         raise BoneQualityError(
             f"The DICOM series of the {title} has no {missing[0]}, so that nothing can refer to it; export the series from the PACS again."
         )
+    for header in headers:
+        for name in EMPTY_IF_ABSENT:
+            if name not in header:
+                setattr(header, name, "")
+        if "PerFrameFunctionalGroupsSequence" in header:
+            _share(header)
     return Source(title, tuple(headers))
+
+
+def _share(header) -> None:
+    """Say once what an enhanced image says alike for every frame: highdicom looks for it there."""
+    frames, (shared,) = header.PerFrameFunctionalGroupsSequence, header.SharedFunctionalGroupsSequence
+    for name in ("PlaneOrientationSequence", "PixelMeasuresSequence"):
+        if name not in shared and all(frame.get(name) == frames[0].get(name) for frame in frames):
+            setattr(shared, name, frames[0].get(name))
+            for frame in frames:
+                delattr(frame, name)
 
 
 def uid_of(*parts) -> str:
@@ -90,8 +112,6 @@ def undated(dataset, source: Source):
 
 def as_bytes(dataset) -> bytes:
     """A dataset as a DICOM file."""
-    import io
-
     out = io.BytesIO()
     dataset.save_as(out, enforce_file_format=True)
     return out.getvalue()

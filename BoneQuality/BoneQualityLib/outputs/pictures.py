@@ -89,7 +89,7 @@ def _ct_pictures(document: dict, seen: Seen) -> list[Picture]:
 def _ct_overview(document: dict, levels: list[dict], seen: Seen) -> Picture:
     """The mid-sagittal plane with regions, heights, and where the slices cross it."""
     plane = _sagittal_plane([_middle(level) for level in levels], _anterior(levels))
-    canvas = _canvas(plane, seen.images["ct"])
+    canvas = _canvas(plane, seen.images["ct"], is_ct=True)
     for level in levels:
         for region in _regions(seen, level, "cancellous"):
             _draw_region(canvas, region)
@@ -110,7 +110,7 @@ def _ct_overview(document: dict, levels: list[dict], seen: Seen) -> Picture:
 
 def _ct_slice(document: dict, level: dict, roi: dict, seen: Seen) -> Picture:
     plane = facing(roi["center"], roi["normal"], (FIELD_PIXELS, FIELD_PIXELS), FIELD_MM / FIELD_PIXELS)
-    canvas = _canvas(plane, seen.images["ct"])
+    canvas = _canvas(plane, seen.images["ct"], is_ct=True)
     for region in _regions(seen, level, "cancellous"):
         _draw_region(canvas, region)
     _draw_roi(canvas, roi)
@@ -175,7 +175,8 @@ def _muscle_pictures(document: dict, seen: Seen) -> list[Picture]:
         field = max(np.ptp(points, axis=0).max() + 2 * MUSCLE_RIM_MM, FIELD_MM)
         place = middle + ((center - middle) @ normal) * normal
         plane = facing(place, normal, (FIELD_PIXELS, FIELD_PIXELS), field / FIELD_PIXELS)
-        canvas = _canvas(plane, seen.stacks[there["stack"]])
+        image = seen.stacks[there["stack"]]
+        canvas = _canvas(plane, image, image.tags.modality == "CT" or np.nanmin(image.thinned) < CT_ONLY_HU)
         for pixels in seen.fat:
             if _lies_on(pixels, center, normal):
                 canvas.area(plane.covered(pixels), COLORS["fat"])
@@ -205,9 +206,9 @@ def _lies_on(pixels: Mask, center: np.ndarray, normal: np.ndarray) -> bool:
     return abs(along @ normal) > 0.999 and abs((middle - center) @ normal) < SAME_PLANE_MM
 
 
-def _canvas(plane: PicturePlane, image: Image) -> Canvas:
+def _canvas(plane: PicturePlane, image: Image, is_ct: bool = False) -> Canvas:
     values = plane.values(image)
-    if image.thinned.min() < CT_ONLY_HU:
+    if is_ct:
         return Canvas(plane, values, CT_WINDOW)
     inside = values[np.isfinite(values)]
     brightest = float(np.percentile(inside, MR_PERCENTILE)) if len(inside) else 1.0
