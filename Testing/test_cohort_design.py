@@ -42,10 +42,15 @@ def test_t_scores_by_level_leave_out_fractured_cemented_and_excluded_levels():
 
 
 def test_follow_up_is_the_days_between_two_dates_and_a_bad_cell_is_named():
-    table = pandas.DataFrame(dict(baseline_date=["2024-01-01", "2024-02-28", ""], end_date=["2024-12-31", "2024-03-01", "2024-01-01"]))
+    table = pandas.DataFrame(
+        dict(baseline_date=["2024-01-01", "2024-02-28", ""], end_date=["2024-12-31", "2024-03-01", "2024-01-01"])
+    )
     found = with_facts(table, "the table")[0]["follow_up_days"]
     assert found.tolist()[:2] == [365, 2] and np.isnan(found[2])
-    for column, cell, said in (("end_date", "31.12.2024", "write baseline_date and end_date as 2024-12-31"), ("fractured", "L9", "is no level")):
+    for column, cell, said in (
+        ("end_date", "31.12.2024", "write baseline_date and end_date as 2024-12-31"),
+        ("fractured", "L9", "is no level"),
+    ):
         with pytest.raises(BoneQualityError, match=said):
             with_facts(table.assign(**{column: ["2024-01-01", "", cell]}), "the table")
     with pytest.raises(BoneQualityError, match="Row 1 of the table holds 'low' in 't_score_l2'"):
@@ -102,7 +107,9 @@ def test_without_rules_and_missing_outcomes_there_is_no_flow():
 def people(ages_of_events, ages_of_others, **more) -> pandas.DataFrame:
     events, ages = len(ages_of_events), [*ages_of_events, *ages_of_others]
     answers = ["yes"] * events + ["no"] * len(ages_of_others)
-    return pandas.DataFrame(dict(case_id=[f"c{n:02d}" for n in range(len(ages))], fracture=answers, age=ages, sex=["F"] * len(ages)) | more)
+    return pandas.DataFrame(
+        dict(case_id=[f"c{n:02d}" for n in range(len(ages))], fracture=answers, age=ages, sex=["F"] * len(ages)) | more
+    )
 
 
 def test_as_many_events_as_possible_get_a_control_where_the_nearest_first_would_leave_one_out():
@@ -118,7 +125,9 @@ def test_controls_have_the_same_levels_lie_within_the_caliper_and_are_used_once(
     used = [control for controls in found.sets.values() for control in controls]
     assert len(set(used)) == len(used) and all(len(controls) <= 2 for controls in found.sets.values())
     for event, controls in found.sets.items():
-        assert (frame["sex"][controls] == frame["sex"][event]).all() and (frame["age"][controls] - frame["age"][event]).abs().max() <= 3
+        assert (frame["sex"][controls] == frame["sex"][event]).all() and (
+            frame["age"][controls] - frame["age"][event]
+        ).abs().max() <= 3
     age = next(row for row in found.balance if row["variable"] == "age")
     assert abs(age["smd_after"]) < abs(age["smd_before"])
     shuffled = frame.sample(frac=1, random_state=1).reset_index(drop=True)
@@ -141,21 +150,49 @@ def test_balance_is_the_standardized_difference_of_austin():
     frame = pandas.DataFrame(dict(age=[70.0, 74, 78, 60, 66, 72], sex=["F", "F", "M", "F", "M", "M"]))
     events = np.array([True] * 3 + [False] * 3)
     age, women, _ = balance_rows(frame, events, {0: [5]})
-    assert age["smd_before"] == pytest.approx((74 - 66) / np.sqrt((16 + 36) / 2)) and age["smd_after"] == pytest.approx(-2 / np.sqrt(26))
-    assert women["smd_before"] == pytest.approx((2 / 3 - 1 / 3) / np.sqrt(2 / 9)) and (women["events_after"], women["others_after"]) == (1, 0)
+    assert age["smd_before"] == pytest.approx((74 - 66) / np.sqrt((16 + 36) / 2)) and age["smd_after"] == pytest.approx(
+        -2 / np.sqrt(26)
+    )
+    assert women["smd_before"] == pytest.approx((2 / 3 - 1 / 3) / np.sqrt(2 / 9)) and (
+        women["events_after"],
+        women["others_after"],
+    ) == (1, 0)
 
 
 def test_the_command_writes_the_pairs_and_the_cohort_takes_them(tmp_path, capsys):
     frame = cohort(note=['a "quoted", one'] * 80)
     frame.loc[3, "age"] = None
     frame.to_csv(tmp_path / "cohort.csv", index=False)
-    command = ["match", str(tmp_path / "cohort.csv"), "--outcome", "fracture", "--caliper", "age=2", "--output", str(tmp_path / "out")]
+    command = [
+        "match",
+        str(tmp_path / "cohort.csv"),
+        "--outcome",
+        "fracture",
+        "--caliper",
+        "age=2",
+        "--output",
+        str(tmp_path / "out"),
+    ]
     assert cli.main(command) == 0 and cli.main(command) == 2, "nothing is written over"
     said = capsys.readouterr()
     assert "matched with" in said.out and "Std. difference after" in said.out and "is there already" in said.err
     matched = pandas.read_csv(tmp_path / "out" / "matched.csv")
     assert matched["pair"].value_counts().eq(2).all() and set(matched["note"]) == {'a "quoted", one'}
-    assert cli.main(["cohort", str(tmp_path / "out" / "matched.csv"), "--outcome", "fracture", "--pairs", "pair", "--output", str(tmp_path / "study")]) == 0
+    assert (
+        cli.main(
+            [
+                "cohort",
+                str(tmp_path / "out" / "matched.csv"),
+                "--outcome",
+                "fracture",
+                "--pairs",
+                "pair",
+                "--output",
+                str(tmp_path / "study"),
+            ]
+        )
+        == 0
+    )
     assert pandas.read_csv(tmp_path / "study" / "paired.csv")["pairs"].max() == len(matched) // 2
 
 
@@ -178,7 +215,9 @@ def test_events_without_any_control_are_said():
 
 
 def test_letters_that_the_base_font_lacks_come_from_a_font_that_has_them_or_are_said(monkeypatch):
-    monkeypatch.setattr(fonts, "_others", lambda: (("Few", frozenset("椎")), ("Han", frozenset("椎体骨")), ("Plain", frozenset("abc"))))
+    monkeypatch.setattr(
+        fonts, "_others", lambda: (("Few", frozenset("椎")), ("Han", frozenset("椎体骨")), ("Plain", frozenset("abc")))
+    )
     assert fonts.families(["Größe α β", "hu"]) == ([fonts.BASE], "")
     assert fonts.families(["椎体", "vbq"]) == ([fonts.BASE, "Han"], "")
     assert fonts.families(["椎体 ꙮ"])[1] == "" or fonts.families(["椎体\U0001f9b4"])[1] == "\U0001f9b4"

@@ -63,7 +63,12 @@ def test_a_ratio_without_false_positives_is_infinite_and_has_no_interval():
 def test_given_published_and_youdens_cut_offs_stand_in_one_table_by_subgroup():
     result = analyze(cohort(), "fracture", measures="vbq", by="sex", cutoffs=["vbq>=3.1", "age>=70"])
     found = {(r["measure"], r["source"].partition(":")[0], r["subgroup"]) for r in result.rows["cutoffs"]}
-    assert {("vbq", "given", "F"), ("vbq", "Kadri 2025", "all"), ("vbq", "Youden over this cohort", "M"), ("age", "given", "all")} <= found
+    assert {
+        ("vbq", "given", "F"),
+        ("vbq", "Kadri 2025", "all"),
+        ("vbq", "Youden over this cohort", "M"),
+        ("age", "given", "all"),
+    } <= found
     given = row(result.rows["cutoffs"], measure="vbq", source="given", subgroup="all")
     frame = cohort()
     at_risk = frame["vbq"] >= 3.1
@@ -103,9 +108,13 @@ def test_firths_maximum_and_profile_are_those_of_a_general_optimizer():
 
     best = optimize.minimize(loss, np.zeros(3), method="Nelder-Mead", options=dict(xatol=1e-9, fatol=1e-11, maxiter=9000))
     found = firth.firth(matrix, events)
-    assert found.coefficient[1:] * matrix.std(axis=0) == pytest.approx(best.x[1:], rel=1e-3) and found.deviance == pytest.approx(2 * best.fun, abs=1e-5)
+    assert found.coefficient[1:] * matrix.std(axis=0) == pytest.approx(best.x[1:], rel=1e-3) and found.deviance == pytest.approx(
+        2 * best.fun, abs=1e-5
+    )
     at_low = found.low[0] * matrix[:, 0].std()
-    profile = optimize.minimize(lambda rest: loss([rest[0], at_low, rest[1]]), best.x[[0, 2]], method="Nelder-Mead", options=dict(xatol=1e-9, fatol=1e-11))
+    profile = optimize.minimize(
+        lambda rest: loss([rest[0], at_low, rest[1]]), best.x[[0, 2]], method="Nelder-Mead", options=dict(xatol=1e-9, fatol=1e-11)
+    )
     assert 2 * (profile.fun - best.fun) == pytest.approx(stats.chi2.ppf(0.95, 1), abs=1e-3)
 
 
@@ -201,8 +210,12 @@ def test_two_methods_need_no_outcome_and_say_difference_bias_and_agreement():
     bias = found["difference first - second (bias)"]
     assert bias["value"] == pytest.approx(difference.mean()) and f"{t.pvalue:.3g}" in {f"{bias['p']:.3g}", bias["note"].split()[-1]}
     slope = stats.linregress((frame["hu_3d"] + frame["other"]) / 2, difference)
-    assert (found["proportional bias (slope)"]["value"], found["proportional bias (slope)"]["p"]) == pytest.approx((slope.slope, slope.pvalue))
-    assert found["ICC(3,1)"]["value"] > found["ICC(2,1)"]["value"] and found["Deming slope"]["value"] == pytest.approx(1.1, abs=0.01)
+    assert (found["proportional bias (slope)"]["value"], found["proportional bias (slope)"]["p"]) == pytest.approx(
+        (slope.slope, slope.pvalue)
+    )
+    assert found["ICC(3,1)"]["value"] > found["ICC(2,1)"]["value"] and found["Deming slope"]["value"] == pytest.approx(
+        1.1, abs=0.01
+    )
     assert {"methods"} <= set(result.figures) and "roc" not in result.rows and "Two methods" in result.html()
 
 
@@ -246,12 +259,19 @@ def test_follow_up_is_the_reverse_kaplan_meier_of_the_censored():
     left = np.cumprod([1 - 1 / (80 - 2 * day) for day in range(40)])  # one event and one end of follow-up a day
     day = int(np.flatnonzero(left <= 0.5)[0]) + 1
     assert found["median follow-up, reverse Kaplan-Meier (days)"]["value"] == day
-    assert found["events up to 10: share of events"]["value"] == 0.25 and found["events up to 10: share of events"]["note"] == "10 of 40"
+    assert (
+        found["events up to 10: share of events"]["value"] == 0.25
+        and found["events up to 10: share of events"]["note"] == "10 of 40"
+    )
 
 
 def test_a_window_splits_the_follow_up_at_the_landmark():
     frame = cohort(days=np.tile(np.arange(40) + 1.0, 2))
-    rows = [r for r in analyze(frame, "fracture", measures="vbq", time="days", window=10).rows["survival"] if r["source"].startswith("Kadri")]
+    rows = [
+        r
+        for r in analyze(frame, "fracture", measures="vbq", time="days", window=10).rows["survival"]
+        if r["source"].startswith("Kadri")
+    ]
     events = {period: sum(r["events"] for r in rows if r["period"] == period) for period in ("all", "to 10", "from 10")}
     cases = {period: sum(r["n"] for r in rows if r["period"] == period) for period in events}
     assert events == {"all": 40, "to 10": 10, "from 10": 30} and cases == {"all": 80, "to 10": 80, "from 10": 60}

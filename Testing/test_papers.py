@@ -70,7 +70,9 @@ def test_zhans_table_and_zhans_area_are_both_printed(tmp_path):
     assert (found["vbq: odds ratio"]["paper"], found["vbq: odds ratio"]["verdict"]) == (2.98, "contradictory")
     assert found["VBQ: AUC"]["verdict"] == "contradictory" and found["FI: mean of events"]["verdict"] == "contradictory"
     between = {
-        what: row["paper"] for what, row in found.items() if "Spearman" in what and "fracture" not in what and "exchanged" not in what
+        what: row["paper"]
+        for what, row in found.items()
+        if "Spearman" in what and "fracture" not in what and "exchanged" not in what
     }
     assert between == {
         "T-score and HU: Spearman rho": 0.926, "T-score and VBQ: Spearman rho": -0.82, "T-score and rCSA: Spearman rho": 0.679,
@@ -87,7 +89,9 @@ def test_kadris_twenty_events_lie_where_the_abstract_says():
     assert (len(frame), len(events), (events["vbq"] >= 3.0).sum(), (events["follow_up_days"] > 60).sum()) == (60, 20, 17, 16)
     assert (frame["vbq"].mean(), frame["vbq"].std()) == pytest.approx((3.44, 0.82), abs=1e-5)
     months = frame["last_seen_days"] / 30.4375
-    assert (months.mean(), months.std()) == pytest.approx((25.7, 15.4), rel=0.05) and (frame["follow_up_days"] <= frame["last_seen_days"]).all()
+    assert (months.mean(), months.std()) == pytest.approx((25.7, 15.4), rel=0.05) and (
+        frame["follow_up_days"] <= frame["last_seen_days"]
+    ).all()
 
 
 def test_kadris_sensitivity_at_3_and_events_after_60_days_stand_in_the_tables(tmp_path):
@@ -100,9 +104,17 @@ def test_kadris_sensitivity_at_3_and_events_after_60_days_stand_in_the_tables(tm
 
 
 def test_a_papers_numbers_are_checked_against_each_other():
-    checks = {name: {f"{check.what} ({check.place})": check.row()["fits"] for check in paper.checks} for name, paper in papers.PAPERS.items()}
-    assert set(checks["kadri"].values()) == {"yes"} and [what for what, fits in checks["chang"].items() if fits == "no"] == ["diabetes: p (table 1)"]
-    assert checks["xue"]["VBQ of fractures, 58 with: mean (results)"] == "yes" and checks["xue"]["VBQ of fractures, 39 with: mean (results)"] == "no"
+    checks = {
+        name: {f"{check.what} ({check.place})": check.row()["fits"] for check in paper.checks}
+        for name, paper in papers.PAPERS.items()
+    }
+    assert set(checks["kadri"].values()) == {"yes"} and [what for what, fits in checks["chang"].items() if fits == "no"] == [
+        "diabetes: p (table 1)"
+    ]
+    assert (
+        checks["xue"]["VBQ of fractures, 58 with: mean (results)"] == "yes"
+        and checks["xue"]["VBQ of fractures, 39 with: mean (results)"] == "no"
+    )
     assert checks["zhan"]["VBQ: AUC (text and table 1)"] == "no" and checks["zhan"]["hypertension: p (table 1)"] == "yes"
 
 
@@ -125,7 +137,18 @@ def test_every_assumption_is_printed_with_the_papers_numbers(tmp_path, capsys):
 
 def test_the_written_patients_analyzed_as_any_cohort_give_the_same_areas(tmp_path):
     papers.run("kadri", tmp_path / "demo", False)
-    arguments = ["--outcome", "secondary_fracture", "--measures", "vbq", "--adjust", "age,sex", "--time", "follow_up_days", "--window", "60"]
+    arguments = [
+        "--outcome",
+        "secondary_fracture",
+        "--measures",
+        "vbq",
+        "--adjust",
+        "age,sex",
+        "--time",
+        "follow_up_days",
+        "--window",
+        "60",
+    ]
     assert cli.main(["cohort", str(tmp_path / "demo" / "patients.csv"), *arguments, "--output", str(tmp_path / "again")]) == 0
     for table in ("roc.csv", "logistic.csv", "survival.csv", "cox.csv"):
         assert (tmp_path / "again" / table).read_bytes() == (tmp_path / "demo" / table).read_bytes()

@@ -76,18 +76,36 @@ def add_cohort_commands(commands) -> None:
         + "; ".join(f"{name} ({said})" for name, said in FACTS.items())
         + ".",
     )
-    cohort.add_argument("cohort", type=given_path, metavar="COHORT.csv", help=f"{rows}: case_id, measures, outcome and any other columns")
+    cohort.add_argument(
+        "cohort", type=given_path, metavar="COHORT.csv", help=f"{rows}: case_id, measures, outcome and any other columns"
+    )
     group = cohort.add_argument_group("question")
     group.add_argument("--outcome", metavar="COLUMN[=VALUE]", help=f"{outcome}; may be left out with --methods or --readers")
     for name, metavar, said in _QUESTIONS:
-        group.add_argument(f"--{name}", metavar=metavar, help=said, **({"default": ""} if name in ("measures", "adjust", "methods", "facts") else {}))
+        group.add_argument(
+            f"--{name}",
+            metavar=metavar,
+            help=said,
+            **({"default": ""} if name in ("measures", "adjust", "methods", "facts") else {}),
+        )
     group.add_argument(
         "--cutoff", dest="cutoffs", action="append", default=[], metavar="COLUMN>=VALUE",
         help="a cut-off to look at besides the published ones and Youden's; may be given several times",
     )  # fmt: skip
     _add_where(group)
-    group.add_argument("--window", type=_number, metavar="TIME", help="count events up to this time apart, and analyze the cases still free of it (landmark)")
-    group.add_argument("--impute", type=_whole, default=0, metavar="N", help="also pool regressions over N imputed data sets; default: complete cases only")
+    group.add_argument(
+        "--window",
+        type=_number,
+        metavar="TIME",
+        help="count events up to this time apart, and analyze the cases still free of it (landmark)",
+    )
+    group.add_argument(
+        "--impute",
+        type=_whole,
+        default=0,
+        metavar="N",
+        help="also pool regressions over N imputed data sets; default: complete cases only",
+    )
     add_output(cohort)
     cohort.set_defaults(run=run_cohort)
     matching = commands.add_parser(
@@ -99,7 +117,9 @@ def add_cohort_commands(commands) -> None:
     group = matching.add_argument_group("how")
     group.add_argument("--outcome", required=True, metavar="COLUMN[=VALUE]", help=f"{outcome}; events are matched with others")
     group.add_argument("--exact", default="sex", metavar="A,B", help="columns that must be the same; default: sex")
-    group.add_argument("--caliper", default="age=2", metavar="A=X,B=Y", help="columns of numbers and how far apart they may lie; default: age=2")
+    group.add_argument(
+        "--caliper", default="age=2", metavar="A=X,B=Y", help="columns of numbers and how far apart they may lie; default: age=2"
+    )
     group.add_argument("--ratio", type=_whole, default=1, metavar="N", help="controls for each event; default: 1")
     _add_where(group)
     add_output(matching)

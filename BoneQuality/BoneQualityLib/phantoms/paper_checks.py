@@ -29,7 +29,15 @@ class Check:
     def row(self) -> dict:
         """A row of the table ``paper_checks``."""
         fits = self.low <= self.printed <= self.high
-        return dict(place=self.place, what=self.what, printed=self.printed, low=self.low, high=self.high, fits="yes" if fits else "no", how=self.how)
+        return dict(
+            place=self.place,
+            what=self.what,
+            printed=self.printed,
+            low=self.low,
+            high=self.high,
+            fits="yes" if fits else "no",
+            how=self.how,
+        )
 
 
 def rounded(function: Callable, *numbers: str) -> tuple[float, float]:
@@ -68,21 +76,37 @@ def chi_square(place: str, what: str, p: str, first: tuple[int, int], second: tu
     table = np.array([[first[0], first[1] - first[0]], [second[0], second[1] - second[0]]])
     found = [stats.chi2_contingency(table, correction=corrected).pvalue for corrected in (False, True)]
     nearest = min([*found, stats.fisher_exact(table)[1]], key=lambda one: abs(one - float(p.lstrip("<"))))
-    return _around_p(place, f"{what}: p", p, (nearest, nearest), "counts, by the nearest of chi-square with and without correction and Fisher")
+    return _around_p(
+        place, f"{what}: p", p, (nearest, nearest), "counts, by the nearest of chi-square with and without correction and Fisher"
+    )
 
 
 def share(place: str, what: str, printed: str, of: int) -> Check:
     """A share that must be a whole count of ``of``."""
     value, half = float(printed), 10.0 ** -len(printed.partition(".")[2])  # rounded or cut off
     nearest = round(value * of) / of
-    return Check(place, what, value, nearest - half - 1e-9, nearest + half + 1e-9, f"a whole count of {of}: the nearest is {round(value * of)}")
+    return Check(
+        place,
+        what,
+        value,
+        nearest - half - 1e-9,
+        nearest + half + 1e-9,
+        f"a whole count of {of}: the nearest is {round(value * of)}",
+    )
 
 
 def odds_ratio(place: str, what: str, value: str, low: str, high: str, p: str) -> tuple[Check, Check]:
     """An odds ratio must lie about midway in its interval on the log scale, and its p value follow from both."""
     off = math.exp(OFF_MIDDLE * math.log(float(high) / float(low)) / 3.92)
     ends = rounded(lambda a, b: math.sqrt(a * b), low, high)
-    middle = Check(place, f"{what}: odds ratio", float(value), ends[0] / off, ends[1] * off, "middle of its interval on the log scale, a quarter of its SE to either side")
+    middle = Check(
+        place,
+        f"{what}: odds ratio",
+        float(value),
+        ends[0] / off,
+        ends[1] * off,
+        "middle of its interval on the log scale, a quarter of its SE to either side",
+    )
 
     def p_of(v, a, b):
         z = abs(math.log(v)) / (math.log(b / a) / 3.92)
@@ -102,7 +126,14 @@ def center(place: str, what: str, value: str, low: str, high: str) -> Check:
 def normal_area(place: str, what: str, auc: str, first: tuple[str, str], second: tuple[str, str], margin: float) -> Check:
     """The area of two normal groups of (mean, SD), give or take ``margin``, half the interval of an area of so many cases."""
     ends = rounded(lambda m1, s1, m2, s2: float(ndtr(abs(m1 - m2) / math.hypot(s1, s2))), *first, *second)
-    return Check(place, f"{what}: AUC", float(auc), ends[0] - margin, ends[1] + margin, "means and SDs, if normal; within the interval of so many cases")
+    return Check(
+        place,
+        f"{what}: AUC",
+        float(auc),
+        ends[0] - margin,
+        ends[1] + margin,
+        "means and SDs, if normal; within the interval of so many cases",
+    )
 
 
 def fisher_z(place: str, what: str, p: str, first: tuple[str, int], second: tuple[str, int]) -> Check:

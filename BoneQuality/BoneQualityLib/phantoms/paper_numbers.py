@@ -52,7 +52,14 @@ class Published:
         """A row of the table ``paper``."""
         ours = self.ours(result, patients)
         ends = [end(result, patients) if callable(end) else end for end in (self.low, self.high)]
-        row = dict(place=self.place, what=self.what, paper=self.value, ours=ours, interval=self.interval, note=self.contradicts or self.note)
+        row = dict(
+            place=self.place,
+            what=self.what,
+            paper=self.value,
+            ours=ours,
+            interval=self.interval,
+            note=self.contradicts or self.note,
+        )
         row |= {f"{'ours' if self.interval == OURS else 'paper'}_{name}": end for name, end in zip(("low", "high"), ends)}
         if self.contradicts:
             row["verdict"] = "contradictory"
@@ -99,17 +106,28 @@ def cell(table: str, column: str, **where) -> Callable:
     return find
 
 
-def means(name: str, title: str, place: str, events: tuple, others: tuple, p: float | None = None, test: str = "p_student") -> tuple[Published, ...]:
+def means(
+    name: str, title: str, place: str, events: tuple, others: tuple, p: float | None = None, test: str = "p_student"
+) -> tuple[Published, ...]:
     """Mean and SD of events and others, each as (mean, SD, n), and the p value of their difference."""
     found = []
     for group, (mean, sd, n) in (("events", events), ("others", others)):
         of = dict(place=place, interval=BY_NUMBERS, drawn=True)
-        found.append(Published(f"{title}: mean of {group}", mean, cell("groups", f"mean_{group}", variable=name), *of_mean(mean, sd, n), **of))
+        found.append(
+            Published(
+                f"{title}: mean of {group}", mean, cell("groups", f"mean_{group}", variable=name), *of_mean(mean, sd, n), **of
+            )
+        )
         found.append(Published(f"{title}: SD of {group}", sd, cell("groups", f"sd_{group}", variable=name), *of_sd(sd, n), **of))
-    return (*found, *([p_value(f"{title}: p of events and others", p, cell("groups", test, variable=name), place)] if p is not None else []))
+    return (
+        *found,
+        *([p_value(f"{title}: p of events and others", p, cell("groups", test, variable=name), place)] if p is not None else []),
+    )
 
 
-def counts(name: str, level: str, title: str, place: str, events: tuple[int, int], others: tuple[int, int], p: float | None = None) -> tuple[Published, ...]:
+def counts(
+    name: str, level: str, title: str, place: str, events: tuple[int, int], others: tuple[int, int], p: float | None = None
+) -> tuple[Published, ...]:
     """How many of the events and others have this level, each as (count, of), as shares, and the p value of their difference."""
 
     def share(value: str, outcome_value: str) -> Callable:
@@ -122,7 +140,19 @@ def counts(name: str, level: str, title: str, place: str, events: tuple[int, int
     found = []
     for group, answer, (count, of) in (("events", "yes", events), ("others", "no", others)):
         low, high = of_share(count / of, of)
-        found.append(Published(f"{title}: share of {group}", count / of, share(level, answer), low, high, f"{count} of {of}", place, BY_NUMBERS, True))
+        found.append(
+            Published(
+                f"{title}: share of {group}",
+                count / of,
+                share(level, answer),
+                low,
+                high,
+                f"{count} of {of}",
+                place,
+                BY_NUMBERS,
+                True,
+            )
+        )
     if p is None:
         return tuple(found)
     return (*found, p_value(f"{title}: p of events and others", p, _first_p(name), place))
@@ -151,14 +181,18 @@ def area(name: str, title: str, auc: float, low=None, high=None, sizes=None, sub
     return Published(f"{title}: AUC", auc, cell("roc", "auc", measure=name, subgroup=subgroup), low, high, interval=how, **more)
 
 
-def youden_point(name: str, title: str, place: str, sizes: tuple[int, int] | None = None, subgroup="all", **values) -> tuple[Published, ...]:
+def youden_point(
+    name: str, title: str, place: str, sizes: tuple[int, int] | None = None, subgroup="all", **values
+) -> tuple[Published, ...]:
     """Cut-off, sensitivity, specificity at Youden's cut-off. The cut-off comes out where it lies in our bootstrap interval; shares: of (events, others)."""
     found = []
     for what, value in values.items():
         at = dict(measure=name, subgroup=subgroup)
         if what == "cutoff":
             ends = (cell("roc", "cutoff_low", **at), cell("roc", "cutoff_high", **at))
-            found.append(Published(f"{title}: cut-off", value, cell("roc", what, **at), *ends, "in our bootstrap interval", place, OURS))
+            found.append(
+                Published(f"{title}: cut-off", value, cell("roc", what, **at), *ends, "in our bootstrap interval", place, OURS)
+            )
         else:
             ends = of_share(value, sizes[what == "specificity"])
             found.append(Published(f"{title}: {what}", value, cell("roc", what, **at), *ends, place=place, interval=BY_NUMBERS))
@@ -173,7 +207,9 @@ def correlation(first: str, second: str, what: str, value: float, n: int, subgro
 
 def odds(model: str, term: str, value: float, low: float, high: float, place: str, **more) -> Published:
     """An odds ratio per unit."""
-    return Published(f"{term}: odds ratio", value, cell("logistic", "odds_ratio", model=model, term=term), low, high, place=place, **more)
+    return Published(
+        f"{term}: odds ratio", value, cell("logistic", "odds_ratio", model=model, term=term), low, high, place=place, **more
+    )
 
 
 def contradicting(published: Published, why: str) -> Published:

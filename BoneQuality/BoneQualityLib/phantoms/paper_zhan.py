@@ -14,7 +14,16 @@ _SIZE = 78
 _EXCHANGED, _FI = "fat_infiltration_exchanged", "fat_infiltration_percent"
 _LOADINGS = {"t_score": 0.9, "hu_middle": 0.9, "vbq": -0.85, "rcsa": 0.7, _FI: -0.85, _EXCHANGED: -0.85}
 _MEASURES = tuple(name for name in _LOADINGS if name != _EXCHANGED)
-_TITLES = {"t_score": "T-score", "hu_middle": "HU", "vbq": "VBQ", "rcsa": "rCSA", _FI: "FI", _EXCHANGED: "FI exchanged", "age": "age", "bmi": "BMI"}
+_TITLES = {
+    "t_score": "T-score",
+    "hu_middle": "HU",
+    "vbq": "VBQ",
+    "rcsa": "rCSA",
+    _FI: "FI",
+    _EXCHANGED: "FI exchanged",
+    "age": "age",
+    "bmi": "BMI",
+}
 #: Table 1: (mean, SD) with and without a fracture.
 _NUMBERS = {
     "age": ((72.21, 10.53), (71.57, 9.42)), "bmi": ((22.79, 3.08), (22.91, 2.86)), "t_score": ((-2.47, 0.83), (-1.34, 1.44)),
@@ -35,7 +44,9 @@ _BETWEEN = {
     ("vbq", _FI): 0.919, ("rcsa", _FI): -0.74,
 }  # fmt: skip
 _FI_WHY = "table 1 has lower FI with a fracture, the text and tables 2 and 3 higher"
-_ODDS_WHY = "the odds ratio is not in the middle of its interval, or its p does not follow from them; the paper does not say the unit"
+_ODDS_WHY = (
+    "the odds ratio is not in the middle of its interval, or its p does not follow from them; the paper does not say the unit"
+)
 #: By which of table 2's odds ratios the checks find a contradiction.
 _ODDS_OFF = ("t_score", "hu_middle", "vbq", "rcsa")
 
@@ -53,7 +64,9 @@ def _complete(rows: list[dict]) -> None:
         for number, row in enumerate(members, 1):
             row["pair"] = f"p{number:02d}"
     levels = [level for level, count in _FRACTURED.items() for _ in range(count)]
-    turns = np.argsort(np.arange(_SIZE) * 29 % _SIZE)  # 29 has no common divisor with 78: every row once, levels spread over the rows
+    turns = np.argsort(
+        np.arange(_SIZE) * 29 % _SIZE
+    )  # 29 has no common divisor with 78: every row once, levels spread over the rows
     for row, turn in zip((row for row in rows if row["ovcf"] == "yes"), turns):
         row["fracture_level"] = levels[turn]
     for row in rows:
@@ -66,13 +79,17 @@ def _rho(first: str, second: str) -> Callable:
     def find(result, patients):
         from scipy.stats import spearmanr
 
-        return float(spearmanr(*(patients[name] == "yes" if name == "ovcf" else patients[name] for name in (first, second))).statistic)
+        return float(
+            spearmanr(*(patients[name] == "yes" if name == "ovcf" else patients[name] for name in (first, second))).statistic
+        )
 
     return find
 
 
 def _level_share(level: str) -> Callable:
-    return lambda result, patients: float((patients["fracture_level"][patients["ovcf"] == "yes"] == level).mean()) if "fracture_level" in patients else None
+    return lambda result, patients: (
+        float((patients["fracture_level"][patients["ovcf"] == "yes"] == level).mean()) if "fracture_level" in patients else None
+    )
 
 
 def _correlations() -> list[Published]:
@@ -90,7 +107,14 @@ def _correlations() -> list[Published]:
 
 def _exchanged() -> list[Published]:
     """The same numbers of FI with its two groups exchanged, as the text says."""
-    pairs = [("table 2", ("ovcf", _RHO[_FI])), *(("table 3", (first if second == _FI else second, rho)) for (first, second), rho in _BETWEEN.items() if _FI in (first, second))]
+    pairs = [
+        ("table 2", ("ovcf", _RHO[_FI])),
+        *(
+            ("table 3", (first if second == _FI else second, rho))
+            for (first, second), rho in _BETWEEN.items()
+            if _FI in (first, second)
+        ),
+    ]
     return [
         Published(f"FI exchanged and {'fracture' if other == 'ovcf' else _TITLES[other]}: Spearman rho", rho, _rho(_EXCHANGED, other),
                   *of_correlation(rho, 2 * _SIZE, True), "the row of FI exchanged, as the text says", place, BY_NUMBERS)
@@ -111,10 +135,16 @@ def _numbers_of_table_1() -> list[Published]:
     found = []
     for name in (name for name in _NUMBERS if name != _EXCHANGED):
         rows = means(name, _TITLES[name], "table 1", *((*values, _SIZE) for values in _NUMBERS[name]))
-        found += [contradicting(row, _FI_WHY) for row in rows if "mean" in row.what] + [row for row in rows if "SD" in row.what] if name == _FI else rows
+        found += (
+            [contradicting(row, _FI_WHY) for row in rows if "mean" in row.what] + [row for row in rows if "SD" in row.what]
+            if name == _FI
+            else rows
+        )
         if name not in (_FI, "t_score"):
             p = {"age": 0.666, "bmi": 0.806, "rcsa": 0.001}.get(name, 0.001)
-            found.append(p_value(f"{_TITLES[name]}: paired p", p, cell("paired", "p", variable=name), "table 1", "by paired t in the paper"))
+            found.append(
+                p_value(f"{_TITLES[name]}: paired p", p, cell("paired", "p", variable=name), "table 1", "by paired t in the paper")
+            )
     for name, (title, level, _, events, others, p) in _COUNTS.items():
         found += counts(name, level, title, "table 1", (events, _SIZE), (others, _SIZE), float(p))
     for level, count in _FRACTURED.items():

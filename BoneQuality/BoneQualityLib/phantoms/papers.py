@@ -73,7 +73,11 @@ def run(
     result.sections = [
         Section("What came out", verdict_lines(result.rows["paper"], result.rows["paper_checks"])),
         Section("The paper's numbers beside ours", _figure_lines(paper, result), "paper"),
-        Section("The paper's numbers against each other", ("What each number must be if the others hold, rounding included.",), "paper_checks"),
+        Section(
+            "The paper's numbers against each other",
+            ("What each number must be if the others hold, rounding included.",),
+            "paper_checks",
+        ),
         Section(said, (paper.source, *paper.assumptions, *how)),
     ]
     result.write_files(folder, overwrite, {PATIENTS: csv_text(_columns(rows), rows)})
@@ -106,7 +110,10 @@ def verdict_lines(numbers: list[dict], checks: list[dict]) -> tuple[str, ...]:
     for verdict, said in (("outside", "Outside"), ("contradictory", "Contradictory"), ("not found", "Not found")):
         lines += [f"{said}: {'; '.join(of[verdict])}."] if of[verdict] else []
     off = [f"{check['what']} ({check['place']})" for check in checks if check["fits"] == "no"]
-    lines.append(f"{len(checks)} checks of the paper's numbers against each other: {len(checks) - len(off)} fit" + (f"; not: {'; '.join(off)}." if off else "."))
+    lines.append(
+        f"{len(checks)} checks of the paper's numbers against each other: {len(checks) - len(off)} fit"
+        + (f"; not: {'; '.join(off)}." if off else ".")
+    )
     return tuple(lines)
 
 

@@ -29,8 +29,16 @@ class Limits:
 
     def cells(self) -> dict:
         """bias, lower_limit and upper_limit with their intervals as a table has them."""
-        found = (("bias", self.bias, self.bias_ci), ("lower_limit", self.low, self.low_ci), ("upper_limit", self.high, self.high_ci))
-        return {key: cell for name, value, ends in found for key, cell in ((name, value), (f"{name}_low", ends[0]), (f"{name}_high", ends[1]))}
+        found = (
+            ("bias", self.bias, self.bias_ci),
+            ("lower_limit", self.low, self.low_ci),
+            ("upper_limit", self.high, self.high_ci),
+        )
+        return {
+            key: cell
+            for name, value, ends in found
+            for key, cell in ((name, value), (f"{name}_low", ends[0]), (f"{name}_high", ends[1]))
+        }
 
 
 def limits(first: np.ndarray, second: np.ndarray) -> Limits:
@@ -74,7 +82,11 @@ def _comparisons(cohort: Cohort):
         for kind, names, readings in compared(cohort, measure.name):
             said = f"{measure.name}: {len(readings)} cases were read by {' and '.join(names)}{' twice' * (kind == 'intra')};"
             if len(readings) < FEW:
-                cohort.warn(f"{said} at least {FEWEST} are needed." if len(readings) < FEWEST else f"{said} under {FEW} the ICC is uncertain.")
+                cohort.warn(
+                    f"{said} at least {FEWEST} are needed."
+                    if len(readings) < FEWEST
+                    else f"{said} under {FEW} the ICC is uncertain."
+                )
             if len(readings) >= FEWEST:
                 yield measure.name, kind, names, readings
 

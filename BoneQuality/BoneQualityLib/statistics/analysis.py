@@ -97,7 +97,9 @@ class CohortResult:
     def pictures(self, kind: str) -> dict[str, bytes]:
         """The figures as ``png`` or ``svg`` files' content."""
         if kind not in self._drawn:
-            self._drawn[kind] = {name: image_bytes(figure, kind, self._figures_and_family[1]) for name, figure in self.figures.items()}
+            self._drawn[kind] = {
+                name: image_bytes(figure, kind, self._figures_and_family[1]) for name, figure in self.figures.items()
+            }
         return self._drawn[kind]
 
     def html(self) -> str:
@@ -178,7 +180,11 @@ def _of_outcome(cohort: Cohort, progress) -> tuple[dict[str, list[dict]], list[d
     progress(0.6, "time to event and pairs")
     cuts = survival.cut_groups(cohort, rows["roc"])
     rows.update(follow_up=follow_up.follow_up_rows(cohort), survival=survival.survival_rows(cohort, cuts) if cuts else [])
-    rows.update(incidence=follow_up.incidence_rows(cohort, cuts), cox=survival.cox_rows(cohort, cuts), paired=event_groups.paired_rows(cohort))
+    rows.update(
+        incidence=follow_up.incidence_rows(cohort, cuts),
+        cox=survival.cox_rows(cohort, cuts),
+        paired=event_groups.paired_rows(cohort),
+    )
     return rows, cuts
 
 

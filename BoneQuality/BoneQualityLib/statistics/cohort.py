@@ -47,6 +47,7 @@ class Cohort:
     flow: list[dict]
     readings: object = None
     warnings: list[str] = field(default_factory=list)
+    _members: dict = field(default_factory=dict, repr=False)
 
     def warn(self, sentence: str) -> None:
         if sentence not in self.warnings:
@@ -68,9 +69,10 @@ class Cohort:
 
     def members(self, subgroup: str | None) -> np.ndarray:
         """Which cases belong to a subgroup, all for None."""
-        if subgroup is None:
-            return np.ones(len(self.frame), bool)
-        return (self.frame[self.question.by] == subgroup).to_numpy()
+        if subgroup not in self._members:
+            every = np.ones(len(self.frame), bool)
+            self._members[subgroup] = every if subgroup is None else (self.frame[self.question.by] == subgroup).to_numpy()
+        return self._members[subgroup]
 
     def variables(self) -> list[str]:
         """The rows of the group table: measures, known facts, and what is adjusted for or split by."""
@@ -125,7 +127,9 @@ def _with_outcome(frame, question: Question, flow: list[dict], warnings: list[st
     known = event.notna().to_numpy()
     if not known.all():
         warnings.append(f"{(~known).sum()} of {len(frame)} cases have no {question.outcome}; they are left out.")
-        flow.append(dict(step=f"{question.outcome} known", excluded=int((~known).sum()), missing=int((~known).sum()), left=int(known.sum())))
+        flow.append(
+            dict(step=f"{question.outcome} known", excluded=int((~known).sum()), missing=int((~known).sum()), left=int(known.sum()))
+        )
     return frame[known].reset_index(drop=True), event[known].to_numpy(bool)
 
 

@@ -43,7 +43,9 @@ def fixed_cutoffs(cohort: Cohort, roc: list[dict]) -> list[FixedCutoff]:
         own = next((r for r in roc if r["measure"] == measure and r["subgroup"] == "all" and "cutoff" in r), None)
         found += [FixedCutoff(measure, own["comparison"], own["cutoff"], YOUDEN)] if own else []
         found += [FixedCutoff(measure, cut.sign, cut.number, GIVEN) for cut in given if cut.column == measure]
-        found += [FixedCutoff(measure, c.comparison, c.cutoff, f"{c.source}: {c.purpose}") for c in read_cutoffs() if c.measure == measure]
+        found += [
+            FixedCutoff(measure, c.comparison, c.cutoff, f"{c.source}: {c.purpose}") for c in read_cutoffs() if c.measure == measure
+        ]
     return found
 
 
@@ -66,13 +68,17 @@ def performance(risk: np.ndarray, events: np.ndarray) -> dict:
     """
     risk, events = np.asarray(risk, bool), np.asarray(events, bool)
     tp, fn, fp, tn = (int((a & b).sum()) for a, b in ((risk, events), (~risk, events), (risk, ~events), (~risk, ~events)))
-    row = dict(n=len(events), events=tp + fn, risk=tp + fp, true_positive=tp, false_positive=fp, false_negative=fn, true_negative=tn)
+    row = dict(
+        n=len(events), events=tp + fn, risk=tp + fp, true_positive=tp, false_positive=fp, false_negative=fn, true_negative=tn
+    )
     for name, count, of in (("sensitivity", tp, tp + fn), ("specificity", tn, tn + fp), ("ppv", tp, tp + fp), ("npv", tn, tn + fn)):
         if of:
             low, high = exact_interval(count, of)
             row |= {name: count / of, f"{name}_low": low, f"{name}_high": high}
     if tp + fn and tn + fp:
-        row |= _likelihood_ratio("lr_positive", tp, tp + fn, fp, fp + tn) | _likelihood_ratio("lr_negative", fn, tp + fn, tn, fp + tn)
+        row |= _likelihood_ratio("lr_positive", tp, tp + fn, fp, fp + tn) | _likelihood_ratio(
+            "lr_negative", fn, tp + fn, tn, fp + tn
+        )
     return row
 
 

@@ -26,7 +26,9 @@ def apply_rules(table, rules: tuple[Comparison, ...], name: str) -> tuple[object
         table = table[met]
         flow.append(dict(step=str(rule), excluded=before - _cases(table), missing=missing, left=_cases(table)))
         if not len(table):
-            raise BoneQualityError(f"No case of {name} is left after the rule {rule} ({_cases(excluded)} excluded by it); change the rule.")
+            raise BoneQualityError(
+                f"No case of {name} is left after the rule {rule} ({_cases(excluded)} excluded by it); change the rule."
+            )
     return table, flow
 
 
@@ -49,7 +51,9 @@ def _met(cells, known, rule: Comparison, name: str):
     wrong = known & numbers.isna()
     if wrong.any():
         row = wrong.idxmax()
-        raise BoneQualityError(f"Row {row} of {name} holds {cells[row][:40]!r} in {rule.column!r}, which the rule {rule} compares; write a number.")
+        raise BoneQualityError(
+            f"Row {row} of {name} holds {cells[row][:40]!r} in {rule.column!r}, which the rule {rule} compares; write a number."
+        )
     return _SIGNS[rule.sign](numbers, rule.number)
 
 

@@ -44,7 +44,9 @@ def with_facts(table, name: str):
         made["cement_count"] = levels["cemented"].map(len)
     treated = levels.get("cemented", levels.get("fractured"))
     if treated is not None:
-        made["thoracolumbar_junction"] = _yes(treated.map(lambda there: bool(set(there) & set(JUNCTION)))).where(treated.map(bool), "")
+        made["thoracolumbar_junction"] = _yes(treated.map(lambda there: bool(set(there) & set(JUNCTION)))).where(
+            treated.map(bool), ""
+        )
     if {"cemented", "new_fractures"} <= set(levels):
         pairs = list(zip(levels["new_fractures"], levels["cemented"]))
         made["new_fracture_site"] = [_site(*pair) for pair in pairs]
@@ -66,13 +68,17 @@ def _yes(told):
 
 def _levels(table, column: str, name: str):
     def read(cell) -> tuple[str, ...]:
-        return tuple(part for part in (p.strip().upper() for p in _text(cell).replace(";", ",").replace(" ", ",").split(",")) if part)
+        return tuple(
+            part for part in (p.strip().upper() for p in _text(cell).replace(";", ",").replace(" ", ",").split(",")) if part
+        )
 
     found = table[column].map(read)
     for row, there in found.items():
         unknown = [level for level in there if level not in LEVELS]
         if unknown:
-            raise BoneQualityError(f"Row {row} of {name} holds {unknown[0]!r} in {column!r}, which is no level; write levels as L2,L3.")
+            raise BoneQualityError(
+                f"Row {row} of {name} holds {unknown[0]!r} in {column!r}, which is no level; write levels as L2,L3."
+            )
     return found
 
 
@@ -105,8 +111,14 @@ def _t_scores(table, levels: dict, name: str):
         wrong = numbers.isna() & cells.astype(bool) & ~cells.str.lower().isin(("na", "nan", "n/a"))
         if wrong.any():
             row = wrong.idxmax()
-            raise BoneQualityError(f"Row {row} of {name} holds {cells[row][:40]!r} in {column!r}; write a number or leave it empty.")
-        used = ~pandas.concat([taken.map(lambda there, level=level: level in there) for taken in out], axis=1).any(axis=1) if out else True
+            raise BoneQualityError(
+                f"Row {row} of {name} holds {cells[row][:40]!r} in {column!r}; write a number or leave it empty."
+            )
+        used = (
+            ~pandas.concat([taken.map(lambda there, level=level: level in there) for taken in out], axis=1).any(axis=1)
+            if out
+            else True
+        )
         scores[level] = numbers.where(used)
     return pandas.DataFrame(scores).mean(axis=1)
 
@@ -117,7 +129,9 @@ def _days(table, name: str):
         try:
             first, last = (date.fromisoformat(cell[:10]) if cell else None for cell in cells)
         except ValueError:
-            raise BoneQualityError(f"Row {number} of {name} holds a date that cannot be read; write {' and '.join(DATES)} as 2024-12-31.") from None
+            raise BoneQualityError(
+                f"Row {number} of {name} holds a date that cannot be read; write {' and '.join(DATES)} as 2024-12-31."
+            ) from None
         return (last - first).days if first and last else float("nan")
 
     import pandas

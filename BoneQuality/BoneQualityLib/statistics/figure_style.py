@@ -63,6 +63,14 @@ def empty_figure(width: float, height: float, layout: str | None = "constrained"
     return figure
 
 
+def lay_out(figure) -> None:
+    """Find the places of axes and texts once, for both kinds of files; where they stand takes longer than to draw them."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph")
+        figure.draw_without_rendering()
+    figure.set_layout_engine("none")
+
+
 def thinned(count: int) -> np.ndarray:
     return np.unique(np.linspace(0, count - 1, min(count, MOST_POINTS)).round().astype(int)) if count else np.zeros(0, int)
 

@@ -18,6 +18,7 @@ from .figure_style import (
     empty_figure,
     in_legend,
     label,
+    lay_out,
     panels,
     regression_band,
     thinned,
@@ -42,7 +43,9 @@ def draw(cohort: Cohort, signs: dict[str, int], rows: dict[str, list[dict]], gro
 
     family, missing = families(_texts(cohort))
     if missing:
-        cohort.warn(f"No font of this machine has the letters {missing[:20]}; figures show boxes for them. Install one, such as Noto Sans CJK.")
+        cohort.warn(
+            f"No font of this machine has the letters {missing[:20]}; figures show boxes for them. Install one, such as Noto Sans CJK."
+        )
     with rc_context(STYLE | {"font.family": family}):
         figures = dict(
             flow=flow_figure(cohort), roc=_roc(cohort, signs, rows.get("roc", [])),
@@ -51,13 +54,21 @@ def draw(cohort: Cohort, signs: dict[str, int], rows: dict[str, list[dict]], gro
             kaplan_meier=kaplan_meier_figure(cohort, groups), incidence=incidence_figure(cohort, groups),
             methods=methods_figure(cohort), bland_altman=bland_altman_figure(cohort),
         )  # fmt: skip
-    return {name: figure for name, figure in figures.items() if figure is not None}, family
+        figures = {name: figure for name, figure in figures.items() if figure is not None}
+        for figure in figures.values():
+            lay_out(figure)
+    return figures, family
 
 
 def _texts(cohort: Cohort) -> list[str]:
     """All that may stand in a figure."""
     question = cohort.question
-    texts = [*map(str, question.columns()), *(label(m.name) for m in cohort.measures), *cohort.subgroups(), *(step["step"] for step in cohort.flow)]
+    texts = [
+        *map(str, question.columns()),
+        *(label(m.name) for m in cohort.measures),
+        *cohort.subgroups(),
+        *(step["step"] for step in cohort.flow),
+    ]
     readers = cohort.readings[READER].dropna().unique() if cohort.readings is not None else ()
     return [*texts, *map(str, readers)]
 
@@ -166,7 +177,15 @@ def _heat_map(cohort: Cohort, rows: list[dict]):
     drawn = axis.imshow(matrix, cmap="PuOr_r", vmin=-1, vmax=1)
     for (i, j), value in np.ndenumerate(matrix):
         if np.isfinite(value):
-            axis.text(j, i, f"{round(value, 2) + 0.0:.2f}".replace("-", "−"), ha="center", va="center", fontsize=7, color="white" if abs(value) > 0.7 else "black")
+            axis.text(
+                j,
+                i,
+                f"{round(value, 2) + 0.0:.2f}".replace("-", "−"),
+                ha="center",
+                va="center",
+                fontsize=7,
+                color="white" if abs(value) > 0.7 else "black",
+            )
     titles = [column_of(name).title for name in names]
     axis.set_xticks(range(len(names)), titles, rotation=45, ha="right", rotation_mode="anchor")
     axis.set_yticks(range(len(names)), titles)

@@ -43,7 +43,9 @@ def methods_figure(cohort: Cohort):
     against.plot(*pair[at].T, "o", color=OTHER, markersize=2.6, alpha=0.6, markeredgewidth=0)
     ends = np.array([pair.min(), pair.max()])
     against.plot(ends, ends, color="#999999", linewidth=0.8, linestyle=":", label="identity")
-    name, line = next(((n, found) for n, found in (("Passing-Bablok", passing_bablok(*pair.T)), ("Deming", deming(*pair.T))) if found), ("", None))
+    name, line = next(
+        ((n, found) for n, found in (("Passing-Bablok", passing_bablok(*pair.T)), ("Deming", deming(*pair.T))) if found), ("", None)
+    )
     if line:
         slope, intercept = line["slope"][0], line["intercept"][0]
         reach = np.array([pair[:, 0].min(), pair[:, 0].max()])

@@ -29,7 +29,9 @@ def kaplan_meier_figure(cohort: Cohort, groups: list[dict]):
             at = thinned(len(fit.survival_function_))
             steps, free = fit.survival_function_.index.to_numpy()[at], fit.survival_function_.to_numpy()[at, 0]
             band = fit.confidence_interval_.to_numpy()[at]
-            axis.step(steps, free, where="post", color=color, linestyle=line, linewidth=1.3, label=in_legend(f"{text} (n = {side.sum()})"))
+            axis.step(
+                steps, free, where="post", color=color, linestyle=line, linewidth=1.3, label=in_legend(f"{text} (n = {side.sum()})")
+            )
             axis.fill_between(steps, band[:, 0], band[:, 1], step="post", color=color, alpha=0.15, linewidth=0)
         p = logrank_test(times[sides[0][0]], times[sides[1][0]], events[sides[0][0]], events[sides[1][0]]).p_value
         axis.set(ylabel="free of the event", ylim=(0, 1.02))

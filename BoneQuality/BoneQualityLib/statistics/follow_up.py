@@ -58,7 +58,10 @@ def _statistics(cohort: Cohort, times: np.ndarray, events: np.ndarray) -> list[d
 def _around(times: np.ndarray, events: np.ndarray, window: float) -> list[dict]:
     """Events up to the window and after it, as shares of all events."""
     rows = []
-    for name, of in ((f"events up to {window:g}: share of events", times <= window), (f"events after {window:g}: share of events", times > window)):
+    for name, of in (
+        (f"events up to {window:g}: share of events", times <= window),
+        (f"events after {window:g}: share of events", times > window),
+    ):
         count, total = int((events & of).sum()), int(events.sum())
         low, high = exact_interval(count, total)
         rows.append(dict(statistic=name, value=count / total, value_low=low, value_high=high, note=f"{count} of {total}"))
@@ -74,7 +77,9 @@ def incidence_rows(cohort: Cohort, groups: list[dict]) -> list[dict]:
     if not cohort.question.competing:
         return []
     competing = competing_events(cohort)
-    cohort.warn(f"{cohort.question.competing[0]}: {counted(int(competing.sum()), 'competing event')}; Kaplan-Meier, log-rank and Cox take them as censored.")
+    cohort.warn(
+        f"{cohort.question.competing[0]}: {counted(int(competing.sum()), 'competing event')}; Kaplan-Meier, log-rank and Cox take them as censored."
+    )
     times, states = cohort.values(cohort.question.time), np.where(cohort.events, 1, np.where(competing, 2, 0))
     there = cohort.complete(cohort.question.time)
     sides = [dict(group="all cases", side=there)]
@@ -137,6 +142,8 @@ def competing_events(cohort: Cohort) -> np.ndarray:
         held = set(cells.dropna())
         pair = next((p for p in YES_NO if held <= set(p)), None)
         if pair is None:
-            raise BoneQualityError(f"The competing event {column!r} of {cohort.name} holds {', '.join(sorted(held)[:8])}; say which: {column}=VALUE.")
+            raise BoneQualityError(
+                f"The competing event {column!r} of {cohort.name} holds {', '.join(sorted(held)[:8])}; say which: {column}=VALUE."
+            )
         value = pair[0]
     return (cells == value.casefold()).to_numpy() & ~cohort.events

@@ -18,7 +18,9 @@ def families(texts) -> tuple[list[str], str]:
     missing = {letter for text in texts for letter in str(text) if letter.isprintable() and not letter.isspace()} - _base()
     found = [BASE]
     while missing:
-        name, there = max(((name, missing & letters) for name, letters in _others()), key=lambda one: len(one[1]), default=("", set()))
+        name, there = max(
+            ((name, missing & letters) for name, letters in _others()), key=lambda one: len(one[1]), default=("", set())
+        )
         if not there:
             break
         found.append(name)
@@ -44,7 +46,11 @@ def _others() -> tuple[tuple[str, frozenset[str]], ...]:
             fontManager.addfont(path)
         except (OSError, RuntimeError, ValueError):  # a broken or unreadable font file is no font
             continue
-    entries = sorted((entry.name, entry.fname) for entry in fontManager.ttflist if entry.style == "normal" and not entry.name.startswith((BASE, BOXES)))
+    entries = sorted(
+        (entry.name, entry.fname)
+        for entry in fontManager.ttflist
+        if entry.style == "normal" and not entry.name.startswith((BASE, BOXES))
+    )
     return tuple((name, letters) for name, path in dict(reversed(entries)).items() if (letters := _letters(path)))
 
 

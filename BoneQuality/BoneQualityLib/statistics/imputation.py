@@ -32,7 +32,9 @@ def imputed_rows(cohort: Cohort) -> list[dict]:
     if not missing:
         cohort.warn("Nothing is missing in the measures and adjusting variables of the cases in use; nothing was imputed.")
         return []
-    sets = _imputed_sets({name: values[cases] for name, (values, _) in columns.items()}, cohort.events[cases], cohort.question.impute)
+    sets = _imputed_sets(
+        {name: values[cases] for name, (values, _) in columns.items()}, cohort.events[cases], cohort.question.impute
+    )
     if sets is None:
         cohort.warn(f"The {int(cases.sum())} cases are too few, or too much alike, for multiple imputation; nothing was imputed.")
         return []
@@ -106,7 +108,9 @@ def _pooled(cohort: Cohort, model: str, terms: list[str], sets: list[np.ndarray]
         with warnings.catch_warnings(), np.errstate(all="ignore"):
             warnings.simplefilter("ignore")
             try:
-                fit = statsmodels.api.Logit(events.astype(float), statsmodels.api.add_constant(matrix, has_constant="add")).fit(disp=0, maxiter=100)
+                fit = statsmodels.api.Logit(events.astype(float), statsmodels.api.add_constant(matrix, has_constant="add")).fit(
+                    disp=0, maxiter=100
+                )
             except Exception:  # statsmodels has several classes for one fault: no finite estimate
                 fit = None
         if fit is None or not fit.mle_retvals["converged"] or not np.isfinite(fit.bse).all():
@@ -119,7 +123,9 @@ def _pooled(cohort: Cohort, model: str, terms: list[str], sets: list[np.ndarray]
     for n, term in enumerate(terms):
         found = rubin(np.array(estimates)[:, n], np.array(variances)[:, n])
         sd = float(np.mean([matrix[:, n].std(ddof=1) for matrix in sets])) if "[" not in term else np.nan
-        row = dict(model=model, n=len(events), events=int(events.sum()), imputations=len(sets), term=term, coefficient=found["estimate"])
+        row = dict(
+            model=model, n=len(events), events=int(events.sum()), imputations=len(sets), term=term, coefficient=found["estimate"]
+        )
         row |= {name: found[name] for name in ("se", "p", "missing_information")}
         rows.append(row | ratio_cells("odds_ratio", (found["estimate"], found["low"], found["high"]), sd))
     return rows
@@ -136,4 +142,6 @@ def rubin(estimates: np.ndarray, variances: np.ndarray) -> dict[str, float]:
     half = (stats.t.ppf(0.975, freedom) if np.isfinite(freedom) else stats.norm.ppf(0.975)) * error
     z = abs(estimate) / error
     p = 2 * (stats.t.sf(z, freedom) if np.isfinite(freedom) else stats.norm.sf(z))
-    return dict(estimate=estimate, se=float(error), low=estimate - half, high=estimate + half, p=float(p), missing_information=share)
+    return dict(
+        estimate=estimate, se=float(error), low=estimate - half, high=estimate + half, p=float(p), missing_information=share
+    )

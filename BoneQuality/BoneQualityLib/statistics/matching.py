@@ -50,7 +50,9 @@ class Matching:
         )
         lines += ["", COHORT_TABLES["balance"][0], *aligned("balance", self.balance)]
         if any(abs(row.get("smd_after", 0.0)) > BALANCED for row in self.balance):
-            lines.append(f"Standardized differences over {BALANCED:g} are no balance; narrow the calipers, or adjust for these variables.")
+            lines.append(
+                f"Standardized differences over {BALANCED:g} are no balance; narrow the calipers, or adjust for these variables."
+            )
         return "\n".join(lines)
 
     def write_files(self, folder: str | Path, overwrite: bool = False) -> list[Path]:
@@ -91,7 +93,14 @@ def match(source, outcome: str, exact="sex", caliper="age=2", ratio: int = 1, wh
     check_spelling(frame, question, name)
     event = events_of(frame[question.outcome], question, name)
     known = event.notna() & frame[[*same, *calipers]].notna().all(axis=1)
-    flow.append(dict(step="outcome and what is matched by known", excluded=int((~known).sum()), missing=int((~known).sum()), left=int(known.sum())))
+    flow.append(
+        dict(
+            step="outcome and what is matched by known",
+            excluded=int((~known).sum()),
+            missing=int((~known).sum()),
+            left=int(known.sum()),
+        )
+    )
     frame, events = frame[known].reset_index(drop=True), event[known].to_numpy(bool)
     sets = _sets(frame, events, same, calipers, ratio)
     variables = [column for column in used if column not in ("case_id", question.outcome)]
@@ -212,6 +221,9 @@ def _balance(values: np.ndarray, events: np.ndarray, weights: np.ndarray, share:
     row = dict(events_before=groups[0].mean(), others_before=groups[1].mean())
     row["smd_before"] = (row["events_before"] - row["others_before"]) / unit if unit else np.nan
     if weights[events].any() and weights[~events].any():
-        row |= dict(events_after=np.average(groups[0], weights=weights[events]), others_after=np.average(groups[1], weights=weights[~events]))
+        row |= dict(
+            events_after=np.average(groups[0], weights=weights[events]),
+            others_after=np.average(groups[1], weights=weights[~events]),
+        )
         row["smd_after"] = (row["events_after"] - row["others_after"]) / unit if unit else np.nan
     return row

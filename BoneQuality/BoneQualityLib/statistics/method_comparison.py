@@ -37,7 +37,9 @@ def method_rows(cohort: Cohort) -> list[dict]:
         pair = method_pair(cohort, subgroup)
         if len(pair) < FEWEST:
             where = f" in the subgroup {subgroup}" if subgroup else ""
-            cohort.warn(f"{' and '.join(cohort.question.methods)}: {len(pair)} cases have both{where}; at least {FEWEST} are needed.")
+            cohort.warn(
+                f"{' and '.join(cohort.question.methods)}: {len(pair)} cases have both{where}; at least {FEWEST} are needed."
+            )
             continue
         first, second = cohort.question.methods
         rows += [dict(first=first, second=second, subgroup=subgroup or "all", n=len(pair), **row) for row in compare_methods(pair)]
@@ -51,12 +53,17 @@ def compare_methods(pair: np.ndarray) -> list[dict]:
     rows = [dict(statistic="mean of the first", value=first.mean()), dict(statistic="mean of the second", value=second.mean())]
     rows.append(_difference(difference, there))
     rows.append(dict(statistic="SD of differences", value=there.sd))
-    for name, value, ends in (("lower limit of agreement", there.low, there.low_ci), ("upper limit of agreement", there.high, there.high_ci)):
+    for name, value, ends in (
+        ("lower limit of agreement", there.low, there.low_ci),
+        ("upper limit of agreement", there.high, there.high_ci),
+    ):
         rows.append(dict(statistic=name, value=value, value_low=ends[0], value_high=ends[1], note="bias -+ 1.96 SD"))
     rows += _proportional_bias(first, second)
     for form in form_rows(pair):
         ends = dict(value=form["icc"], value_low=form["icc_low"], value_high=form["icc_high"])
-        note = "; ".join([form["band"]] * bool(form["band"]) + [f"SEM {form['sem']:.3g}, least detectable change {form['ldc']:.3g}"])
+        note = "; ".join(
+            [form["band"]] * bool(form["band"]) + [f"SEM {form['sem']:.3g}, least detectable change {form['ldc']:.3g}"]
+        )
         rows.append(dict(statistic=f"ICC{form['form']}", **ends, note=note))
     for name, found in (("Deming", deming(first, second)), ("Passing-Bablok", passing_bablok(first, second))):
         for part, (value, low, high) in (found or {}).items():
@@ -67,7 +74,9 @@ def compare_methods(pair: np.ndarray) -> list[dict]:
 
 
 def _difference(difference: np.ndarray, there) -> dict:
-    row = dict(statistic="difference first - second (bias)", value=there.bias, value_low=there.bias_ci[0], value_high=there.bias_ci[1])
+    row = dict(
+        statistic="difference first - second (bias)", value=there.bias, value_low=there.bias_ci[0], value_high=there.bias_ci[1]
+    )
     if np.ptp(difference) == 0:
         return row | dict(note="the same in every case; not tested")
     normal = len(difference) > SHAPIRO_RANGE[1] or shapiro_p(difference) >= NORMAL_P
@@ -87,7 +96,9 @@ def _proportional_bias(first: np.ndarray, second: np.ndarray) -> list[dict]:
     half = stats.t.ppf(0.975, len(mean) - 2) * fit.stderr
     p = fit.pvalue if np.ptp(difference) > 0 else np.nan
     ends = dict(value=fit.slope, value_low=fit.slope - half, value_high=fit.slope + half)
-    return [dict(statistic="proportional bias (slope)", **ends, p=p, note="differences on means; 0 where the difference does not grow")]
+    return [
+        dict(statistic="proportional bias (slope)", **ends, p=p, note="differences on means; 0 where the difference does not grow")
+    ]
 
 
 def deming(first: np.ndarray, second: np.ndarray) -> dict[str, tuple[float, float, float]] | None:
@@ -105,7 +116,9 @@ def deming(first: np.ndarray, second: np.ndarray) -> dict[str, tuple[float, floa
     slope, slopes = _deming_slope(*sums), _deming_slope(*left)
     others = (first.sum() - first) / (n - 1), (second.sum() - second) / (n - 1)
     intercept, intercepts = second.mean() - slope * first.mean(), others[1] - slopes * others[0]
-    return {name: _jackknife(value, values) for name, value, values in (("slope", slope, slopes), ("intercept", intercept, intercepts))}
+    return {
+        name: _jackknife(value, values) for name, value, values in (("slope", slope, slopes), ("intercept", intercept, intercepts))
+    }
 
 
 def _deming_slope(xx, yy, xy):

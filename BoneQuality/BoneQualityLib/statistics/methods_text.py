@@ -68,13 +68,17 @@ def paragraph(cohort: Cohort, keys) -> str:
         event = f"{question.outcome} = {question.value}" if question.value else question.outcome
         first.append(f"The outcome was {event}.")
     if cohort.measures:
-        first.append(f"{'Measures were' if len(cohort.measures) > 1 else 'The measure was'} {_listed(column_of(m.name).title for m in cohort.measures)}.")
+        first.append(
+            f"{'Measures were' if len(cohort.measures) > 1 else 'The measure was'} {_listed(column_of(m.name).title for m in cohort.measures)}."
+        )
     if question.where:
         first.append(f"Cases were included in this order if {_listed(map(str, question.where))}.")
     if question.adjust:
         first.append(f"Regressions were adjusted for {_listed(term.name for term in question.adjust)}.")
     if question.window is not None:
-        first.append(f"The time up to {question.window:g} ({question.time}) and the time from then on (landmark) were analyzed apart.")
+        first.append(
+            f"The time up to {question.window:g} ({question.time}) and the time from then on (landmark) were analyzed apart."
+        )
     return " ".join([*first, *(METHODS[key] for key in METHODS if key in keys), ALWAYS, f"Software: {software()}"])
 
 

@@ -39,7 +39,11 @@ def html(result) -> str:
 
     template = Environment(autoescape=True, trim_blocks=True).from_string(TEMPLATE.read_text(encoding="utf-8"))
     figures = [
-        dict(caption=f"Figure {n} ({name}). {CAPTIONS[name]}", data=base64.b64encode(data).decode(), width=f"{_width(result.figures[name]):.2f}in")
+        dict(
+            caption=f"Figure {n} ({name}). {CAPTIONS[name]}",
+            data=base64.b64encode(data).decode(),
+            width=f"{_width(result.figures[name]):.2f}in",
+        )
         for n, (name, data) in enumerate(result.pictures("png").items(), 1)
     ]
     shown = {key: _table(key, rows) for key, rows in result.rows.items() if rows}
@@ -84,7 +88,12 @@ def _rest(cohort: Cohort) -> list[tuple[str, str]]:
         ("Measures", "; ".join(f"{column_of(m.name).title} (n {int(cohort.complete(m.name).sum())})" for m in cohort.measures)),
         ("Included", "; ".join(map(str, question.where))),
         ("Adjusted for", ", ".join(t.name + (f" [compared to {t.reference}]" if t.reference else "") for t in question.adjust)),
-        ("Subgroups", f"{question.by}: " + ", ".join(f"{s} (n {int(cohort.members(s).sum())})" for s in cohort.subgroups()) if question.by else ""),
+        (
+            "Subgroups",
+            f"{question.by}: " + ", ".join(f"{s} (n {int(cohort.members(s).sum())})" for s in cohort.subgroups())
+            if question.by
+            else "",
+        ),
         ("Cut-offs", "; ".join(map(str, question.cutoffs))),
         ("Time", question.time or ""),
         ("Window", f"{question.window:g}" if question.window else ""),

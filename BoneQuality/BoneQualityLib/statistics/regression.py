@@ -124,9 +124,13 @@ def odds_rows(cohort: Cohort, logistic: list[dict]) -> list[dict]:
         made = design(cohort, [variable], measured=False)
         alone |= {row["term"]: row for row in (_fitted(cohort, made) if made else ()) if row["term"] != "Intercept"}
     for row in (row for row in logistic if row["model"] in models and row["term"] != "Intercept"):
-        found = {name: row.get(name) for name in ("model", "n", "events", "term", "reference", "events_per_variable", "vif", "method")}
+        found = {
+            name: row.get(name) for name in ("model", "n", "events", "term", "reference", "events_per_variable", "vif", "method")
+        }
         for prefix, one in (("univariable", alone.get(row["term"], {})), ("multivariable", row)):
-            found |= {f"{prefix}{end}": one.get(f"odds_ratio{end}") for end in ("", "_low", "_high")} | {f"p_{prefix}": one.get("p")}
+            found |= {f"{prefix}{end}": one.get(f"odds_ratio{end}") for end in ("", "_low", "_high")} | {
+                f"p_{prefix}": one.get("p")
+            }
         rows.append(found | dict(n_univariable=alone.get(row["term"], {}).get("n")))
     return rows
 
@@ -141,7 +145,9 @@ def _fitted(cohort: Cohort, made: Design) -> list[dict]:
     rows = _by_likelihood(cohort, made, events)
     if rows is None:
         rows = _by_firth(cohort, made, events)
-    of_model = dict(model=made.model, n=len(events), events=int(events.sum()), events_per_variable=per_variable, terms=len(made.terms))
+    of_model = dict(
+        model=made.model, n=len(events), events=int(events.sum()), events_per_variable=per_variable, terms=len(made.terms)
+    )
     return [of_model | row for row in rows]
 
 
@@ -178,10 +184,20 @@ def _by_firth(cohort: Cohort, made: Design, events: np.ndarray) -> list[dict]:
     if fit is None:
         cohort.warn(f"{said}odds ratios do not exist, and Firth's method found none; leave out a variable or merge levels.")
         return []
-    cohort.warn(f"{said}its odds ratios are Firth's, of penalized likelihood; leave out a variable or merge levels for the usual ones.")
+    cohort.warn(
+        f"{said}its odds ratios are Firth's, of penalized likelihood; leave out a variable or merge levels for the usual ones."
+    )
     rows = []
     for n, (name, reference, sd, inflation) in enumerate(_all_terms(made)):
-        row = dict(term=name, reference=reference, coefficient=fit.coefficient[n], se=fit.se[n], deviance=fit.deviance, vif=inflation, method="Firth")
+        row = dict(
+            term=name,
+            reference=reference,
+            coefficient=fit.coefficient[n],
+            se=fit.se[n],
+            deviance=fit.deviance,
+            vif=inflation,
+            method="Firth",
+        )
         if n:
             ends = fit.coefficient[n], fit.low[n - 1], fit.high[n - 1]
             row |= dict(p=fit.p[n - 1]) | ratio_cells("odds_ratio", ends, sd)

@@ -22,7 +22,10 @@ def subgroup_rows(cohort: Cohort) -> list[dict]:
     rows = []
     for variable in (name for name in cohort.variables() if name != by):
         for group, cases in among.items():
-            members = {subgroup: cohort.values(variable)[cohort.complete(variable) & cohort.members(subgroup) & cases] for subgroup in subgroups}
+            members = {
+                subgroup: cohort.values(variable)[cohort.complete(variable) & cohort.members(subgroup) & cases]
+                for subgroup in subgroups
+            }
             found = _numbers(members) if cohort.is_number(variable) else _levels(cohort, variable, members)
             rows += [dict(variable=variable, among=group, **row) for row in found]
     return rows
@@ -62,7 +65,9 @@ def _levels(cohort: Cohort, variable: str, members: dict[str, np.ndarray]) -> li
     rows = []
     for n, level in enumerate(levels):
         for subgroup, count, total in zip(members, counts[:, n], counts.sum(axis=1)):
-            rows.append(dict(level=level, subgroup=subgroup, n=int(total), value=f"{count} ({100 * count / total:.1f} %)" if total else ""))
+            rows.append(
+                dict(level=level, subgroup=subgroup, n=int(total), value=f"{count} ({100 * count / total:.1f} %)" if total else "")
+            )
     if len(levels) > 1 and counts.sum(axis=1).min() > 0:
         rows[0] |= contingency(cohort, variable, counts)
     return rows

@@ -33,9 +33,13 @@ def cut_groups(cohort: Cohort, roc: list[dict]) -> list[dict]:
             continue
         risk = cut.risk(cohort.values(cut.measure)) & there
         if 0 < risk.sum() < there.sum():
-            found.append(dict(measure=cut.measure, cutoff=cut.value, comparison=cut.comparison, source=cut.source, there=there, risk=risk))
+            found.append(
+                dict(measure=cut.measure, cutoff=cut.value, comparison=cut.comparison, source=cut.source, there=there, risk=risk)
+            )
         else:
-            cohort.warn(f"{cut.measure} {cut.comparison} {cut.value:g} ({cut.source}) has {risk.sum()} of {there.sum()} cases; no curves by it.")
+            cohort.warn(
+                f"{cut.measure} {cut.comparison} {cut.value:g} ({cut.source}) has {risk.sum()} of {there.sum()} cases; no curves by it."
+            )
     for measure, count in sorted(eventless):
         cohort.warn(f"{measure}: no events among the {count} cases that have it and a time; no curves.")
     return found
@@ -74,7 +78,11 @@ def survival_rows(cohort: Cohort, groups: list[dict]) -> list[dict]:
         for name, side in sides.items():
             median = KaplanMeierFitter().fit(times[side], events[side]).median_survival_time_
             row = dict(measure=group["measure"], cutoff=group["cutoff"], source=group["source"], period=period, group=name)
-            rows.append(row | dict(n=int(side.sum()), events=int(events[side].sum()), median_time=median if np.isfinite(median) else np.nan) | tested)
+            rows.append(
+                row
+                | dict(n=int(side.sum()), events=int(events[side].sum()), median_time=median if np.isfinite(median) else np.nan)
+                | tested
+            )
     return rows
 
 
