@@ -12,8 +12,22 @@ from BoneQualityLib import BoneQualityError, cli
 from BoneQualityLib.phantoms import papers
 
 
-def result_of(name: str, folder) -> dict[str, dict]:
-    papers.run(name, folder, False)
+@pytest.fixture(scope="module")
+def written(tmp_path_factory):
+    """Name of a paper -> (result, folder with its files), each made once."""
+    made = {}
+
+    def of(name: str):
+        if name not in made:
+            folder = tmp_path_factory.mktemp(name)
+            made[name] = papers.run(name, folder / "out", False), folder / "out"
+        return made[name]
+
+    return of
+
+
+def rows_of(folder) -> dict[str, dict]:
+    """Rows of the table of the paper's numbers by what they are."""
     return {row["what"]: row for row in pandas.read_csv(folder / "paper.csv").to_dict("records")}
 
 
@@ -30,8 +44,8 @@ def test_a_group_has_its_published_size_mean_and_sd(paper, event, column, value,
     assert (len(values), values.mean(), values.std(ddof=1)) == pytest.approx((size, mean, sd), abs=1e-5)
 
 
-def test_chang_gives_areas_within_the_published_intervals_and_cut_offs_near_the_published(tmp_path):
-    found = result_of("chang", tmp_path)
+def test_chang_gives_areas_within_the_published_intervals_and_cut_offs_near_the_published(written):
+    found = rows_of(written("chang")[1])
     assert 0.831 < found["3D-HU: AUC"]["ours"] < 0.923 and 0.769 < found["multi-slice HU: AUC"]["ours"] < 0.876
     assert 49 < found["3D-HU: cut-off"]["ours"] < 71 and 40 < found["multi-slice HU: cut-off"]["ours"] < 65
     for what in ("hu_3d: odds ratio", "age: odds ratio", "multiple_fractures[yes]: odds ratio"):
@@ -42,8 +56,9 @@ def test_chang_gives_areas_within_the_published_intervals_and_cut_offs_near_the_
     assert found["BMI: p of events and others"]["ours"] == pytest.approx(0.719, abs=0.003)
 
 
-def test_xue_gives_areas_and_the_sensitivities_with_hyperlipidemia(tmp_path):
-    found = result_of("xue", tmp_path)
+def test_xue_gives_areas_and_the_sensitivities_with_hyperlipidemia(written):
+    folder = written("xue")[1]
+    found = rows_of(folder)
     assert 0.810 < found["HU of L1: AUC"]["ours"] < 0.894 and 0.810 < found["VBQ: AUC"]["ours"] < 0.889
     assert found["VBQ; with hyperlipidemia: AUC"]["ours"] == pytest.approx(0.778, abs=0.01)
     sensitivities = [found[f"{name}; with hyperlipidemia: sensitivity"] for name in ("HU of L1", "VBQ")]
@@ -51,7 +66,7 @@ def test_xue_gives_areas_and_the_sensitivities_with_hyperlipidemia(tmp_path):
     assert [row["ours"] for row in sensitivities] == pytest.approx([0.827, 0.5], abs=1 / 58 + 0.001)  # to one patient
     assert found["VBQ; events with hyperlipidemia: mean"]["ours"] == pytest.approx(4.75, abs=0.02)
     assert found["VBQ; events with against without hyperlipidemia: p"]["verdict"] == "inside"
-    cutoffs = pandas.read_csv(tmp_path / "cutoffs.csv")
+    cutoffs = pandas.read_csv(folder / "cutoffs.csv")
     published = cutoffs[(cutoffs["source"].str.startswith("Xue")) & (cutoffs["subgroup"] == "yes")].set_index("measure")
     assert published["sensitivity"]["vbq"] > 0.9 and published["sensitivity"]["hu_middle_l1"] == pytest.approx(0.71, abs=0.04)
 
@@ -62,8 +77,9 @@ def test_the_counts_of_hyperlipidemia_in_xue_fit_the_published_means_only_when_e
     assert np.abs((39 * with_it + 58 * without) / 97 - [58.2, 4.69]).min() > 0.04
 
 
-def test_zhans_table_and_zhans_area_are_both_printed(tmp_path):
-    found = result_of("zhan", tmp_path)
+def test_zhans_table_and_zhans_area_are_both_printed(written):
+    folder = written("zhan")[1]
+    found = rows_of(folder)
     assert found["VBQ: AUC"]["paper"] == 0.895 and found["VBQ: AUC"]["ours"] == pytest.approx(0.98, abs=0.005)
     assert found["VBQ and fracture: Spearman rho"]["ours"] == pytest.approx(0.84, abs=0.02)
     assert found["FI and fracture: Spearman rho"]["ours"] < 0 < found["FI exchanged and fracture: Spearman rho"]["ours"]
@@ -80,7 +96,7 @@ def test_zhans_table_and_zhans_area_are_both_printed(tmp_path):
         "VBQ and FI: Spearman rho": 0.919, "T-score and FI: Spearman rho": -0.759, "HU and FI: Spearman rho": -0.818,
         "rCSA and FI: Spearman rho": -0.74,
     }  # fmt: skip
-    assert pandas.read_csv(tmp_path / "paired.csv")["pairs"].eq(78).all()
+    assert pandas.read_csv(folder / "paired.csv")["pairs"].eq(78).all()
 
 
 def test_kadris_twenty_events_lie_where_the_abstract_says():
@@ -94,13 +110,14 @@ def test_kadris_twenty_events_lie_where_the_abstract_says():
     ).all()
 
 
-def test_kadris_sensitivity_at_3_and_events_after_60_days_stand_in_the_tables(tmp_path):
-    found = result_of("kadri", tmp_path)
-    cutoffs = pandas.read_csv(tmp_path / "cutoffs.csv").set_index("cutoff")
+def test_kadris_sensitivity_at_3_and_events_after_60_days_stand_in_the_tables(written):
+    folder = written("kadri")[1]
+    found = rows_of(folder)
+    cutoffs = pandas.read_csv(folder / "cutoffs.csv").set_index("cutoff")
     assert cutoffs.loc[3.0, ["sensitivity", "true_positive", "false_negative"]].tolist() == [0.85, 17, 3]
     assert found["fractures after 60 days: share of fractures"]["ours"] == 0.8
     assert found["VBQ without and with the fractured level: paired p"]["ours"] == pytest.approx(0.401, abs=0.02)
-    assert set(pandas.read_csv(tmp_path / "survival.csv")["period"]) == {"all", "to 60", "from 60"}
+    assert set(pandas.read_csv(folder / "survival.csv")["period"]) == {"all", "to 60", "from 60"}
 
 
 def test_a_papers_numbers_are_checked_against_each_other():
@@ -118,9 +135,9 @@ def test_a_papers_numbers_are_checked_against_each_other():
     assert checks["zhan"]["VBQ: AUC (text and table 1)"] == "no" and checks["zhan"]["hypertension: p (table 1)"] == "yes"
 
 
-def test_the_first_page_counts_every_number_once(tmp_path):
+def test_the_first_page_counts_every_number_once(written):
     for name in papers.PAPERS:
-        result = papers.run(name, tmp_path / name, False)
+        result = written(name)[0]
         lines = result.sections[0].lines
         counts = [int(word) for word in re.findall(r"\b\d+\b", lines[0])]
         assert counts[0] == len(papers.PAPERS[name].published) == sum(counts[1:]) and "Not found" not in " ".join(lines)
@@ -135,8 +152,8 @@ def test_every_assumption_is_printed_with_the_papers_numbers(tmp_path, capsys):
     assert {"patients.csv", "paper.csv", "roc.csv", "cohort.html"} <= {path.name for path in (tmp_path / "out").iterdir()}
 
 
-def test_the_written_patients_analyzed_as_any_cohort_give_the_same_areas(tmp_path):
-    papers.run("kadri", tmp_path / "demo", False)
+def test_the_written_patients_analyzed_as_any_cohort_give_the_same_areas(tmp_path, written):
+    demo = written("kadri")[1]
     arguments = [
         "--outcome",
         "secondary_fracture",
@@ -149,9 +166,9 @@ def test_the_written_patients_analyzed_as_any_cohort_give_the_same_areas(tmp_pat
         "--window",
         "60",
     ]
-    assert cli.main(["cohort", str(tmp_path / "demo" / "patients.csv"), *arguments, "--output", str(tmp_path / "again")]) == 0
+    assert cli.main(["cohort", str(demo / "patients.csv"), *arguments, "--output", str(tmp_path / "again")]) == 0
     for table in ("roc.csv", "logistic.csv", "survival.csv", "cox.csv"):
-        assert (tmp_path / "again" / table).read_bytes() == (tmp_path / "demo" / table).read_bytes()
+        assert (tmp_path / "again" / table).read_bytes() == (demo / table).read_bytes()
 
 
 def test_an_unknown_paper_is_refused():
