@@ -48,11 +48,16 @@ def right_mask(vertebra: PhantomVertebra, grid: Grid) -> Mask:
 
 def read(vertebra: PhantomVertebra, mask: Mask, image: Image, parameters: Parameters = Parameters()) -> LevelNumbers:
     """What the CT says of a body with this mask; its frame comes from the mask too."""
+    return read_mask(mask, image, parameters)
+
+
+def read_mask(mask: Mask, image: Image, parameters: Parameters = Parameters()) -> LevelNumbers:
+    """As `read`, of a real body."""
     try:
         frame = place_frame(mask, None, None, None, None)
     except NotMeasured:
         frame = None
-    return measure_level(place_body(vertebra.level, mask, [], "body"), image, parameters, frame)
+    return measure_level(place_body(mask.name, mask, [], "body"), image, parameters, frame)
 
 
 def other_masks(vertebra: PhantomVertebra, grid: Grid, seed: int = 0) -> dict[str, Mask]:
@@ -76,3 +81,21 @@ def other_masks(vertebra: PhantomVertebra, grid: Grid, seed: int = 0) -> dict[st
         coarse = grid_for(PhantomSpine((vertebra,), None, (0.0, 0.0)), (step,) * 3, margin_mm=6.0)
         masks[f"{step:g} mm voxels"] = Mask(f"{step} mm", body_mask(vertebra, coarse), coarse).cropped()
     return masks
+
+
+def real_variants(mask: Mask) -> dict[str, Mask]:
+    """Six other masks of a real body, drawn on voxels of about 1 mm."""
+    factors = np.maximum(np.round(mask.grid.spacing), 1).astype(int)
+    wide = mask.padded(2)
+    grid = wide.grid.refined(factors)
+    depth, spacing = signed_distance(wide.on(grid) >= 0.5, grid.spacing[::-1]), grid.spacing[::-1]
+    noise = ndimage.gaussian_filter(np.random.default_rng(0).standard_normal(depth.shape), 1.5 / spacing)
+    arrays = {
+        "1 mm too large": depth > -1,
+        "1 mm too small": depth > 1,
+        "rough": depth + 0.8 / noise.std() * noise > 0,
+        "smoothed": ndimage.gaussian_filter((depth > 0).astype(float), 2.0 / spacing) > 0.5,
+        "moved by 1 mm upward": np.roll(depth > 0, 1, 0),
+        "moved by 1 mm to the side": np.roll(depth > 0, 1, 2),
+    }
+    return {name: Mask(name, array, grid).cropped() for name, array in arrays.items()}

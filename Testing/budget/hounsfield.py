@@ -6,15 +6,19 @@ from pathlib import Path
 
 import numpy as np
 
+from BoneQualityLib.image.image import Image
+from BoneQualityLib.image.mask import Mask
 from BoneQualityLib.measures.endosteal import read_endosteum
 from BoneQualityLib.measures.region import place_wide
 from BoneQualityLib.measures.uncertainty import extremes
 from BoneQualityLib.phantoms.phantom_spine import PhantomSpine
 from BoneQualityLib.statistics.intraclass import icc_forms
 from BoneQualityLib.vertebra.body import place_body
+from BoneQualityLib.vertebra.body_cut import body_middle, cut_body
 
 from . import Row, at_least, at_most
-from ._bodies import GRADED, LEVELS, THIN, ct_around, other_masks, read, right_mask, spine_of
+from ._bodies import GRADED, LEVELS, THIN, ct_around, other_masks, read, read_mask, real_variants, right_mask, spine_of
+from ._volumes import read_volume
 
 SHARED = Path(__file__).resolve().parents[3] / "shared" / "data"
 MEASURES = {"hu_3d": "3D-HU", "hu_multislice": "multi-slice HU", "hu_middle": "mid-slice HU", "hu_3d_wide": "3D-HU wide"}
@@ -216,7 +220,51 @@ def agreement_of_masks() -> list[Row]:
     ]
 
 
-PARTS = (slice_thickness, tilted_bodies, masks_on_thin_slices, masks_on_thin_cortex, masks_on_coarse_voxels, agreement_of_masks)
+def shared_ct() -> list[Row]:
+    """The shared CT of 3 mm voxels: bodies by one network against seven other masks of them, one of them another network's."""
+    folder = SHARED / "ct_L1-L5_3mm"
+    if not folder.is_dir():
+        return [Row("shared CT", "../shared/data is absent: NOT measured", "-", "measured", False)]
+    image = Image("CT", *read_volume(folder / "ct.nii.gz"))
+    (bodies, grid), (wholes, _) = read_volume(folder / "vertebral_bodies.nii.gz"), read_volume(folder / "vertebrae_total.nii.gz")
+    apart, held = {}, []
+    middles = {n: body_middle(Mask("", wholes == 31 - n, grid).cropped()) for n in range(5)}
+    for n in range(5):
+        right = Mask(f"L{n + 1}", bodies == 20 + n, grid).cropped()
+        whole = Mask(f"L{n + 1}", wholes == 31 - n, grid).cropped()
+        masks = {"another network, cut from the whole": cut_body(whole, middles.get(n - 1), middles.get(n + 1), None).body}
+        masks |= real_variants(right)
+        first = read_mask(right, image)
+        for name, mask in masks.items():
+            other = read_mask(mask, image)
+            for measure in ("hu_3d", "hu_multislice"):
+                if measure in first.values and measure in other.values:
+                    apart.setdefault((measure, name), []).append(abs(first.values[measure] - other.values[measure]))
+            for one, two in ((first, other), (other, first)):
+                low, high = extremes(one.values["hu_3d"], one.variations["hu_3d"])
+                held.append(low <= two.values["hu_3d"] <= high)
+    found = []
+    for measure, target in (("hu_3d", 2.5), ("hu_multislice", np.inf)):
+        means = {name: np.mean(values) for (of, name), values in apart.items() if of == measure}
+        mean, text = float(np.mean([*means.values()])), f"shared CT, L1-L5, {len(means)} other masks"
+        found.append(
+            at_most(f"{MEASURES[measure]} by other masks", text, mean, target, "HU", readme=True)
+            if np.isfinite(target)
+            else Row(f"{MEASURES[measure]} by other masks", text, f"{mean:.2f} HU")
+        )
+        found += [Row("", f"shared CT: {name}", f"{value:.2f} HU") for name, value in means.items()]
+    return [*found, at_least("range of 3D-HU", f"shared CT: {len(held)} pairs", 100 * np.mean(held), 90, "% held", 0)]
+
+
+PARTS = (
+    slice_thickness,
+    tilted_bodies,
+    masks_on_thin_slices,
+    masks_on_thin_cortex,
+    masks_on_coarse_voxels,
+    agreement_of_masks,
+    shared_ct,
+)
 
 
 def rows() -> list[Row]:

@@ -17,7 +17,7 @@ from ..vertebra.body import Body
 from ..vertebra.frame import Frame
 from .endosteal import Endosteum, read_endosteum
 from .focal import find_foci
-from .region import CEMENT_MM3, SMALL_ROI_MM3, place_cancellous, place_wide, read_region, region_mean
+from .region import CEMENT_MM3, SMALL_ROI_MM3, place_cancellous, place_reachable, place_wide, read_region, region_mean
 from .roi import LevelNumbers, PlanarRoi, RegionRoi
 from .slices import Slices, place_slices, read_slice
 from .uncertainty import FAIR_MASK_MM, fair_slice, fair_slices, moved_region
@@ -44,7 +44,7 @@ def measure_level(
             hu_3d=read.mean, hu_3d_sd=read.sd, hu_3d_median=read.median, hu_3d_volume_mm3=read.volume,
             hu_3d_wide=region_mean(wide, image),
         )  # fmt: skip
-        numbers.variations["hu_3d"] = moved_region(region, image, wide) | _margins_moved(body, image, margin, endosteum)
+        numbers.variations["hu_3d"] = _other_masks(body, image, margin, region, endosteum)
         if read.volume < SMALL_ROI_MM3:
             numbers.flags.append(Flag("small-roi", value=read.volume, unit="mm3"))
         if read.dense_volume > CEMENT_MM3:
@@ -67,12 +67,15 @@ def _foci(region: RegionRoi, image: Image) -> list[Flag]:
     return [*found.values()]
 
 
-def _margins_moved(body: Body, image: Image, margin_mm: float, endosteum: Endosteum | None) -> dict[str, float]:
-    found = {}
-    margins = {"narrower margin": -FAIR_MASK_MM, "wider margin": FAIR_MASK_MM}
-    for name, step in margins.items() if endosteum is not None else ():
+def _other_masks(body: Body, image: Image, margin_mm: float, region: RegionRoi, endosteum: Endosteum | None) -> dict[str, float]:
+    """3D-HU as other fair masks give it: moved, larger and smaller; of a region drawn by hand moved alone."""
+    if endosteum is None:
+        return moved_region(region, image)
+    found = moved_region(region, image, place_reachable(endosteum, margin_mm))
+    step = max(FAIR_MASK_MM, 0.5 * float(image.grid.spacing.min()))
+    for name, margin in (("narrower margin", max(margin_mm - step, 0.0)), ("wider margin", margin_mm + step)):
         try:
-            found[name] = region_mean(place_cancellous(body, image, max(margin_mm + step, 0.0), endosteum), image)
+            found[name] = region_mean(place_cancellous(body, image, margin, endosteum), image)
         except NotMeasured:  # too little is left of a small region
             found[name] = math.nan
     return found
@@ -97,5 +100,5 @@ def measure_slices(numbers: LevelNumbers, slices: Slices, edits: dict[str, Plana
     if "middle" in variations:
         numbers.variations["hu_middle"] = variations["middle"]
     if len(variations) == SLICES:
-        numbers.values["hu_multislice"] = float(np.mean([numbers.values[f"hu_{name}"] for name in placed]))
-        numbers.variations["hu_multislice"] = fair_slices(variations)
+        numbers.values["hu_multislice"] = value = float(np.mean([numbers.values[f"hu_{name}"] for name in placed]))
+        numbers.variations["hu_multislice"] = fair_slices(variations, value, placed["middle"], image)

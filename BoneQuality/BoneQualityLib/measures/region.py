@@ -18,7 +18,7 @@ SMALL_ROI_MM3, MINIMUM_VOLUME_MM3 = 4000.0, 1000.0
 CEMENT_HU, CEMENT_MM3 = 700.0, 200.0
 #: Along axes of the image with at least this step a voxel counts only if it lies wholly inside: so much of it would be cortex.
 THICK_MM = 1.5
-#: The wide region keeps this far inside a mask even where no cortex was seen, mm: a mask's surface is a voxel's stair.
+#: The wide region keeps at least this far inside a mask, mm: a mask's surface is a voxel's stair.
 WIDE_LEAST_MM = 0.5
 
 
@@ -76,12 +76,20 @@ def place_cancellous(body: Body, image: Image, margin_mm: float, endosteum: Endo
 def place_wide(body: Body, image: Image, margin_mm: float, endosteum: Endosteum | None) -> RegionRoi:
     """Everything inside the endosteal edge, however near the surface, outside exclusions (Chang 2025 widened his region so).
 
-    Under surfaces whose normal runs along thick voxels no edge can be seen; there the region begins where `place_cancellous` lets it.
+    Where no edge can be seen (thin cortex blurred away, a mask too small, surfaces across thick voxels) it begins at the margin.
     """
     if endosteum is None:
         return place_region(body, image, 0.0, "wide")
-    least = np.where(endosteum.steps >= THICK_MM, margin_mm, WIDE_LEAST_MM).astype(np.float32)
-    return _inside_edge("wide", endosteum, 0.0, least)
+    unseen = (endosteum.steps >= THICK_MM) | (np.array(endosteum.depths) == 0)
+    return _inside_edge("wide", endosteum, 0.0, np.where(unseen, margin_mm, WIDE_LEAST_MM).astype(np.float32))
+
+
+def place_reachable(endosteum: Endosteum, margin_mm: float) -> RegionRoi:
+    """Voxels whose centers lie inside the endosteal edge (the margin, where none was seen): what regions of other fair masks may hold."""
+    depths = np.array(endosteum.depths)
+    begins = np.where(depths > 0, depths, margin_mm).astype(np.float32)[endosteum.voxel_sector]
+    weights = (endosteum.voxel_depth >= begins).astype(np.float32)
+    return RegionRoi(endosteum.body.level, "reachable", endosteum.slices, endosteum.box, weights, 0.0)
 
 
 def _inside_edge(kind: str, endosteum: Endosteum, margin_mm: float, least: np.ndarray) -> RegionRoi:

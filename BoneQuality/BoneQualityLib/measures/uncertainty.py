@@ -87,9 +87,8 @@ def fair_slice(roi: PlanarRoi, image: Image, read, inward: np.ndarray | None = N
         for name, step in (("narrower margin", FAIR_MASK_MM), ("wider margin", -FAIR_MASK_MM)):
             axes = tuple(max(axis + step, 0.1) for axis in roi.semi_axes)
             found[name] = _or_nan(read, replace(roi, semi_axes=axes), image)
-    distance = 0.5 * _extent(roi.normal, image.grid)
     for name, side in (("slice below", -1), ("slice above", 1)):
-        step = side * max(distance, READER_SLICE_MM) * roi.normal * np.sign(roi.normal[2] or 1)
+        step = side * _slide(roi, image) * roi.normal * np.sign(roi.normal[2] or 1)
         if inward is not None and step @ inward < 0:
             found[name] = 2 * here - _or_nan(read, replace(roi, center=roi.center - step), image)
         else:
@@ -97,13 +96,24 @@ def fair_slice(roi: PlanarRoi, image: Image, read, inward: np.ndarray | None = N
     return found
 
 
-def fair_slices(slices: dict[str, Variations]) -> Variations:
-    """The mean of three slices under the variations of `fair_slice`, and with both ends moved inward or outward."""
+def fair_slices(slices: dict[str, Variations], value: float, roi: PlanarRoi, image: Image) -> Variations:
+    """The mean of three slices, ``value``, under the variations of `fair_slice`, and with both ends moved inward or outward.
+
+    Along the normal as far as fair masks lie apart, where that is more than the readers' distance; roi: one of the three.
+    """
     found = mean_of([*slices.values()])
+    middle = 0.5 * (slices["middle"]["slice below"] + slices["middle"]["slice above"])
     for name, upper, lower in (("ends inward", "slice below", "slice above"), ("ends outward", "slice above", "slice below")):
-        ends = slices["upper"][upper], slices["lower"][lower]
-        found[name] = float(np.mean([*ends, 0.5 * (slices["middle"]["slice below"] + slices["middle"]["slice above"])]))
+        found[name] = float(np.mean([slices["upper"][upper], middle, slices["lower"][lower]]))
+    further = max(1.0, _fair(_extent(roi.normal, image.grid)) / _slide(roi, image))
+    for name in ("slice below", "slice above", "ends inward", "ends outward"):
+        found[name] = value + further * (found[name] - value)
     return found
+
+
+def _slide(roi: PlanarRoi, image: Image) -> float:
+    """How far apart readers choose a slice: half a slice distance or 1.5 mm, whichever is more."""
+    return max(0.5 * _extent(roi.normal, image.grid), READER_SLICE_MM)
 
 
 def mean_of(several: list[Variations]) -> Variations:
