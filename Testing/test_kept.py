@@ -363,6 +363,28 @@ def test_a_failure_names_the_case_and_the_column_and_no_file(tmp_path, files, ca
     assert "ct" in sentence.split(" ")[0].lower() or "ct" in sentence.lower()
 
 
+@pytest.mark.parametrize("name", ["cut", "mask", "series", "holds", "not"])
+def test_a_file_named_like_a_word_leaves_the_sentence_whole(tmp_path, files, name):
+    (files / f"{name}.nii.gz").write_bytes((files / "ct.nii.gz").read_bytes()[:-50])
+    run_batch(manifest(files, [f"case,{name}.nii.gz,mask.seg.nrrd"]), tmp_path / "out", workers=0)
+    assert failures(tmp_path / "out")["case"] == "ct is cut short (its compressed data end too early): copy or export it again."
+
+
+@needs_proc
+def test_a_disk_that_is_full_is_a_failure_without_its_path(tmp_path, files, monkeypatch):
+    force = os.fsync
+
+    def full(file):
+        if "case" in os.readlink(f"/proc/self/fd/{file}").rsplit("/", 1)[-1]:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        force(file)
+
+    monkeypatch.setattr(writing.os, "fsync", full)
+    run_batch(manifest(files, ["case,ct.nii.gz,mask.seg.nrrd"]), tmp_path / "out", workers=0)
+    (sentence,) = failures(tmp_path / "out").values()
+    assert "No space left" in sentence and str(tmp_path) not in sentence and sentence.startswith("The output folder")
+
+
 @pytest.mark.parametrize(
     "value, shown",
     [("SIEMENS", "SIEMENS"), ("GE MEDICAL SYSTEMS", "GE MEDICAL SYSTEMS"), ("Biograph40_mCT 4R", "Biograph40_mCT 4R"), ("Br38f\\3", "Br38f 3"),

@@ -15,7 +15,7 @@ from pathlib import Path
 from .. import __version__
 from ..columns import CASE_COLUMNS, FAILURE_COLUMNS, unarmed
 from ..entry.inputs import CaseInputs
-from ..entry.outside_names import without_outside_names
+from ..entry.outside_names import name_by_column, without_outside_names
 from ..errors import BoneQualityError, sentence_of
 from ..files.csv_tables import csv_line, csv_rows, csv_text
 from ..files.cutoffs import read_cutoffs
@@ -131,6 +131,7 @@ def measure_job(job: Job) -> Failure | None:
         fingerprint = job.fingerprint()
         with job.inputs.nodes() as nodes:
             stage = "measure"
+            name_by_column(nodes, job.inputs)
             result = job.inputs.measure(nodes)
         stage = "write"
         write_whole({job.record: fingerprint}, overwrite=True)
@@ -141,7 +142,7 @@ def measure_job(job: Job) -> Failure | None:
             result.write_files(job.folder, report=False)
         return None
     except Exception as error:
-        return Failure(stage, without_outside_names(sentence_of(error), job.inputs))
+        return Failure(stage, without_outside_names(sentence_of(error), job.inputs, job.folder))
 
 
 def run_batch(
@@ -182,7 +183,6 @@ def run_batch(
     with only_writer(folder, folder / RECORDS / LOCK):
         _check_folder(jobs, folder, resume, overwrite)
         remove_left_over_parts(folder)
-        remove_left_over_parts(folder / RECORDS)
         for job in jobs if overwrite else ():
             job.record.unlink(missing_ok=True)
         batch = Batch()

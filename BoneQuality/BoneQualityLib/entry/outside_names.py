@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from ..anatomy.schemes import SCHEMES
@@ -19,19 +20,36 @@ from ..scene.labels import path_and_labels
 from .inputs import CaseInputs
 from .names import INPUTS
 
+INPUTS_BY_NAME = {item.name: item for item in INPUTS}
 #: Shorter ones say nothing of anybody, and stand in every sentence.
 _SHORTEST = 3
 
 
-def without_outside_names(sentence: str, inputs: CaseInputs) -> str:
+#: A path of this machine that is none of the case's, such as one of temporary files.
+_ABSOLUTE = re.compile(r"(?<!\S)(?:/|[A-Za-z]:[\\/])[^\s;,()]+")
+
+
+def without_outside_names(sentence: str, inputs: CaseInputs, output: Path) -> str:
     """A sentence about a case in which every name of a file is the column that gave it; segments go by their number.
 
-    Names that are those of structures (``L1``, ``CSF L3``) stay.
+    Names that are those of structures (``L1``, ``CSF L3``) stay. output: the folder of the results, which is called so.
     """
-    names = dict(_names(inputs))
+    names = {f"The folder {output}": "The output folder", str(output): "the output folder"} | dict(_names(inputs))
     for name in sorted(names, key=len, reverse=True):
         sentence = re.sub(rf"(?<![\w/\\]){re.escape(name)}(?![\w])", lambda _, name=name: names[name], sentence)
-    return sentence
+    return _ABSOLUTE.sub("a file", sentence)
+
+
+def name_by_column(nodes: Mapping, inputs: CaseInputs) -> None:
+    """Call the nodes of a case as the columns are called that gave them, in what is said of them from now on.
+
+    The files of a folder of masks keep their names, which are those of structures.
+    """
+    for column, given in nodes.items():
+        if any(os.path.isdir(path_and_labels(path)[0]) for path in inputs.given[column]) and INPUTS_BY_NAME[column].of:
+            continue
+        for item in given if isinstance(given, (list, tuple)) else [given]:
+            getattr(item, "node", item).SetName(column)
 
 
 def _names(inputs: CaseInputs) -> Iterator[tuple[str, str]]:
@@ -60,18 +78,24 @@ def _of_input(path: Path, column: str) -> Iterator[tuple[str, str]]:
         if file.name.lower().endswith(EXTENSIONS):
             yield from _of_segments(file, column)
         else:
-            yield from ((text, "a text of its header") for text in free_texts(file) if len(text) >= _SHORTEST)
+            yield from ((text, "a text of its header") for text in free_texts(file) if _is_outside(text))
     for folder in path.rglob("*"):
         if folder.is_dir():
-            yield from _of_file(folder, f"a folder of {column}")
+            yield str(folder), f"a folder of {column}"
 
 
 def _of_file(path: Path, said: str) -> Iterator[tuple[str, str]]:
     yield str(path), said
     yield str(path.absolute()), said
-    for name in (path.name, stem(path)):
-        if len(name) >= _SHORTEST and (name != stem(path) or not _is_structure(name)):
-            yield name, said
+    if path.is_file() and len(path.name) >= _SHORTEST:
+        yield path.name, said
+    if path.is_file() and _is_outside(stem(path)):
+        yield stem(path), said
+
+
+def _is_outside(text: str) -> bool:
+    """Whether a text may be somebody's name: no word as every sentence has them, and no structure's name."""
+    return len(text) >= _SHORTEST and not (text.isascii() and text.isalpha() and text.islower()) and not _is_structure(text)
 
 
 def _of_segments(path: Path, column: str) -> Iterator[tuple[str, str]]:

@@ -90,8 +90,8 @@ def check_free(paths: list[Path], overwrite: bool) -> None:
 
 
 def remove_left_over_parts(folder: Path) -> None:
-    """Remove what processes that were killed left half-written; nobody else may be writing there."""
-    _remove(path for path in folder.iterdir() if _PART.fullmatch(path.name))
+    """Remove what processes that were killed left half-written in a folder and below; nobody else may be writing there."""
+    _remove([path for path in folder.rglob(".*.part") if _PART.fullmatch(path.name)])
 
 
 def _names(folder: Path) -> dict[str, set[str]]:
