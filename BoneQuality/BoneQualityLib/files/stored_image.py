@@ -7,6 +7,7 @@ import os
 import re
 import struct
 import zlib
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -107,6 +108,23 @@ def stored_voxels(stored: StoredImage) -> np.ndarray:
         content[at : at + len(piece)] = piece
         at += len(piece)
     return np.frombuffer(content, stored.dtype).reshape(shape)
+
+
+def value_counts(array: np.ndarray) -> Counter:
+    """How often every value of a label array occurs, but for 0; slice by slice, so that no second image is made."""
+    counts: Counter = Counter()
+    for part in array:
+        if not part.any():
+            continue
+        if array.dtype.kind == "u" and array.dtype.itemsize <= 2:
+            numbers = np.bincount(part.ravel())
+            values = np.flatnonzero(numbers)
+            numbers = numbers[values]
+        else:
+            values, numbers = np.unique(part, return_counts=True)
+        counts.update(dict(zip(values.tolist(), numbers.tolist())))
+    del counts[0]
+    return counts
 
 
 def is_as_stored(stored: StoredImage, array: np.ndarray) -> bool:

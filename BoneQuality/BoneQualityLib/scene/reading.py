@@ -6,6 +6,7 @@ import contextlib
 import json
 import re
 import tempfile
+from collections import Counter
 from dataclasses import asdict
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from ..files.dicom_pixels import stored_pixels
 from ..files.dicom_segmentation import is_segmentation_object, read_segmentation_object, segmentation_objects
 from ..files.dicom_series import DicomSeries, find_series, find_stacks, folder_and_series
 from ..files.dicom_values import damage_of
-from ..files.stored_image import StoredImage, is_as_stored, stored_voxels
+from ..files.stored_image import StoredImage, is_as_stored, stored_voxels, value_counts
 from ..image.acquisition import ImageTags
 from ..image.grid import Grid
 from ..image.mask import Mask
@@ -181,14 +182,15 @@ def _check_slices(found: DicomSeries, paths, node) -> None:
 def _check_segments(stored: StoredImage, node) -> None:
     """Raise BoneQualityError where a segment has another number of voxels than in the file."""
     layers = stored_voxels(stored).reshape(*stored.size[2::-1], -1)
-    segmentation = node.GetSegmentation()
+    held = {layer: value_counts(layers[..., layer]) for layer in {segment.layer for segment in stored.segments}}
+    found: dict = {}
     for segment in stored.segments:
-        read = segmentation.GetSegment(segment.segment_id)
+        read = node.GetSegmentation().GetSegment(segment.segment_id)
         labels = read and read.GetRepresentation("Binary labelmap")
-        inside = np.count_nonzero(layers[..., segment.layer] == segment.label_value)
-        empty = labels is None or not labels.GetNumberOfPoints() or labels.GetPointData().GetScalars() is None
-        found = 0 if empty else np.count_nonzero(array_of(labels) == read.GetLabelValue())
-        if found != inside:
+        if labels not in found:  # one for all segments of a layer
+            empty = labels is None or not labels.GetNumberOfPoints() or labels.GetPointData().GetScalars() is None
+            found[labels] = Counter() if empty else value_counts(array_of(labels))
+        if (found[labels][read.GetLabelValue()] if read else 0) != held[segment.layer][segment.label_value]:
             raise BoneQualityError(
                 f"{stored.path} is read with other segments than it holds; load it in 3D Slicer and save it again."
             )
