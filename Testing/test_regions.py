@@ -97,6 +97,18 @@ def test_along_thick_voxels_only_whole_ones_count(spacing):
         assert read_region(roi, image).mean == pytest.approx(120, abs=0.5)
 
 
+@pytest.mark.parametrize("shift", [0.0, 1.5, 3.0])
+def test_the_slab_of_a_thick_slice_is_clear_of_the_endplates(shift):
+    spine = single_vertebra(height_middle_mm=28)  # flat endplates: all of a slice comes too near at once
+    grid = phantom_spine.grid_for(spine, (0.8, 0.8, 5.0), margin_mm=10)
+    affine = grid.ijk_to_ras.copy()
+    affine[2, 3] += shift
+    grid = Grid(grid.shape, affine)
+    values = measure_level(body_of(spine, grid), ct_of(spine, grid), Parameters()).values
+    assert "hu_upper" in values or "hu_lower" in values
+    assert all(values[f"hu_{name}"] == pytest.approx(120, abs=1.2) for name in ("upper", "middle", "lower") if f"hu_{name}" in values)
+
+
 def test_the_extent_of_a_region_is_told_along_each_axis_of_the_image():
     weights = np.zeros((6, 7, 8), np.float32)
     weights[1:4, 2:6, 3:8] = 1
