@@ -81,7 +81,8 @@ def test_without_air_in_view_the_units_are_unverified_and_gas_within_the_body_is
     assert [flag.code for flag in check_hounsfield(Image("CT", array, grid), masks, []).flags] == ["hu-unverified"]
     k, j, i = array.shape
     bowel = np.zeros(array.shape, bool)
-    bowel[2 : k - 2, 2:14, 4 : i - 4] = True
+    front = slice(2, 14) if grid.directions[1, 1] < 0 else slice(j - 14, j - 2)
+    bowel[2 : k - 2, front, 4 : i - 4] = True
     assert bowel.sum() * 8 > 2e5, "over 200 ml"
     array[bowel] = -850
     assert [flag.code for flag in check_hounsfield(Image("CT", array, grid), masks, []).flags] == ["hu-unverified"]

@@ -23,7 +23,7 @@ NEAR_MM, FAR_MM = 4.0, 6.0
 COUNTED_HU = (-1e5, 1e5)
 #: Soft tissue: a shell around the vertebrae, mm; where its commonest value lies, or that of fat; the share of the shell in range.
 SHELL_MM, SOFT_HU, FAT_HU, LEAST_SOFT = (3.0, 25.0), (-20.0, 120.0), (-140.0, -60.0), 0.20
-FEWEST_VOXELS = 50
+FEWEST_VOXELS, GAS_HU = 50, -200.0
 #: CSF, fat or air lie below this HU in any CT; fewer voxels than this share do not count.
 BELOW_WATER_HU, LEAST_BELOW = -20.0, 0.0005
 #: A small CT of soft tissue and bone alone may hold none; an MRI has its background at 0, and more than this share under 15.
@@ -120,8 +120,11 @@ def _soft_tissue(values: np.ndarray, grid: Grid, vertebrae: list[Mask], others: 
     tissue = values[shell]
     if tissue.size < FEWEST_VOXELS:
         return float("nan")
-    mode = _mode(tissue, 5.0, *np.quantile(tissue, (0.005, 0.995)))
-    in_range = float(np.mean((tissue >= SOFT_HU[0]) & (tissue <= SOFT_HU[1])))
+    solid = tissue[tissue > GAS_HU]  # lung and bowel may lie within the shell
+    if len(solid) < LEAST_SOFT * len(tissue):
+        solid = tissue
+    mode = _mode(solid, 5.0, *np.quantile(solid, (0.005, 0.995)))
+    in_range = float(np.mean((solid >= SOFT_HU[0]) & (solid <= SOFT_HU[1])))
     if not any(low <= mode <= high for low, high in (SOFT_HU, FAT_HU)) or in_range < LEAST_SOFT:
         raise BoneQualityError(
             f"{name} is not in HU: around the vertebrae most values lie near {mode:.4g}, where soft tissue has 20 to 80 HU; {REMEDY}."
