@@ -100,7 +100,10 @@ def test_missing_values_do_not_disturb_the_check(trunk):
     assert checked(array).soft_hu == pytest.approx(40, abs=8)
 
 
-@pytest.mark.parametrize(("tag", "wanted", "refused"), [("OT", "CT", False), ("OT", "T1 MRI", True), ("PT", "CT", True), ("MR", "CT", True), ("CT", "CT", False)])
+@pytest.mark.parametrize(
+    ("tag", "wanted", "refused"),
+    [("OT", "CT", False), ("OT", "T1 MRI", True), ("PT", "CT", True), ("MR", "CT", True), ("CT", "CT", False)],
+)
 def test_the_modality_tag_decides_and_ot_leaves_it_to_the_values(trunk, tag, wanted, refused):
     image = Image("scan", trunk, WIDE, ImageTags(modality=tag))
     if refused:
@@ -117,7 +120,9 @@ def rim(mask: Mask, image: Image) -> float:
     return rim_on_ct(place_body("L2", mask, [], "body"), image)
 
 
-@pytest.mark.parametrize("change", [lambda m: m, lambda m: moved(m, [0.7, 0.5, 0.5]), lambda m: swollen(m, 1.0), lambda m: swollen(m, -1.0)])
+@pytest.mark.parametrize(
+    "change", [lambda m: m, lambda m: moved(m, [0.7, 0.5, 0.5]), lambda m: swollen(m, 1.0), lambda m: swollen(m, -1.0)]
+)
 def test_masks_on_the_bone_have_a_rim(near, change):
     assert rim(change(masks_on(NEAR)["L2"]), near) > LEAST_RIM_HU + 10
 
@@ -132,7 +137,10 @@ def test_a_swollen_mask_has_none(near):
 
 
 def of_case(image: Image, masks: dict[str, Mask], **facts):
-    segments = tuple(Segment(level, "masks", lambda mask=mask: mask, structure=Structure("vertebra", level, covers="body")) for level, mask in masks.items())
+    segments = tuple(
+        Segment(level, "masks", lambda mask=mask: mask, structure=Structure("vertebra", level, covers="body"))
+        for level, mask in masks.items()
+    )
     return measure(CaseImages(Given(image, segments), None, None), CaseFacts("a", **facts))
 
 
@@ -190,7 +198,9 @@ def test_a_bridge_to_the_neighbor_is_cut():
 
 
 def test_a_crushed_body_is_one_piece():
-    spine = phantom_spine.lumbar_spine(("L3",), posterior_elements=False, changes={"L3": dict(height_middle_mm=7.0, height_anterior_mm=20.0)})
+    spine = phantom_spine.lumbar_spine(
+        ("L3",), posterior_elements=False, changes={"L3": dict(height_middle_mm=7.0, height_anterior_mm=20.0)}
+    )
     for spacing in (1.0, 3.0):
         grid = phantom_spine.grid_for(spine, (spacing,) * 3)
         mask = Mask("L3", phantom_spine.body_mask(spine.vertebra("L3"), grid), grid).cropped()
@@ -210,7 +220,11 @@ def test_a_whole_vertebra_with_part_of_its_neighbor_is_fragmented_and_the_right_
 
 
 def test_two_vertebrae_with_the_disc_under_one_name_are_not_measured(near):
-    both = phantom_spine.body_mask(SPINE.vertebrae[0], NEAR) | phantom_spine.body_mask(SPINE.vertebrae[1], NEAR) | phantom_spine.disc_mask(SPINE, "L2-L3", NEAR)
+    both = (
+        phantom_spine.body_mask(SPINE.vertebrae[0], NEAR)
+        | phantom_spine.body_mask(SPINE.vertebrae[1], NEAR)
+        | phantom_spine.disc_mask(SPINE, "L2-L3", NEAR)
+    )
     with pytest.raises(BoneQualityError, match="mm tall and reaches into a neighbor"):
         of_case(near, {"L2": Mask("L2", both, NEAR).cropped()})
 

@@ -5,18 +5,23 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from BoneQualityLib.anatomy.structure import Segment, Structure
+from BoneQualityLib.case.images import CaseImages, Given
+from BoneQualityLib.case.measure import measure
 from BoneQualityLib.image.image import Image
 from BoneQualityLib.image.mask import Mask
 from BoneQualityLib.measures import marrow
-from BoneQualityLib.measures.csf import Csf, level_extents, read_csf, read_sac, used_csf
+from BoneQualityLib.measures.csf import Csf, level_extents, place_sac, read_csf, read_sac, used_csf
 from BoneQualityLib.measures.roi import PlanarRoi
-from BoneQualityLib.parameters import Parameters
+from BoneQualityLib.parameters import CaseFacts, Parameters
 from BoneQualityLib.phantoms import phantom_spine
 from BoneQualityLib.vertebra.vertebra import Surroundings, Vertebra
 from conftest import rotation
 
 LEVELS = ("L1", "L2", "L3", "L4")
-SPINE = phantom_spine.lumbar_spine(LEVELS, marrow_t1={"L1": 280, "L2": 300, "L3": 320, "L4": 350}, csf_t1=100.0, posterior_elements=False)
+SPINE = phantom_spine.lumbar_spine(
+    LEVELS, marrow_t1={"L1": 280, "L2": 300, "L3": 320, "L4": 350}, csf_t1=100.0, posterior_elements=False
+)
 TRUTH = float(np.median([280, 300, 320, 350])) / 100.0
 
 
@@ -180,3 +185,103 @@ def test_a_level_that_the_reader_rules_out_is_not_used():
     found = read_csf({}, sac, None, level_extents(bodies), image, ("L3",))
     assert used_csf(found).level == "L2"
     assert found["L3"].signal == pytest.approx(found["L2"].signal, rel=0.02)
+
+
+def test_csf_drawn_by_hand_is_not_judged_against_l2():
+    grid = phantom_spine.grid_for(SPINE, **SAGITTAL)
+    bodies, sac = masks_on(grid)
+    extents = level_extents(bodies)
+    array = phantom_spine.render_t1(SPINE, grid).astype(float)
+    heights = grid.centers() @ extents["L3"].superior
+    array[(heights > extents["L3"].lower) & (heights < extents["L3"].upper)] *= 1.3
+    image = Image("T1", array, grid)
+    at_l3 = phantom_spine.csf_mask(SPINE, grid) & (np.abs(heights - (extents["L3"].lower + extents["L3"].upper) / 2) < 9)
+    found = read_csf({"L3": Mask("CSF L3", at_l3, grid).cropped()}, sac, None, extents, image, ())
+    assert found["L2"].signal == pytest.approx(100, rel=0.05)
+    assert not found["L3"].blocked and found["L3"].signal > 1.15 * found["L2"].signal
+    assert used_csf(found).level == "L3"
+
+
+def test_the_cord_is_no_part_of_the_csf():
+    grid = phantom_spine.grid_for(SPINE, **SAGITTAL)
+    bodies, sac = masks_on(grid)
+    image = Image("T1", phantom_spine.render_t1(SPINE, grid), grid)
+    extent = level_extents(bodies)["L3"]
+    in_sac = sac.points[np.abs(sac.points @ extent.superior - (extent.lower + extent.upper) / 2) < 8]
+    middle = in_sac.mean(axis=0)
+    inside = np.linalg.norm((grid.centers() - middle)[..., :2], axis=-1) < 3.0
+    cord = Mask("cord", inside, grid).cropped()
+    without, with_cord = (place_sac("L3", sac, mask, extent, image) for mask in (None, cord))
+    assert with_cord.area < without.area - 20
+    distance = np.linalg.norm((np.concatenate(with_cord.curves()) - middle)[:, 1:2], axis=1)
+    heights = np.abs(np.concatenate(with_cord.curves()) @ extent.superior - middle @ extent.superior)
+    assert distance[heights < 8].min() > 1.5, "no outline runs through the cord"
+
+
+@pytest.fixture(scope="module")
+def measured_case():
+    return case_of(SAGITTAL)
+
+
+def case_of(grid_options, spine=SPINE, change=lambda array, grid: array, sac_change=lambda sac: sac, noise_sd=4.0):
+    grid = phantom_spine.grid_for(spine, **grid_options)
+    bodies, sac = masks_on(grid, spine)
+    array = change(phantom_spine.render_t1(spine, grid, noise_sd, seed=7), grid)
+    segments = [Segment(n, "masks", lambda m=m: m, structure=Structure("vertebra", n, covers="body")) for n, m in bodies.items()]
+    segments.append(Segment("sac", "masks", lambda: sac_change(sac), structure=Structure("sac")))
+    return measure(CaseImages(None, Given(Image("T1", array, grid), tuple(segments)), None), CaseFacts("a"))
+
+
+def test_the_range_of_vbq_holds_csf_at_every_accepted_level(measured_case):
+    values = measured_case.values
+    marrow = np.median([level.t1.values["t1_signal"] for level in measured_case.levels])
+    for level in ("L2", "L3", "L4"):
+        csf = measured_case.csf[level]
+        assert not csf.blocked
+        assert values["vbq_low"] <= marrow / csf.signal <= values["vbq_high"]
+        assert values["vbq_low"] <= marrow / csf.variations["CSF median"] <= values["vbq_high"] or level != "L3"
+
+
+def test_the_range_of_vbq_holds_one_slice_to_either_side_and_a_sac_a_voxel_thinner(measured_case):
+    values = measured_case.values
+    names = set.intersection(*(set(level.t1.variations["t1_signal"]) for level in measured_case.levels))
+    assert {"one slice right", "one slice left", "+i", "narrower margin"} <= names
+
+    def thinner(sac):
+        eroded = sac.array & np.roll(sac.array, 1, 2) & np.roll(sac.array, -1, 2)
+        return Mask("sac", eroded, sac.grid).cropped()
+
+    other = case_of(SAGITTAL, sac_change=thinner)
+    assert values["vbq_low"] <= other.values["vbq"] <= values["vbq_high"]
+    assert values["vbq_high"] - values["vbq_low"] < 0.2 * values["vbq"]
+
+
+def test_an_image_whose_csf_is_not_darker_than_marrow_gives_no_vbq():
+    result = case_of(SAGITTAL, change=lambda array, grid: (600 - array.astype(int)).clip(0))
+    assert "vbq" not in result.values
+    assert any("not darker than marrow" in reason for reason in result.reasons)
+    assert "not-t1" in {flag.code for flag in result.all_flags}
+
+
+def bright_ball(radius):
+    """A hemangioma of L2 in the mid-sagittal slice."""
+
+    def change(array, grid):
+        body = SPINE.vertebra("L2")
+        inside = np.linalg.norm((grid.centers() - body.center)[..., 1:], axis=-1) < radius
+        inside &= np.abs((grid.centers() - body.center)[..., 0]) < 2.5
+        return np.where(inside, 700, array).astype(array.dtype)
+
+    return change
+
+
+def test_a_focal_lesion_in_the_middle_moves_the_level_to_the_nearest_slice_without_one(measured_case):
+    result = case_of(SAGITTAL, change=bright_ball(5.0))
+    level = result.levels[1]
+    assert level.name == "L2"
+    assert level.values["t1_signal"] == pytest.approx(measured_case.levels[1].values["t1_signal"], rel=0.02)
+    (flag,) = [flag for flag in level.flags if flag.code == "parasagittal"]
+    assert flag.value == pytest.approx(4.4, abs=0.1)
+    assert not [flag for flag in measured_case.levels[1].flags if flag.code == "parasagittal"]
+    small = case_of(SAGITTAL, change=bright_ball(1.5)).levels[1]
+    assert not [flag for flag in small.flags if flag.code == "parasagittal"], "a vessel is no lesion"

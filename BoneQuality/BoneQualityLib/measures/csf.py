@@ -41,10 +41,10 @@ class Csf:
     level: str
     roi: PlanarRoi | RegionRoi | None = None
     signal: float = float("nan")
-    median: float = float("nan")
     area: float = float("nan")
     dropped: float = 0.0
     blocked: str = ""
+    median: float = float("nan")
     variations: dict = field(default_factory=dict)
 
 
@@ -92,8 +92,7 @@ def read_sac(roi: PlanarRoi, image: Image) -> Csf:
             break
         kept &= ~brighter
     dropped = 1 - float(kept.mean())
-    signals = float(values[kept].mean()), float(np.median(values[kept]))
-    csf = Csf(roi.level, roi, *signals, roi.area * (1 - dropped), dropped)
+    csf = Csf(roi.level, roi, float(values[kept].mean()), roi.area * (1 - dropped), dropped, median=float(np.median(values[kept])))
     if dropped > MOST_ROOTS:
         return replace(csf, blocked=f"{100 * dropped:.0f} % of the pixels are brighter than CSF")
     if csf.area < MINIMUM_AREA_MM2:
@@ -160,7 +159,7 @@ def read_csf(
                 found[level] = Csf(level, blocked="the vertebra of this level is not segmented")
             else:
                 found[level] = read_sac(place_sac(level, sac, cord, extents[level], image), image)
-                found[level] = replace(found[level], variations=_other_sacs(level, sac, cord, extents[level], image))
+                found[level] = replace(found[level], variations=_other_sacs(found[level], sac, cord, extents[level], image))
         except NotMeasured as reason:
             found[level] = Csf(level, edits.get(level), blocked=str(reason))
         if not found[level].blocked and not found[level].signal > 0:
@@ -187,20 +186,24 @@ def _moved_csf(csf: Csf, image: Image) -> dict[str, float]:
     if isinstance(csf.roi, RegionRoi):
         return moved_region(csf.roi, image)
     moved = moved_plane(csf.roi, image, lambda roi, there: read_sac(roi, there).signal)
-    return {**moved, "CSF median": csf.median}
+    across = "ijk"[image.grid.slice_axis] if csf.roi.thickness == 0 else ""  # the sac is narrow: its slice is chosen, not blended
+    return {**{name: signal for name, signal in moved.items() if name[1] != across}, "CSF median": csf.median}
 
 
-def _other_sacs(level: str, sac: Mask, cord: Mask | None, extent: LevelExtent, image: Image) -> dict[str, float]:
-    """The signal where the sac is drawn a voxel thinner or thicker, or read one slice to either side, if it is accepted there."""
+def _other_sacs(csf: Csf, sac: Mask, cord: Mask | None, extent: LevelExtent, image: Image) -> dict[str, float]:
+    """The signal where the sac is drawn a voxel thinner or thicker, or read one slice to either side, if it is accepted there.
+
+    What is over 15 % brighter than on the sac's own center slice holds fat or roots from beside the sac, and no reader takes it.
+    """
     voxel, found = min(float(np.sort(sac.grid.spacing)[1]), THICKEST_VOXEL_MM), {}
     variations = {name: (sign * voxel, 0) for name, sign in SACS.items()}
     variations |= {"CSF one slice right": (0.0, 1), "CSF one slice left": (0.0, -1)}
     for name, (thicker, slices) in variations.items():
         try:
-            other = read_sac(place_sac(level, sac, cord, extent, image, thicker, slices), image)
+            other = read_sac(place_sac(csf.level, sac, cord, extent, image, thicker, slices), image)
         except NotMeasured:
             continue
-        if not other.blocked and other.signal > 0:
+        if not other.blocked and other.signal > 0 and (csf.blocked or other.signal <= BRIGHTER_THAN_L2 * csf.signal):
             found[name] = other.signal
     return found
 
