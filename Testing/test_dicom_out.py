@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import shutil
 import subprocess
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from BoneQualityLib.errors import BoneQualityError
 from BoneQualityLib.files.dicom_series import find_series
 from BoneQualityLib.files.writing import write_whole
 from BoneQualityLib.outputs.dicom_files import dicom_contents
+from BoneQualityLib.outputs.dicom_regions import segmentation
 from BoneQualityLib.outputs.dicom_source import read_source
 from BoneQualityLib.scene.reading import read_volume
 from dicom_makers import classic, slices
@@ -66,6 +68,14 @@ def test_the_regions_come_back_voxel_for_voxel(series, written):
         d.SOPInstanceUID for d in source
     }
     assert (dataset.PatientID, dataset.StudyInstanceUID, dataset.FrameOfReferenceUID) == ("77", "1.2", "1.2.9")
+
+
+def test_a_voxel_belongs_to_a_region_that_holds_half_of_it(written):
+    case, sources = written
+    region = case.seen.regions[0]
+    shares = np.resize([0.4, 0.5, 0.6], region.weights.shape)
+    made = segmentation("case", [replace(region, weights=shares)], CT_GRID, sources["ct"], vertebra_codes())
+    assert made.pixel_array.sum() == np.count_nonzero(shares >= 0.5)
 
 
 def _numbers(path) -> dict[tuple[str, str], float]:
