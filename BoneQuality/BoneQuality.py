@@ -243,6 +243,7 @@ class BoneQualityWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         try:
             self.parameters.parameterNode.SetName(self.parameters.caseId or _("case"))
             self.cases.followId(self.parameters)
+            self.cases.fillFacts(self.parameters)
             self.case = self.cases.results(self.parameters)
             for section in (self.inputs, self.results, self.place, self.exports, self.readings):
                 section.update()

@@ -6,11 +6,12 @@ from BoneQualityLib.anatomy.schemes import SCHEMES
 from BoneQualityLib.entry.choices import MUSCLE_ROLE, ROLES, Picked, first_choices
 from BoneQualityLib.parameters import is_id
 from BoneQualityLib.scene.case_nodes import case_ids, id_measured_for, ids_given_twice, is_ours
+from BoneQualityLib.scene.dicom_facts import facts_of
 from BoneQualityLib.scene.scene_case import SceneCase
 
 from .parameter_node import STATES, BoneQualityParameterNode, camelCase
 
-DELETED = "deleted: {name}"
+DELETED, READ_FACTS = "deleted: {name}", "facts: {ID}"
 
 
 def picked(parameters):
@@ -83,6 +84,18 @@ class Cases:
         if node.GetID() not in offered and DELETED.format(name=name) not in offered:
             setattr(parameters, name, node)
             parameters.offered = [*offered, node.GetID()]
+
+    def fillFacts(self, parameters):
+        """Take age and sex from the DICOM database where nobody has typed them; once for each image."""
+        for each in picked(parameters):
+            mark = READ_FACTS.format(ID=each.image.GetID()) if each.image is not None else ""
+            if not mark or mark in parameters.offered:
+                continue
+            with slicer.util.NodeModify(parameters.parameterNode):
+                for name, value in facts_of(each.image).items():
+                    if not getattr(parameters, name):
+                        setattr(parameters, name, value)
+                parameters.offered = [*parameters.offered, mark]
 
     def letGo(self, parameters, node):
         """Empty the inputs that are a node which is about to be removed; returns whether there were any."""

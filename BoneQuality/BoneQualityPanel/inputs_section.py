@@ -46,6 +46,9 @@ class InputsSection:
             takesScheme = each.segmentation is not None and takes_scheme(each.segmentation)
             for widget in ("SchemeLabel", "SchemeBox"):
                 getattr(ui, camelCase(each.role.name) + widget).visible = takesScheme
+        ui.segmentButton.enabled = any(
+            getattr(parameters, role) is not None and getattr(parameters, f"{role}Segmentation") is None for role in ("ct", "t1")
+        )
         self._updateTables()
         self.missing = self.panel.measuring.whatIsMissing(parameters, self.found)
         sentences = [fault for found in self.found.values() for fault in found.faults]

@@ -65,6 +65,7 @@ class Measuring:
                 text = _("{segmentation} was drawn on {other}, not on {volume}.")
                 names = dict(segmentation=each.segmentation.GetName(), other=drawnOn.GetName(), volume=each.image.GetName())
                 sentences.append(text.format(**names))
+        sentences += [sentence for each in picked(parameters) for sentence in found[each.role.name].ignored]
         fluid = [name for name in found["t1"].shows if name == "thecal sac" or name.startswith("CSF")]
         if found["t1"].levels and not fluid:
             sentences.append(_("VBQ needs a mask of the thecal sac, or of CSF at L3: without one it will not be measured."))

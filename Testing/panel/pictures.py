@@ -6,58 +6,39 @@ Not a test: the pictures are to be looked at. Run like the drive scripts; the pi
 import json
 from pathlib import Path
 
+import makers
 import numpy as np
 from PIL import Image
-from PySide6 import QtWidgets
 
 from BoneQualityLib.image.mask import Mask
 from BoneQualityLib.phantoms import phantom_solids, phantom_spine
-from BoneQualityLib.scene import case_nodes
 from BoneQualityLib.scene.arrays import TAGS_ATTRIBUTE
+from BoneQualityLib.scene.case_nodes import is_ours
 from BoneQualityLib.scene.nodes import segmentation_node, volume_node
-from BoneQualityLib.scene.scene_case import SceneCase
 
-QtWidgets.QWIDGETSIZE_MAX = 16777215  # missed by the stand-in that unfolds a section
 FOLDER = Path(__file__).resolve().parents[2] / "Resources"
-WIDTH, VIEW = 560, (520, 620)
+#: What a dock shows without scrolling on a screen of 1366 x 768.
+SIZE, VIEW = (480, 700), (440, 350)
 ui = widget.ui
 
 
-def fold(*unfolded):
-    for section in (
-        ui.caseSection,
-        ui.ctSection,
-        ui.t1Section,
-        ui.levelsSection,
-        ui.musclesSection,
-        ui.resultsSection,
-        ui.exportSection,
-    ):
-        section.collapsed = section not in unfolded
-    ui.factsBox.visible = ui.caseTableBox.visible = False
-    widget.update()
-
-
-def picture(name, height, *unfolded, view=None):
-    """The panel with some sections unfolded, beside the four views."""
-    fold(*unfolded)
+def picture(name, view=True, height=SIZE[1]):
+    """The upper part of the panel, nothing folded or hidden for the picture, beside the four views."""
     slicer.app.processEvents()
-    screenshot(panel, str(FOLDER / name), WIDTH, height)
-    if view is not None:
-        views.save(str(FOLDER / name) + ".views.png", fit=False)
-        left, right = (np.asarray(Image.open(str(FOLDER / name) + end).convert("RGB")) for end in ("", ".views.png"))
-        canvas = np.zeros((max(len(left), len(right)), left.shape[1] + right.shape[1], 3), np.uint8)
-        canvas[: len(left), : left.shape[1]] = left
-        canvas[: len(right), left.shape[1] :] = right
-        Image.fromarray(canvas).save(FOLDER / name)
-        Path(str(FOLDER / name) + ".views.png").unlink()
-
-
-def look(view, level, column):
-    table = view.mrmlTableNode()
-    names = [table.GetColumnName(n) for n in range(table.GetNumberOfColumns())]
-    rows = [table.GetCellText(n, names.index("level" if "level" in names else "disc")) for n in range(table.GetNumberOfRows())]
-    view.clicked.emit(view.model().index(rows.index(level), names.index(column)))
+    path = FOLDER / name
+    widget.parent.resize(SIZE[0], max(height, widget.parent.sizeHint.height()))
+    screenshot(panel, str(path), SIZE[0], max(height, widget.parent.sizeHint.height()))
+    shown = np.asarray(Image.open(path).convert("RGB"))[:height]
+    if view:
+        beside = FOLDER / f"{name}.views.png"
+        views.save(str(beside), fit=False)
+        right = np.asarray(Image.open(beside).convert("RGB"))
+        beside.unlink()
+        canvas = np.zeros((max(len(shown), len(right)), shown.shape[1] + right.shape[1], 3), np.uint8)
+        canvas[: len(shown), : shown.shape[1]] = shown
+        canvas[: len(right), shown.shape[1] :] = right
+        shown = canvas
+    Image.fromarray(shown).save(path)
 
 
 def show(volume, direction=None):
@@ -69,12 +50,12 @@ def show(volume, direction=None):
     views.threeD.window.SetSize(*VIEW)
     for node in slicer.util.getNodesByClass("vtkMRMLSegmentationNode"):
         node.GetDisplayNode().SetOpacity3D(1.0)  # half transparent surfaces are not drawn off screen
-        if not case_nodes.is_ours(node):
+        if not is_ours(node):
             node.GetDisplayNode().SetVisibility(False)
     views.threeD.fit(direction)
 
 
-picture("panel_empty.png", 760, ui.caseSection, ui.ctSection, ui.t1Section, ui.levelsSection)
+picture("panel_empty.png", view=False)
 
 ui.loadDemoButton.click()
 parameters = widget.parameters
@@ -82,7 +63,7 @@ nodes = {role: (getattr(parameters, role), getattr(parameters, f"{role}Segmentat
 
 
 def case(case_id, *roles):
-    ui.caseSelector.setCurrentNode(widget.cases.create().parameterNode)
+    widget.showCase(widget.cases.create())
     chosen = widget.parameters
     chosen.caseId = case_id
     for role in roles:
@@ -94,22 +75,17 @@ def case(case_id, *roles):
 
 
 case("demo-ct", "ct")
-look(ui.levelTable, "L3", "hu_upper")
-picture("panel_ct.png", 900, ui.ctSection, ui.levelsSection, ui.resultsSection, view=True)
-SceneCase("demo-ct").set_visible(False)
-ui.backButton.click()
+makers.click_level(widget, "L3", "hu_upper")
+picture("panel_ct.png")
 
 case("demo-mri", "t1")
-look(ui.levelTable, "L3", "t1_signal")
-picture("panel_mri.png", 860, ui.t1Section, ui.levelsSection, ui.resultsSection, view=True)
-SceneCase("demo-mri").set_visible(False)
-ui.backButton.click()
+makers.click_level(widget, "L3", "vbq_single_level")
+picture("panel_mri.png")
 
 case("demo-muscles", "axialMr")
-look(ui.muscleTable, "L3-L4", "area_mm2")
-picture("panel_muscles.png", 1250, ui.musclesSection, ui.resultsSection, view=True)
-SceneCase("demo-muscles").set_visible(False)
-ui.backButton.click()
+row = next(n for n, each in enumerate(makers.document(widget)["muscles"]) if each["disc"] == "L3-L4")
+makers.click_muscle(widget, row, "area_mm2")
+picture("panel_muscles.png")
 
 changes = {"L2": dict(height_anterior_mm=18.0, height_middle_mm=20.0), "L4": dict(pit=phantom_solids.Pit(radius_mm=9, depth_mm=11))}
 spine = phantom_spine.lumbar_spine(cancellous_hu=dict(L1=62, L2=95, L3=51, L4=48, L5=60), posterior_elements=False, changes=changes)
@@ -125,5 +101,5 @@ nodes["ct"] = ct, masks
 flagged = case("demo-flags", "ct")
 flagged.levelStates = {"L2": "fractured"}
 ui.measureButton.click()
-look(ui.levelTable, "L2", "hu_middle")
-picture("panel_flags.png", 1000, ui.levelsSection, ui.resultsSection, view=True)
+makers.click_level(widget, "L4", "hu_middle")
+picture("panel_flags.png")

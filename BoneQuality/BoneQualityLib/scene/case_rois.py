@@ -130,7 +130,7 @@ def show_curves(nodes, roi: PlanarRoi) -> None:
 
 def _curve(nodes, role: str, points: np.ndarray, kind: str, is_spline: bool):
     is_new = not nodes.has(role)
-    node = nodes.get(role, "vtkMRMLMarkupsClosedCurveNode", role)
+    node = nodes.get(role, "vtkMRMLMarkupsClosedCurveNode", f"{nodes.case_id} {role}")
     node.SetCurveTypeToCardinalSpline() if is_spline else node.SetCurveTypeToLinear()
     put_points(node, points)
     display = node.GetDisplayNode()
