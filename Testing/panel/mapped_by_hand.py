@@ -60,11 +60,13 @@ assert abs(makers.document(widget)["case"]["vbq"] - 3.2) < 0.1
 # a segment that is renamed is understood at once, and one that is removed is forgotten
 makers.pick(ui, "thecal sac", "t1", "-")
 t1_masks.GetSegmentation().GetSegment("tube").SetName("thecal sac")
+makers.process_events()
 assert makers.box(ui, "thecal sac", "t1").currentText == "thecal sac"
 makers.pick(ui, "thecal sac", "t1", "-")
 assert makers.box(ui, "thecal sac", "t1").currentText == "-", "a person's choice goes before a name"
 makers.pick(ui, "thecal sac", "t1", "thecal sac")
 t1_masks.GetSegmentation().RemoveSegment("tube")
+makers.process_events()
 assert makers.box(ui, "thecal sac", "t1").currentText == "-" and ui.measureButton.enabled
 
 # a label map: a number is never guessed; by its scheme, or by hand

@@ -38,7 +38,7 @@ assert old.Observations == [] and len(new.Observations) == own, (
     "of the scene the module's own observers are counted: selectors have theirs"
 )
 assert old.parameters is None and new.parameters.caseId == "case-1"
-assert new.ui.levelTable.rowCount == 2 and new.ui.measureButton.enabled and not new.makers.is_stale(ui)
+assert new.ui.levelTable.rowCount == 2 and new.ui.measureButton.enabled and not makers.is_stale(new.ui)
 import sys  # noqa: E402
 
 assert case_nodes is not sys.modules[case_nodes.__name__], "the library was read again"

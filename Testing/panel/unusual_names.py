@@ -42,6 +42,7 @@ assert all(name not in text for name in ("椎", "Wirbel", "Сегментаци�
 
 # two segments for one level: both named, none guessed; a person's choice settles it
 masks.GetSegmentation().GetSegment("Organ_0").SetName("L2 vertebra")
+makers.process_events()
 assert "both show L2" in ui.foundLabel.text and "Wirbelkörper L2" in ui.foundLabel.text and not ui.measureButton.enabled
 makers.pick(ui, "L2", "ct", "Wirbelkörper L2")
 assert ui.measureButton.enabled and not ui.foundLabel.visible

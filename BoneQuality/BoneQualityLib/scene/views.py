@@ -126,12 +126,12 @@ def show_side_by_side(volumes: Iterable, centers: Iterable) -> None:
 
 def show_table(table) -> None:
     """A table node in the layout's table view, beside the slice views."""
-    for node in every_node("vtkMRMLSelectionNode"):
-        node.SetActiveTableID(table.GetID())
-    for node in every_node("vtkMRMLTableViewNode"):
-        node.SetTableNodeID(table.GetID())
     for layout in every_node("vtkMRMLLayoutNode"):
         layout.SetViewArrangement(layout.SlicerLayoutFourUpTableView)
+    for node in every_node("vtkMRMLSelectionNode"):
+        node.SetActiveTableID(table.GetID())
+    for node in every_node("vtkMRMLTableViewNode"):  # the layout may have made it only now
+        node.SetTableNodeID(table.GetID())
 
 
 def _show_alone(volume, is_ct: bool) -> None:
