@@ -18,13 +18,13 @@ TWO = ("L2", "L3")
 
 
 def flat_ct(spine, grid):
-    """Bodies of their HU in bone of 400 HU amid soft tissue and some fat, without blur: quick, and enough where shapes matter."""
+    """Bodies of their HU within cortex of 400 HU amid soft tissue and some fat, without blur: quick, and enough where shapes matter."""
     array = np.full(grid.shape, 40, np.int16)
     array[:, :4] = -100
     for vertebra in spine.vertebrae:
         array[phantom_spine.vertebra_mask(spine, vertebra.level, grid)] = 400
     for vertebra in spine.vertebrae:
-        array[phantom_spine.body_mask(vertebra, grid)] = vertebra.cancellous_hu
+        array[phantom_spine.body_mask(vertebra, grid, 1.2)] = vertebra.cancellous_hu
     return array
 
 
@@ -78,6 +78,22 @@ def test_a_vertebra_that_the_image_covers_by_half_is_flagged_and_the_others_are_
     assert "hu_3d" not in result.levels[2].values
 
 
+@pytest.mark.parametrize("edge", ["behind the canal", "beside the body"])
+def test_a_process_that_leaves_the_field_of_view_costs_nothing(edge):
+    spine = phantom_spine.lumbar_spine(("L2", "L3"), cancellous_hu={k: HU[k] for k in TWO})
+    whole = phantom_spine.grid_for(spine, (1.0, 1.0, 1.0), margin_mm=8)
+    away = dict([("behind the canal", [0, -48, 0]), ("beside the body", [-29, 0, 0])])[edge]
+    i, j, _ = np.round(whole.ijk(spine.vertebra("L3").center + away)).astype(int)
+    columns, rows = (
+        (slice(0, whole.shape[2]), slice(0, j)) if edge == "behind the canal" else (slice(0, i), slice(0, whole.shape[1]))
+    )
+    grid = whole.box((slice(0, whole.shape[0]), rows, columns))
+    result = measured(spine, grid)
+    assert [flag.code for flag in result.all_flags if flag.code in ("truncated", "frame-uncertain")] == []
+    assert np.abs(errors(result)).max() <= 2
+    assert all("height_posterior_mm" in level.values for level in result.levels)
+
+
 @pytest.mark.parametrize(("anterior", "middle", "grade"), [(14.5, 20.5, 3), (19.5, 23.0, 2), (21.7, 24.0, 1), (24.5, 25.3, 0)])
 def test_a_wedge_is_suggested_as_a_fracture_and_stays_in_the_values(anterior, middle, grade):
     spine = phantom_spine.lumbar_spine(
@@ -95,7 +111,9 @@ def test_a_wedge_is_suggested_as_a_fracture_and_stays_in_the_values(anterior, mi
 
 
 def test_strict_excludes_a_level_that_may_be_fractured():
-    spine = phantom_spine.lumbar_spine(("L2", "L3"), cancellous_hu={k: HU[k] for k in TWO}, changes={"L3": dict(height_anterior_mm=15)})
+    spine = phantom_spine.lumbar_spine(
+        ("L2", "L3"), cancellous_hu={k: HU[k] for k in TWO}, changes={"L3": dict(height_anterior_mm=15)}
+    )
     result = measured(spine, phantom_spine.grid_for(spine, (1.0, 1.0, 1.0), margin_mm=8), Parameters(strict=True))
     assert result.values["ct_levels"] == ["L2"]
     assert result.levels[1].ct_exclusion.startswith("possible-fracture")
