@@ -19,7 +19,7 @@ import fuzz_corpus
 from BoneQualityLib import cli
 from BoneQualityLib.batch.manifest import ManifestFaults, read_manifest
 from BoneQualityLib.batch.run import LOCK, RECORDS, run_batch
-from BoneQualityLib.batch.workers import Limits
+from BoneQualityLib.batch.workers import Limits, WorkerDied, in_processes
 from BoneQualityLib.columns import Column, unarmed
 from BoneQualityLib.errors import BoneQualityError
 from BoneQualityLib.files import writing
@@ -182,16 +182,15 @@ def test_what_killed_runs_left_half_written_goes_and_nothing_else(tmp_path, file
 
 
 @needs_proc
-def test_a_case_that_takes_too_long_is_a_failure_by_name(tmp_path, files):
-    os.mkfifo(files / "never.csv")
-    keep = os.open(files / "never.csv", os.O_RDWR)  # so that whoever opens it waits for a line
-    rows = ["slow,ct.nii.gz,mask.seg.nrrd,never.csv", "good,ct.nii.gz,mask.seg.nrrd,"]
-    batch = run_batch(
-        manifest(files, rows, "case_id,ct,ct_segmentation,labels"), tmp_path / "out", workers=1, limits=Limits(seconds=20)
-    )
+def test_a_job_that_takes_too_long_is_ended_and_the_others_are_done(tmp_path):
+    os.mkfifo(tmp_path / "never")
+    keep = os.open(tmp_path / "never", os.O_RDWR)  # so that who opens it waits for words
+    (tmp_path / "good").write_text("x")
+    jobs = [tmp_path / "good", tmp_path / "never", tmp_path / "good"]
+    done = list(in_processes(Path.read_text, jobs, 1, Limits(seconds=6)))
     os.close(keep)
-    assert batch.done == {"good"} and list(batch.failures) == ["slow"]
-    assert batch.failures["slow"].stage == "process" and "longer than 0.333333 minutes" in batch.failures["slow"].sentence
+    assert [job.name for job, _ in done] == ["good", "never", "good"] and done[0][1] == done[2][1] == "x"
+    assert isinstance(done[1][1], WorkerDied) and "longer than 0.1 minutes" in str(done[1][1])
 
 
 @needs_proc
