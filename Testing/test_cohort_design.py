@@ -21,7 +21,7 @@ pytestmark = pytest.mark.filterwarnings("error::RuntimeWarning")
 
 def test_levels_of_a_manifest_become_numbers_places_and_neighbors():
     table = pandas.DataFrame(dict(
-        fractured=["L1", "L1,L2", "T12;L3", ""], cemented=["L1", "T8", "", "L4 L5"], new_fractures=["L2", "L3", "L1", "S1"],
+        fractured=["L1", "L1,L2", "T12;L3", ""], cemented=["L1", "T11", "", "L4 L5"], new_fractures=["L2", "L3", "L1", "S1"],
     ))  # fmt: skip
     found, new = with_facts(table, "the table")
     assert found["fracture_count"].tolist() == [1, 2, 2, 0] and found["multiple_fractures"].tolist() == ["no", "yes", "yes", "no"]
@@ -157,6 +157,12 @@ def test_balance_is_the_standardized_difference_of_austin():
         women["events_after"],
         women["others_after"],
     ) == (1, 0)
+
+
+def test_the_controls_of_a_set_weigh_together_as_much_as_its_event():
+    frame = pandas.DataFrame(dict(age=[70.0, 74, 78, 60, 66, 72]))
+    (age,) = balance_rows(frame, np.array([True] * 3 + [False] * 3), {0: [3], 1: [4, 5]})
+    assert (age["events_after"], age["others_after"]) == (72, (60 + (66 + 72) / 2) / 2)
 
 
 def test_the_command_writes_the_pairs_and_the_cohort_takes_them(tmp_path, capsys):

@@ -128,9 +128,24 @@ def test_every_icc_of_four_judges_is_that_of_shrout_and_fleiss():
         "(1,1)": 0.17, "(2,1)": 0.29, "(2,k)": 0.62, "(3,1)": 0.71, "(3,k)": 0.91,
     }  # fmt: skip
     ends = {name: [round(end, 2) for end in (form.low, form.high)] for name, form in found.items()}
-    assert ends == {"(1,1)": [-0.13, 0.72], "(2,1)": [0.02, 0.76], "(2,k)": [0.07, 0.93], "(3,1)": [0.34, 0.95], "(3,k)": [0.68, 0.99]}
-    assert [round(end, 3) for name in ("(2,1)", "(2,k)") for end in (found[name].low, found[name].high)] == [0.019, 0.761, 0.071, 0.927]
+    assert ends == {
+        "(1,1)": [-0.13, 0.72],
+        "(2,1)": [0.02, 0.76],
+        "(2,k)": [0.07, 0.93],
+        "(3,1)": [0.34, 0.95],
+        "(3,k)": [0.68, 0.99],
+    }
+    assert [round(end, 3) for name in ("(2,1)", "(2,k)") for end in (found[name].low, found[name].high)] == [
+        0.019,
+        0.761,
+        0.071,
+        0.927,
+    ]
     assert (found["(2,1)"].band, found["(3,k)"].band) == ("poor to good", "moderate to excellent")
+    between, error = 32.486, 1.019  # mean squares of judges and of the rest, as the paper prints them
+    assert found["(2,1)"].standard_error == pytest.approx(np.sqrt((between - error) / 6 + error), abs=0.001)
+    assert found["(3,1)"].standard_error == pytest.approx(np.sqrt(error), abs=0.001)
+    assert found["(2,k)"].least_detectable_change == pytest.approx(1.96 * np.sqrt(2) * found["(2,1)"].standard_error / 2)
 
 
 def test_limits_of_agreement_are_those_of_bland_and_altman():
