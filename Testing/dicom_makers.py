@@ -1,4 +1,4 @@
-"""DICOM files made on the spot: classic series on any lattice, their enhanced twins, files without a preamble."""
+"""DICOM files made on the spot: classic series on any lattice, their enhanced twins, files without a preamble, SEG."""
 
 from __future__ import annotations
 
@@ -12,8 +12,10 @@ from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, MRImageStorage, 
 from pydicom.valuerep import format_number_as_ds
 
 from BoneQualityLib.image.grid import Grid
+from spine_files import CT_GRID
 
 ENHANCED = {CTImageStorage: "1.2.840.10008.5.1.4.1.1.2.1", MRImageStorage: "1.2.840.10008.5.1.4.1.1.4.1"}
+SEG = "1.2.840.10008.5.1.4.1.1.66.4"
 RAS_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
 
 
@@ -119,3 +121,68 @@ def enhanced(path: Path, datasets: list[Dataset], order=None, compressed: bool =
     packed.compress(RLELossless)
     packed.save_as(path, enforce_file_format=True)
     return path
+
+
+def code(value, scheme="SCT"):
+    return item(CodeValue=value, CodingSchemeDesignator=scheme, CodeMeaning="meaning")
+
+
+def described(number, label, kind="51282000", scheme="SCT", region=None) -> Dataset:
+    found = Dataset()
+    found.SegmentNumber, found.SegmentLabel, found.SegmentAlgorithmType = number, label, "MANUAL"
+    found.SegmentedPropertyCategoryCodeSequence, found.SegmentedPropertyTypeCodeSequence = code("123037004"), code(kind, scheme)
+    if region:
+        found.AnatomicRegionSequence = code(region)
+    return found
+
+
+def seg(
+    path,
+    masks,
+    grid: Grid = CT_GRID,
+    kind="BINARY",
+    reverse=False,
+    keep_empty=False,
+    frame_of_reference="1.2.9",
+    segments=None,
+    edit=None,
+    step=True,
+):
+    """A SEG file: a segment for every mask ``[k, j, i]``, or several masks with a grid each: name -> [(mask, grid), ..]."""
+    whole, frames, bits = Dataset(), [], []
+    whole.SOPClassUID, whole.SOPInstanceUID, whole.SeriesInstanceUID, whole.StudyInstanceUID = SEG, generate_uid(), "1.9", "1.2"
+    whole.Modality, whole.SegmentationType, whole.FrameOfReferenceUID = "SEG", kind, frame_of_reference
+    whole.Rows, whole.Columns, whole.SamplesPerPixel, whole.PhotometricInterpretation = *grid.shape[1:], 1, "MONOCHROME2"
+    whole.BitsAllocated = whole.BitsStored = 1 if kind == "BINARY" else 8
+    whole.HighBit, whole.PixelRepresentation = whole.BitsStored - 1, 0
+    if kind == "FRACTIONAL":
+        whole.SegmentationFractionalType, whole.MaximumFractionalValue = "PROBABILITY", 200
+    for number, (name, given) in enumerate(masks.items(), 1):
+        for mask, here in given if isinstance(given, list) else [(given, grid)]:
+            lps = RAS_LPS @ here.ijk_to_ras
+            for k in range(len(mask))[:: -1 if reverse else 1]:
+                if mask[k].any() or keep_empty:
+                    frame = Dataset()
+                    frame.SegmentIdentificationSequence = item(ReferencedSegmentNumber=number)
+                    frame.PlanePositionSequence = item(ImagePositionPatient=[f"{v:.10g}" for v in (lps @ [0, 0, k, 1])[:3]])
+                    frame.PlaneOrientationSequence = item(
+                        ImageOrientationPatient=[f"{v:.9f}" for v in (lps[:3, :2] / here.spacing[:2]).T.ravel()]
+                    )
+                    frames.append(frame)
+                    bits.append(mask[k])
+    shared = Dataset()
+    shared.PixelMeasuresSequence = item(PixelSpacing=list(grid.spacing[1::-1]), SliceThickness=grid.spacing[2])
+    if step:
+        shared.PixelMeasuresSequence[0].SpacingBetweenSlices = grid.spacing[2]
+    whole.SharedFunctionalGroupsSequence, whole.PerFrameFunctionalGroupsSequence = Sequence([shared]), Sequence(frames)
+    whole.NumberOfFrames = len(frames)
+    whole.SegmentSequence = Sequence(segments or [described(n, name) for n, name in enumerate(masks, 1)])
+    pixels = np.stack(bits)
+    data = (
+        np.packbits(pixels.astype(np.uint8), bitorder="little").tobytes() if kind == "BINARY" else pixels.astype(np.uint8).tobytes()
+    )
+    whole.PixelData = data + b"\0" * (len(data) % 2)
+    whole["PixelData"].VR = "OB"
+    if edit:
+        edit(whole)
+    return write(path, whole)

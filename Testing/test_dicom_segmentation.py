@@ -5,8 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pydicom
 import pytest
-from pydicom.dataset import Dataset
-from pydicom.sequence import Sequence
 from pydicom.uid import generate_uid
 
 from BoneQualityLib.entry.measure_case import measure_case
@@ -17,77 +15,11 @@ from BoneQualityLib.parameters import CaseFacts
 from BoneQualityLib.scene.masks import Segmentation, identified, named_segments
 from BoneQualityLib.scene.reading import read_segmentation, read_volume
 from conftest import rotation
-from dicom_makers import RAS_LPS, classic, item, slices, write
+from dicom_makers import classic, described, seg, slices
 from spine_files import CT_GRID, bodies, ct, measure, spine_files
 
-SEG = "1.2.840.10008.5.1.4.1.1.66.4"
 BODIES = {f"{level} body": mask for level, mask in bodies(CT_GRID).items()}
 VERTEBRA = dict(L1="66794005", L2="14293000", L3="36470004")
-
-
-def code(value, scheme="SCT"):
-    return item(CodeValue=value, CodingSchemeDesignator=scheme, CodeMeaning="meaning")
-
-
-def described(number, label, kind="51282000", scheme="SCT", region=None) -> Dataset:
-    found = Dataset()
-    found.SegmentNumber, found.SegmentLabel, found.SegmentAlgorithmType = number, label, "MANUAL"
-    found.SegmentedPropertyCategoryCodeSequence, found.SegmentedPropertyTypeCodeSequence = code("123037004"), code(kind, scheme)
-    if region:
-        found.AnatomicRegionSequence = code(region)
-    return found
-
-
-def seg(
-    path,
-    masks,
-    grid: Grid = CT_GRID,
-    kind="BINARY",
-    reverse=False,
-    keep_empty=False,
-    frame_of_reference="1.2.9",
-    segments=None,
-    edit=None,
-    step=True,
-):
-    """A SEG file: a segment for every mask ``[k, j, i]``, or several masks with a grid each: name -> [(mask, grid), ..]."""
-    whole, frames, bits = Dataset(), [], []
-    whole.SOPClassUID, whole.SOPInstanceUID, whole.SeriesInstanceUID, whole.StudyInstanceUID = SEG, generate_uid(), "1.9", "1.2"
-    whole.Modality, whole.SegmentationType, whole.FrameOfReferenceUID = "SEG", kind, frame_of_reference
-    whole.Rows, whole.Columns, whole.SamplesPerPixel, whole.PhotometricInterpretation = *grid.shape[1:], 1, "MONOCHROME2"
-    whole.BitsAllocated = whole.BitsStored = 1 if kind == "BINARY" else 8
-    whole.HighBit, whole.PixelRepresentation = whole.BitsStored - 1, 0
-    if kind == "FRACTIONAL":
-        whole.SegmentationFractionalType, whole.MaximumFractionalValue = "PROBABILITY", 200
-    for number, (name, given) in enumerate(masks.items(), 1):
-        for mask, here in given if isinstance(given, list) else [(given, grid)]:
-            lps = RAS_LPS @ here.ijk_to_ras
-            for k in range(len(mask))[:: -1 if reverse else 1]:
-                if mask[k].any() or keep_empty:
-                    frame = Dataset()
-                    frame.SegmentIdentificationSequence = item(ReferencedSegmentNumber=number)
-                    frame.PlanePositionSequence = item(ImagePositionPatient=[f"{v:.10g}" for v in (lps @ [0, 0, k, 1])[:3]])
-                    frame.PlaneOrientationSequence = item(
-                        ImageOrientationPatient=[f"{v:.9f}" for v in (lps[:3, :2] / here.spacing[:2]).T.ravel()]
-                    )
-                    frames.append(frame)
-                    bits.append(mask[k])
-    shared = Dataset()
-    shared.PixelMeasuresSequence = item(PixelSpacing=list(grid.spacing[1::-1]), SliceThickness=grid.spacing[2])
-    if step:
-        shared.PixelMeasuresSequence[0].SpacingBetweenSlices = grid.spacing[2]
-    whole.SharedFunctionalGroupsSequence, whole.PerFrameFunctionalGroupsSequence = Sequence([shared]), Sequence(frames)
-    whole.NumberOfFrames = len(frames)
-    whole.SegmentSequence = Sequence(segments or [described(n, name) for n, name in enumerate(masks, 1)])
-    pixels = np.stack(bits)
-    data = (
-        np.packbits(pixels.astype(np.uint8), bitorder="little").tobytes() if kind == "BINARY" else pixels.astype(np.uint8).tobytes()
-    )
-    whole.PixelData = data + b"\0" * (len(data) % 2)
-    whole["PixelData"].VR = "OB"
-    if edit:
-        edit(whole)
-    return write(path, whole)
 
 
 def masks_of(path) -> dict[str, tuple[np.ndarray, np.ndarray]]:

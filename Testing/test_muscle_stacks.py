@@ -24,8 +24,8 @@ from BoneQualityLib.parameters import CaseFacts, Parameters
 from BoneQualityLib.phantoms.phantom_muscles import mask_of, paraspinal_muscles, render
 from BoneQualityLib.scene.nodes import segmentation_node, volume_node
 from conftest import rotation
-from dicom_makers import classic, enhanced, slices
-from spine_files import image_file, measure
+from dicom_makers import classic, described, enhanced, seg, slices
+from spine_files import image_file, measure, segmentation_file
 
 ANGLES = {"L2-L3": -8.0, "L3-L4": 4.0, "L4-L5": 16.0}
 FAT = 0.2
@@ -270,15 +270,46 @@ def test_a_slice_that_a_person_gave_is_read_as_it_is():
 
 
 @pytest.mark.parametrize("with_disc", [True, False])
-@pytest.mark.parametrize("steps", [-2, -1, 1, 2])
+@pytest.mark.parametrize("steps", [-10, 1, 10])
 def test_a_typed_position_is_followed_along_the_normal_of_an_oblique_stack(with_disc, steps):
-    """S is that of the slice at the disc, or where no disc is drawn at the muscles' middle."""
-    grid, masks = stack_grid("L4-L5"), stack_masks("L4-L5")
-    if not with_disc:
-        del masks["L4-L5"]
-    drawn = {name: Mask(name, masks[name], grid).center for name in masks}
+    """S is that of the slice at the disc, or where no disc is drawn at the muscles' middle; 10 slices on, straight up is another one."""
+    grid = stack_grid("L4-L5", 25)
+    masks = {name: mask_of(phantom(), name, grid) for name in (*MUSCLES, *["L4-L5"] * with_disc)}
+    drawn = {name: Mask(name, mask, grid).center for name, mask in masks.items()}
     base = drawn["L4-L5"] if with_disc else np.mean([drawn[name] for name in MUSCLES], axis=0)
     s = (base + steps * 4 * grid.directions[:, 2])[2]
-    muscles = measured(("L4-L5",), masks=segments(masks, grid), disc_slices=f"L4-L5={s:.2f}")
-    middle = grid.ijk(base)[2]
-    assert grid.ijk(muscles.slices[0].plane.center)[2] == pytest.approx(round(middle + steps))
+    images = [AxialImages(Image("axial", np.ones(grid.shape, np.float32), grid))]
+    (there,) = measure_muscles(segments(masks, grid), images, Parameters(disc_slices=f"L4-L5={s:.2f}")).slices
+    assert grid.ijk(there.plane.center)[2] == pytest.approx(round(grid.ijk(base)[2] + steps))
+
+
+def test_one_dicom_seg_with_frames_on_every_stack_gives_the_same(capfd, files, tmp_path):
+    flat = [each for n, disc in enumerate(ANGLES) for each in slices(stack_array(disc), stack_grid(disc), first=1 + 5 * n)]
+    classic(tmp_path / "one", flat)
+    masks = {name: [(stack_masks(disc)[name], stack_grid(disc)) for disc in ANGLES] for name in MUSCLES}
+    masks |= {disc: [(stack_masks(disc)[disc], stack_grid(disc))] for disc in ANGLES}
+    described_so = [described(n, name, "91727004") for n, name in enumerate(masks, 1)]
+    path = seg(tmp_path / "masks.dcm", masks, stack_grid("L3-L4"), segments=described_so)
+    found = rcsa_of(capfd, tmp_path / "a", "--axial-mr", tmp_path / "one", "--axial-mr-segmentation", path)
+    expected = rcsa_of(capfd, tmp_path / "b", "--axial-mr", tmp_path / "one", *of_masks(files))
+    assert found == pytest.approx(expected, abs=0.001)
+
+
+def test_stacks_given_one_by_one_as_folders_with_a_seg_nrrd_each_give_the_same(capfd, files, tmp_path):
+    options = []
+    for disc in tuple(ANGLES)[::-1]:
+        classic(
+            tmp_path / disc, slices(stack_array(disc)[::-1], Grid(stack_grid(disc).shape, flipped(stack_grid(disc))), series="1.5")
+        )
+        segmentation_file(tmp_path / f"{disc}.seg.nrrd", stack_masks(disc), stack_grid(disc))
+        options += ["--axial-mr", tmp_path / disc, "--axial-mr-segmentation", tmp_path / f"{disc}.seg.nrrd"]
+    in_one = rcsa_of(capfd, tmp_path / "b", *[p for d in ANGLES for p in ("--axial-mr", files / f"{d}.nii.gz")], *of_masks(files))
+    assert rcsa_of(capfd, tmp_path / "a", *options) == pytest.approx(in_one, rel=0.002)
+
+
+def flipped(grid: Grid) -> np.ndarray:
+    """The affine of the same lattice with its slices counted from the other end."""
+    affine = grid.ijk_to_ras.copy()
+    affine[:3, 3] = grid.ras([0, 0, grid.shape[0] - 1])
+    affine[:3, 2] *= -1
+    return affine
