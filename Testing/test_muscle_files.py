@@ -8,6 +8,7 @@ from functools import cache
 
 import numpy as np
 import pytest
+from scipy import ndimage
 
 import spine_files
 from BoneQualityLib.batch.manifest import read_manifest
@@ -213,6 +214,8 @@ def test_the_bodies_of_the_ct_say_where_discs_without_masks_lie():
     grid = Grid((70, 40, 40), np.array([[-2.0, 0, 0, 39], [0, -2, 0, 49], [0, 0, 2, -49], [0, 0, 0, 1]]))
     bodies = {level: spine_files.cylinder(grid, s) for level, s in center.items()}
     hu = np.where(np.any(list(bodies.values()), axis=0), 120, 40).astype(np.int16)
+    for body in bodies.values():
+        hu[body & ~ndimage.binary_erosion(body)] = 300  # a cortical rim
     hu[:, :3] = -1000
     ct = dict(
         ct=volume_node("CT", hu, grid),

@@ -183,6 +183,6 @@ def test_a_case_is_measured_without_a_window(tmp_path, monkeypatch, capfd):
     files = spine_files(tmp_path)
     output = tmp_path / "out"
     assert without_window(monkeypatch, "--case-id", "a", "--output", output, *files.of_ct) == [0]
-    assert sorted(path.name for path in output.iterdir()) == ["a.json", "a_case.csv", "a_levels.csv"]
+    assert sorted(path.name for path in output.iterdir()) == ["a.html", "a.json", "a_case.csv", "a_levels.csv"]
     assert without_window(monkeypatch, "--case-id", "a", "--output", output, *files.of_ct) == [2]
     assert "is there already" in capfd.readouterr().err
