@@ -30,8 +30,8 @@ from BoneQualityLib.batch.run import run_batch  # noqa: E402
 from BoneQualityLib.image.grid import Grid
 from BoneQualityLib.image.mask import Mask  # noqa: E402
 from BoneQualityLib.phantoms import phantom_spine  # noqa: E402
-from BoneQualityLib.scene.masks import mrml_scene
 from BoneQualityLib.scene.nodes import segmentation_node  # noqa: E402
+from BoneQualityLib.scene.session import mrml_scene  # noqa: E402
 from spine_files import image_file  # noqa: E402
 
 
