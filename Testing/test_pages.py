@@ -128,6 +128,15 @@ def test_pictures_and_report_are_the_same_bytes_each_time(case, document):
     assert html(document, case.pictures) == html(document, again)
 
 
+def test_of_a_whole_spine_the_lumbar_slices_are_shown_and_the_others_named(case, document):
+    level = document["levels"][0]
+    names = [f"T{n}" for n in range(1, 13)]
+    document["levels"] = [*(dict(level, level=name) for name in names), *document["levels"]]
+    pictures = draw(document, case.seen)
+    assert {picture.level for picture in pictures if picture.kind == "middle"} == {"L1", "L2", "L3"}
+    assert f"Slices of {', '.join(names)} are not shown." in html(document, pictures)
+
+
 # The report
 
 

@@ -29,6 +29,8 @@ CT_ONLY_HU = -200
 LABEL_MM = 4.0
 #: Where muscles lie on more slices, as without discs, this many evenly spaced ones are shown.
 MOST_SLICES = 24
+#: Of more levels, as on a CT of the whole spine, slices are shown of the lumbar and the edited ones alone: a report is to be mailed.
+MOST_LEVELS = 8
 SLICES = ("upper", "middle", "lower")
 FRACTURED, HEIGHT_COLOR = "#ff8a8a", "#f72585"
 #: ROIs on planes closer than this are one picture, mm.
@@ -81,9 +83,16 @@ def _ct_pictures(document: dict, seen: Seen) -> list[Picture]:
     levels = [level for level in document["levels"] if _planar(level, SLICES) or _regions(seen, level, "cancellous")]
     if not levels:
         return []
+    sliced = (
+        levels if len(levels) <= MOST_LEVELS else [level for level in levels if level["level"].startswith("L") or _is_edited(level)]
+    )
     return [_ct_overview(document, levels, seen)] + [
-        _ct_slice(document, level, roi, seen) for level in levels for roi in _planar(level, SLICES)
+        _ct_slice(document, level, roi, seen) for level in sliced for roi in _planar(level, SLICES)
     ]
+
+
+def _is_edited(level: dict) -> bool:
+    return any(roi.get("edited") for roi in level["rois"])
 
 
 def _ct_overview(document: dict, levels: list[dict], seen: Seen) -> Picture:
@@ -102,7 +111,7 @@ def _ct_overview(document: dict, levels: list[dict], seen: Seen) -> Picture:
         about = f" grade {grade:.0f}?" if grade else ""
         behind = _middle(level) + 30 * plane.right
         canvas.label(behind, f"{level['level']}{about}", FRACTURED if grade else WHITE, "lm")
-    edited = any(roi.get("edited") for level in levels for roi in _planar(level, SLICES))
+    edited = any(_is_edited(level) for level in levels)
     pixels = canvas.finished("CT, mid-sagittal", document["case_id"], edited)
     caption = "CT, mid-sagittal plane: cancellous regions, the three slices of every level, and the heights."
     return Picture("ct_overview", caption, pixels, kind="overview")

@@ -60,7 +60,7 @@ def content(document: dict, pictures: list[Picture]) -> dict:
         document=document, facts=_facts(document), measures=_measures(document), fractures=_fractures(document),
         graded="ct" in document["inputs"] and any(row.get("genant_grade") is not None for row in document["levels"]),
         ungraded=[row["level"] for row in document["levels"] if row.get("genant_grade") is None] if "ct" in document["inputs"] else [],
-        levels=_levels(document), muscles=_muscles(document), doubts=doubts(document), pictures=_by_kind(pictures),
+        unseen=_unseen(document, pictures), levels=_levels(document), muscles=_muscles(document), doubts=doubts(document), pictures=_by_kind(pictures),
         method=_method(document), images=_images(document), statement=RESEARCH, is_edited=bool(document["case"].get("edited")),
     )  # fmt: skip
 
@@ -86,6 +86,13 @@ def doubts(document: dict) -> list[dict]:
     return [
         dict(entry, where=", ".join(entry["levels"]), found="; ".join(dict.fromkeys(entry["found"]))) for entry in found.values()
     ]
+
+
+def _unseen(document: dict, pictures: list[Picture]) -> list[str]:
+    """Levels whose slices have no picture."""
+    shown_levels = {picture.level for picture in pictures}
+    sliced = [level["level"] for level in document["levels"] if any(f"hu_{roi['kind']}" in level for roi in level["rois"])]
+    return [name for name in sliced if name not in shown_levels]
 
 
 def _facts(document: dict) -> list[tuple[str, str]]:
