@@ -12,16 +12,16 @@ from BoneQualityLib.scene.views import show_table
 
 from .messages import said
 
-#: Columns of the table of levels: what the document calls them, their titles, decimals; titles are translated where they are shown.
+#: Columns of the table of levels: what the document calls them, and decimals; None for texts.
 COLUMNS = (
-    ("level", "Level", None),
-    ("hu_3d", "3D", 0),
-    ("hu_upper", "Upper", 0),
-    ("hu_middle", "Middle", 0),
-    ("hu_lower", "Lower", 0),
-    ("vbq_single_level", "VBQ", 2),
-    ("height_loss_percent", "Fracture", None),
-    ("flags", "Doubts", None),
+    ("level", None),
+    ("hu_3d", 0),
+    ("hu_upper", 0),
+    ("hu_middle", 0),
+    ("hu_lower", 0),
+    ("vbq_single_level", 2),
+    ("height_loss_percent", None),
+    ("flags", None),
 )
 #: Readable on light and on dark ground.
 SEVERITY_COLORS = dict(error="#d9534f", warning="#c77700", info="#5b8db8")
@@ -88,9 +88,9 @@ class ResultsSection:
         table.setHorizontalHeaderLabels(list(titles))
         table.verticalHeader().visible = False
         for number, row in enumerate(rows):
-            for column, (name, _title, decimals) in enumerate(COLUMNS):
+            for column, (name, decimals) in enumerate(COLUMNS):
                 table.setItem(number, column, self._item(document, row, name, decimals))
-        for column, (name, _title, _decimals) in enumerate(COLUMNS):
+        for column, (name, _decimals) in enumerate(COLUMNS):
             isEmpty = all(not table.item(number, column).text() for number in range(len(rows)))
             table.setColumnHidden(column, isEmpty and name not in ("level", "flags"))
         table.resizeColumnsToContents()

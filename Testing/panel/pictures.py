@@ -22,13 +22,12 @@ SIZE, VIEW = (480, 700), (440, 350)
 ui = widget.ui
 
 
-def picture(name, view=True, height=SIZE[1]):
+def picture(name, view=True):
     """The upper part of the panel, nothing folded or hidden for the picture, beside the four views."""
     slicer.app.processEvents()
     path = FOLDER / name
-    widget.parent.resize(SIZE[0], max(height, widget.parent.sizeHint.height()))
-    screenshot(panel, str(path), SIZE[0], max(height, widget.parent.sizeHint.height()))
-    shown = np.asarray(Image.open(path).convert("RGB"))[:height]
+    screenshot(panel, str(path), *SIZE, visible=True)
+    shown = np.asarray(Image.open(path).convert("RGB"))
     if view:
         beside = FOLDER / f"{name}.views.png"
         views.save(str(beside), fit=False)

@@ -34,7 +34,7 @@ from .case_rois import (
     show_regions,
 )
 from .nodes import table_node
-from .session import mrml_scene, still_views
+from .session import many_nodes, mrml_scene, still_views
 
 INPUTS_ATTRIBUTE = "BoneQuality.Inputs"
 #: What was visible of a case that is put aside.
@@ -57,7 +57,7 @@ def show_case(
     """
     rois = list(rois)
     planar = [roi for roi in rois if isinstance(roi, PlanarRoi)]
-    with still_views():
+    with many_nodes():
         nodes = CaseNodes(document["case_id"], beside)
         _show_document(nodes, document)
         if muscle_slices:
@@ -155,7 +155,7 @@ class SceneCase:
         """Remove the case's nodes and its folder."""
         hierarchy = hierarchy_node()
         mine = folders(hierarchy, self.case_id)
-        with still_views():
+        with many_nodes():
             for node in self.nodes.values():
                 mrml_scene().RemoveNode(node)
         for folder in mine:

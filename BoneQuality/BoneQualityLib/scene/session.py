@@ -55,6 +55,18 @@ def still_views() -> Iterator[None]:
 
 
 @contextlib.contextmanager
+def many_nodes() -> Iterator[None]:
+    """Let what draws nodes wait until the block, which adds or removes many of them, ends; views render once after it."""
+    scene = mrml_scene()
+    with still_views():
+        scene.StartState(scene.BatchProcessState)
+        try:
+            yield
+        finally:
+            scene.EndState(scene.BatchProcessState)
+
+
+@contextlib.contextmanager
 def messages_of_vtk() -> Iterator[list[str]]:
     """Collect what VTK and MRML would print while the block runs; filled when it ends."""
     import vtk
