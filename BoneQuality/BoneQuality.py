@@ -217,7 +217,13 @@ class BoneQualityWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             self._ofCase.addObserver(parameters, vtk.vtkCommand.ModifiedEvent, guarded(self.update))
             self.chooseFirst()
             self.update()
-            self.ui.inputsSection.collapsed = self.case.is_measured
+            self.foldInputs(self.case.is_measured)
+
+    def foldInputs(self, folded):
+        """Fold or unfold the inputs; what is hidden among them stays hidden."""
+        if self.ui.inputsSection.collapsed != folded:
+            self.ui.inputsSection.collapsed = folded
+            self.inputs.update()
 
     def showViews(self):
         """Show the images and the ROIs of this case alone."""
@@ -298,7 +304,7 @@ class BoneQualityWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             self.place.back()
             self.measuring.measureAndShow(self.parameters, report, isForced=True)
             self._deleted = ""
-            self.ui.inputsSection.collapsed = True
+            self.foldInputs(True)
         self.update()
 
     def onSegment(self, checked=False):
