@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
+import SimpleITK as sitk
 
 from BoneQualityLib.image.distance import signed_distance
 from BoneQualityLib.image.grid import Grid
@@ -171,6 +173,15 @@ def wrong_masks(sample: Sample, shifts=SHIFTS_MM) -> Iterator[tuple[str, Mask]]:
     yield "of another patient", foreign(sample)
     for by in (3, 4, 6):
         yield f"swollen by {by} mm", swollen(mask, by)
+
+
+def nifti(path: Path) -> tuple[np.ndarray, Grid]:
+    """Array and lattice of an image file."""
+    image = sitk.ReadImage(str(path))
+    affine = np.eye(4)
+    affine[:3, :3], affine[:3, 3] = np.array(image.GetDirection()).reshape(3, 3) * image.GetSpacing(), image.GetOrigin()
+    array = sitk.GetArrayFromImage(image)
+    return array, Grid(array.shape, np.diag([-1.0, -1, 1, 1]) @ affine)
 
 
 def percent(share: float) -> str:

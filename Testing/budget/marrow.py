@@ -10,7 +10,6 @@ from pathlib import Path
 
 import numpy as np
 import pydicom
-import SimpleITK as sitk
 from scipy import ndimage
 
 from BoneQualityLib.anatomy.structure import Segment, Structure
@@ -29,7 +28,7 @@ from BoneQualityLib.measures.mask_rim import LEAST_RIM_SHARE, rim_on_t1
 from BoneQualityLib.parameters import CaseFacts
 from BoneQualityLib.phantoms import phantom_spine
 from budget import Row, at_least, at_most
-from budget.injected_faults import fair_masks, moved, percent, swollen, t1_sample, wrong_masks
+from budget.injected_faults import fair_masks, moved, nifti, percent, swollen, t1_sample, wrong_masks
 
 #: Seeds: the threshold was chosen on the first, its rates are measured on the second.
 CHOSEN_ON, LEFT_OUT = range(0, 11), range(1000, 1022)
@@ -205,29 +204,21 @@ def vbq_and_its_range() -> list[Row]:
     ]
 
 
-def _nifti(path: Path) -> tuple[np.ndarray, Grid]:
-    image = sitk.ReadImage(str(path))
-    affine = np.eye(4)
-    affine[:3, :3], affine[:3, 3] = np.array(image.GetDirection()).reshape(3, 3) * image.GetSpacing(), image.GetOrigin()
-    array = sitk.GetArrayFromImage(image)
-    return array, Grid(array.shape, np.diag([-1.0, -1, 1, 1]) @ affine)
-
-
 def shared_mri() -> list[Row]:
     """The shared MRI: bodies drawn on T1 and on T2, other readers, and its T2 given as T1."""
     if not SHARED.is_dir():
         return [Row("VBQ", "shared MRI: absent, NOT measured", "-", "", False)]
-    array, grid = _nifti(SHARED / "t1.nii.gz")
+    array, grid = nifti(SHARED / "t1.nii.gz")
     image = Image("T1", array, grid)
-    drawn = [_nifti(SHARED / f"{name}.nii.gz")[0] for name in ("vertebral_bodies", "vertebral_bodies_from_t2")]
+    drawn = [nifti(SHARED / f"{name}.nii.gz")[0] for name in ("vertebral_bodies", "vertebral_bodies_from_t2")]
     first, second = ({f"L{n}": Mask(f"L{n}", labels == 19 + n, grid).cropped() for n in range(1, 5)} for labels in drawn)
-    sac = Mask("sac", _nifti(SHARED / "thecal_sac_derived.nii.gz")[0] > 0, grid).cropped()
+    sac = Mask("sac", nifti(SHARED / "thecal_sac_derived.nii.gz")[0] > 0, grid).cropped()
     result = case(image, first, sac)
     values, alarms = result.values, [flag.code for flag in result.all_flags if flag.code in ("mask-off-bone", "mask-fragmented", "level-gap")]
     pairs = {"bodies from T2": (second, sac), **other_readers(first, sac, grid)}
     others = [case(image, bodies, fluid).values["vbq"] for bodies, fluid in pairs.values()]
     held = [values["vbq_low"] <= other <= values["vbq_high"] for other in others]
-    t2 = case(Image("T2", _nifti(SHARED / "t2.nii.gz")[0], grid), first, sac)
+    t2 = case(Image("T2", nifti(SHARED / "t2.nii.gz")[0], grid), first, sac)
     return [
         Row("VBQ", "shared MRI, its range, and that of other readers", f"{values['vbq']:.2f} ({values['vbq_low']:.2f}-{values['vbq_high']:.2f}), {min(others):.2f}-{max(others):.2f}"),
         at_least("VBQ, range", f"shared MRI, {len(held)} other readers", 100 * float(np.mean(held)), 90, "%", 0, True),
