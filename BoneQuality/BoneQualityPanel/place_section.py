@@ -6,7 +6,7 @@ from BoneQualityLib.entry.choices import MUSCLE_ROLE
 from BoneQualityLib.outputs.places import csf_place, muscle_place, place_behind
 from BoneQualityLib.scene.case_nodes import is_ours
 from BoneQualityLib.scene.session import every_node, still_views
-from BoneQualityLib.scene.views import look_at, restore, view_state
+from BoneQualityLib.scene.views import FIELD_OF_VIEW_MM, MUSCLES_FIELD_OF_VIEW_MM, look_at, restore, view_state
 
 from .messages import said
 from .results_section import COLUMNS
@@ -81,7 +81,8 @@ class PlaceSection:
                 if not is_ours(node):
                     node.SetDisplayVisibility(False)
             self.panel.case.show_only(place.get("level", ""))
-            look_at(place, picked.image, self.before, is_ct=role == "ct")
+            width = MUSCLES_FIELD_OF_VIEW_MM if role == MUSCLE_ROLE.name else FIELD_OF_VIEW_MM
+            look_at(place, picked.image, self.before, is_ct=role == "ct", field_of_view_mm=width)
             self.shown(place.get("level", ""), place.get("kind", ""))
 
     @said

@@ -94,6 +94,7 @@ class ResultsSection:
             isEmpty = all(not table.item(number, column).text() for number in range(len(rows)))
             table.setColumnHidden(column, isEmpty and name not in ("level", "flags"))
         table.resizeColumnsToContents()
+        table.visible = bool(rows)
         table.blockSignals(False)
         self.levels = [row["level"] for row in rows]
         _fitHeight(table, len(rows))
@@ -229,7 +230,7 @@ def _measureRow(document, name, title, decimals):
         for cutoff in document["cutoffs"]
         if cutoff["measure"] == name or f"{cutoff['measure']}_{cutoff['level'].lower()}" == name
     )
-    shown = html.escape(title[0].upper() + title[1:])
+    shown = html.escape(title[0].upper() + title[1:] if title[1].islower() else title)
     cells = (
         f"<a href='place:{name}' style='text-decoration:none'>{shown}</a>",
         f"<b>{case[name]:.{decimals}f}</b>",

@@ -10,6 +10,8 @@ from .session import every_node, mrml_scene, still_views
 
 #: The smaller side of a view that shows a place, mm: a vertebra with what lies around it.
 FIELD_OF_VIEW_MM = 110.0
+#: The muscles of both sides need more.
+MUSCLES_FIELD_OF_VIEW_MM = 200.0
 #: A bone window: width 1500 HU, level 300 HU.
 BONE_WINDOW_HU = (-450.0, 1050.0)
 _LAYERS = ("Background", "Foreground", "Label")
@@ -82,8 +84,8 @@ _RESTORE = {
 }
 
 
-def look_at(place: dict, volume, before: dict, is_ct: bool = False) -> None:
-    """Bring the slice views to a ROI's place, as the document has it, 110 mm wide.
+def look_at(place: dict, volume, before: dict, is_ct: bool = False, field_of_view_mm: float = FIELD_OF_VIEW_MM) -> None:
+    """Bring the slice views to a ROI's place, as the document has it; the smaller side of each view is ``field_of_view_mm``.
 
     The view that lies nearest to the ROI's plane turns into that plane; the others move to its center. volume: the image that was
     read there, shown alone, a CT in a bone window. before: the state before views were first moved, from which they turn.
@@ -105,7 +107,7 @@ def look_at(place: dict, volume, before: dict, is_ct: bool = False) -> None:
             node.SetXYZOrigin(0, 0, 0)  # a view that was dragged aside shows the place in its middle
             _turn(node, matrix)
             wide, high = (max(size, 1) for size in node.GetDimensions()[:2])
-            scale = FIELD_OF_VIEW_MM / min(wide, high)
+            scale = field_of_view_mm / min(wide, high)
             node.SetFieldOfView(wide * scale, high * scale, node.GetFieldOfView()[2])
 
 
