@@ -184,6 +184,6 @@ def _with_losses(levels: dict[str, Level], bodies: dict[str, Body]) -> dict[str,
 
 def _with_loss(level: Level, loss: HeightLoss) -> Level:
     numbers = level.ct
-    flags = [Flag("possible-fracture", value=loss.percent, unit="% of height", about=loss.said)]
+    flags = [Flag("possible-fracture", value=loss.suspected_percent, unit="% of height", about=loss.said)]
     values = {**numbers.values, "height_loss_percent": loss.percent, "genant_grade": loss.grade}
     return replace(level, loss=loss, ct=replace(numbers, values=values, flags=numbers.flags + flags * loss.suggests_fracture))

@@ -48,7 +48,8 @@ class HeightLoss:
     """What a vertebra has lost of its heights, percent; None where there is no height or no reference.
 
     loss_anterior, loss_middle: against the body's own posterior height. loss_posterior: against the posterior height that intact
-    neighbors interpolate. The uncertainties, in points of percent, are standard deviations: of phantoms of the same voxel size, and of
+    neighbors interpolate. loss_lowest: where the body is lowest, between the bands too, against its own posterior height; for
+    suspicion on coarse voxels alone. The uncertainties, in points of percent, are standard deviations: of phantoms of the same voxel size, and of
     the endplates in the image from those of the mask. percent, uncertainty, where: of the largest loss; percent is 0 where no
     height is below its reference. grade: 0 to 3, None where none is suggested. borderline: the grade might as well be the next
     one. suggests_fracture: whether a person should look.
@@ -57,6 +58,7 @@ class HeightLoss:
     loss_anterior: float | None
     loss_middle: float | None
     loss_posterior: float | None
+    loss_lowest: float | None
     uncertainty_anterior: float | None
     uncertainty_middle: float | None
     uncertainty_posterior: float | None
@@ -67,6 +69,11 @@ class HeightLoss:
     shape: Shape
     borderline: bool
     suggests_fracture: bool
+
+    @property
+    def suspected_percent(self) -> float:
+        """The loss behind ``suggests_fracture``."""
+        return self.percent if self.grade is not None else max(self.percent, self.loss_lowest or 0.0)
 
     @property
     def said(self) -> str:
@@ -196,6 +203,7 @@ def _graded(losses: Mapping[str, _Loss], lowest: _Loss | None, voxel_mm: float) 
     suggests = bool(grade) if is_graded else any(map(_is_suspect, (*losses.values(), lowest)))
     told = {f"loss_{name}": losses[name].percent if name in losses else None for name in HEIGHTS}
     told |= {f"uncertainty_{name}": losses[name].uncertainty if name in losses else None for name in HEIGHTS}
+    told["loss_lowest"] = None if lowest is None else lowest.percent
     shape = SHAPES[where] if grade or suggests else Shape.NONE
     return HeightLoss(
         **told, percent=percent, uncertainty=uncertainty, where=where, grade=grade, shape=shape, borderline=borderline,

@@ -23,11 +23,11 @@ if TYPE_CHECKING:
 HALF_WIDTH_MM, HALF_WIDTH_VOXELS, WIDEST_MM = 3.0, 3.0, 6.0
 ACROSS_MM, STEP_MM = 1.0, 0.25
 #: What is thinner than twice OPENING_MM and reaches further than TIP_MM beyond the rest is an osteophyte; a corner's own tip is shorter.
-#: (A corner of 39 degrees loses a tip of 3 mm; opening all corners alike would cost up to 1.3 mm of height.) From COARSE_MM on corners
-#: are single voxels, which two masks of one bone seldom share: those are opened by a voxel, tips and all.
-OPENING_MM, TIP_MM, COARSE_MM = 1.5, 3.0, 2.0
-#: The piece of the section that is the body reaches into this distance of the frame's center.
-CORE_MM = 12.0
+#: (A corner of 39 degrees loses a tip of 3 mm; opening all corners alike would cost up to 1.3 mm of height.) On voxels over COARSE_MM
+#: corners are single voxels, which two masks of one bone seldom share: those are opened by a voxel, 3 mm at most, tips and all.
+OPENING_MM, TIP_MM, COARSE_MM, WIDEST_OPENING_MM = 1.5, 3.0, 2.0, 3.0
+#: The piece of the section that is the body reaches into this distance of the frame's center, and not beyond the other one.
+CORE_MM, REACH_MM = 12.0, 45.0
 #: Extremes of the hull in this many directions are the candidates for its corners.
 DIRECTIONS = 120
 #: In cyclic order, with where each lies: anterior, superior.
@@ -79,7 +79,9 @@ def _slab(mask: Mask, frame: Frame, half_width_mm: float) -> Grid:
     """Columns to the right, rows to anterior, layers upward, around all of the mask."""
     reach = (mask.grid.corners() - frame.center) @ frame.axes
     steps = np.array([ACROSS_MM, STEP_MM, STEP_MM])
-    low, high = np.floor(reach.min(axis=0)) - 1, np.ceil(reach.max(axis=0)) + 1
+    low, high = np.maximum(np.floor(reach.min(axis=0)) - 1, -REACH_MM), np.minimum(np.ceil(reach.max(axis=0)) + 1, REACH_MM)
+    if np.any(low >= high):
+        raise NotMeasured("no heights: the body does not lie on its mid-sagittal plane")
     planes = int(round(half_width_mm / ACROSS_MM))
     low[0], high[0] = -planes * ACROSS_MM, planes * ACROSS_MM
     affine = np.eye(4)
@@ -101,7 +103,7 @@ def _body_piece(inside: np.ndarray, center: np.ndarray) -> np.ndarray:
 
 def _without_osteophytes(body: np.ndarray, voxel_mm: float) -> np.ndarray:
     is_coarse = voxel_mm > COARSE_MM + 1e-6
-    opening, tip = (voxel_mm, 0.0) if is_coarse else (OPENING_MM, TIP_MM)
+    opening, tip = (min(voxel_mm, WIDEST_OPENING_MM), 0.0) if is_coarse else (OPENING_MM, TIP_MM)
     depth = ndimage.distance_transform_edt(np.pad(body, 1))[1:-1, 1:-1] * STEP_MM
     opening = min(opening, 0.5 * depth.max())
     away = ndimage.distance_transform_edt(depth < opening) * STEP_MM - opening
