@@ -92,7 +92,7 @@ def _ct_pictures(document: dict, seen: Seen) -> list[Picture]:
 
 
 def _is_edited(level: dict) -> bool:
-    return any(roi.get("edited") for roi in level["rois"])
+    return any(roi["edited"] for roi in _planar(level, SLICES))
 
 
 def _ct_overview(document: dict, levels: list[dict], seen: Seen) -> Picture:
