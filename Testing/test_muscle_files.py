@@ -224,7 +224,7 @@ def test_the_bodies_of_the_ct_say_where_discs_without_masks_lie():
     result = measure_case(CaseFacts("a"), **ct, **nodes(names=MUSCLES))
     assert [there.disc for there in result.muscles.slices] == ["L3-L4"]
     assert result.muscles.slices[0].plane.source == "midway between the bodies of L3 and L4 on the CT"
-    assert result.values["hu_3d"] == pytest.approx(120, abs=1)
+    assert result.values["hu_3d"] == pytest.approx(120, abs=5)
     assert result.values["fat_infiltration_percent"] == pytest.approx(PHANTOM.fat_infiltration(), abs=1)
 
 

@@ -139,6 +139,20 @@ def test_one_structure_drawn_twice_on_a_stack_is_an_error_and_on_two_stacks_is_n
         measured(("L3-L4",), masks=twice)
 
 
+@pytest.mark.parametrize("straight_first", [True, False])
+def test_of_two_stacks_that_show_a_disc_the_one_along_it_is_read(straight_first):
+    straight = Grid((30, 171, 211), np.array([[-0.9, 0, 0, 95], [0, -0.9, 0, 60], [0, 0, 4.0, -98], [0, 0, 0, 1.0]]))
+    several = [
+        Image("straight", np.rint(render(phantom(), straight)), straight),
+        Image("along", stack_array("L4-L5"), stack_grid("L4-L5")),
+    ]
+    masks = {name: mask_of(phantom(), name, straight) for name in (*MUSCLES, "L4-L5")}
+    found = [*segments(masks, straight), *segments(stack_masks("L4-L5"), stack_grid("L4-L5"))]
+    images = [AxialImages(image) for image in (several if straight_first else several[::-1])]
+    (there,) = measure_muscles(found, images, Parameters()).slices
+    assert images[there.stack].signal.name == "along" and there.rcsa() == pytest.approx(truth("L4-L5"), rel=0.015)
+
+
 def test_a_sagittal_image_among_the_stacks_is_passed_over():
     sagittal = Grid((9, 60, 60), np.array([[0, 0, 4.4, -20], [-2, 0, 0, 50], [0, -2.0, 0, 60], [0, 0, 0, 1]]))
     several = [
@@ -248,6 +262,7 @@ def test_muscles_drawn_on_the_neighboring_slice_are_read_there_and_the_disc_on_i
     (flag,) = [flag for flag in muscles.flags if flag.code == "neighbor-slice"]
     assert (flag.level, flag.value, flag.unit) == ("L3-L4", pytest.approx(4.0), "mm")
     assert there.plane.off_mm == pytest.approx(4.0 * steps)
+    assert (there.plane.center - there.disc_roi.center) @ there.plane.normal == pytest.approx(4.0 * steps)
 
 
 def test_on_the_slice_meant_nothing_is_said():

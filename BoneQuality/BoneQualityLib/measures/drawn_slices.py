@@ -13,7 +13,7 @@ from ..image.image import Image
 from ..image.mask import Mask
 from ..vertebra.body import endplate_centers
 from .hounsfield import measure_slices
-from .muscle_slices import axial_axis, image_plane, place_section
+from .muscle_slices import MINIMUM_AREA_MM2, axial_axis, image_plane, place_section
 from .roi import LevelNumbers, PlanarRoi
 from .slices import Slices
 
@@ -25,8 +25,12 @@ ON_SLICE = 0.1
 
 
 def is_drawn_on_slices(mask: Mask, image: Image) -> bool:
-    """Whether a mask lies on single slices of a CT, at most three, that do not touch."""
-    return bool(mask.array.any()) and 0 < len(_slices(mask, image)) <= len(NAMES)
+    """Whether a mask lies on single slices of a CT, at most three, that do not touch; not where it is a speck."""
+    numbers = _slices(mask, image) if mask.array.any() else []
+    if not 0 < len(numbers) <= len(NAMES):
+        return False
+    step = mask.grid.spacing[axial_axis(mask.grid)]
+    return mask.volume / step / len(numbers) >= MINIMUM_AREA_MM2
 
 
 def _slices(mask: Mask, image: Image) -> list[int]:
