@@ -305,6 +305,7 @@ def test_subgroups_are_compared_among_all_events_and_others():
     events = [r for r in result.rows["subgroups"] if r["variable"] == "hu_3d" and r["among"] == "events"]
     of = {s: frame[(frame["sex"] == s) & (frame["fracture"] == "yes")]["hu_3d"] for s in "FM"}
     assert [(r["subgroup"], r["n"]) for r in events] == [("F", 30), ("M", 10)]
+    assert [r["mean"] for r in events] == pytest.approx([of["F"].mean(), of["M"].mean()])
     assert events[0]["p"] == pytest.approx(stats.ttest_ind(of["F"], of["M"], equal_var=False).pvalue)
     three = analyze(frame, "fracture", measures="hu_3d", by="region").rows["subgroups"]
     first = row(three, variable="hu_3d", among="all", subgroup="a")

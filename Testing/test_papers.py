@@ -84,6 +84,7 @@ def test_zhans_table_and_zhans_area_are_both_printed(written):
     assert found["VBQ and fracture: Spearman rho"]["ours"] == pytest.approx(0.84, abs=0.02)
     assert found["FI and fracture: Spearman rho"]["ours"] < 0 < found["FI exchanged and fracture: Spearman rho"]["ours"]
     assert (found["vbq: odds ratio"]["paper"], found["vbq: odds ratio"]["verdict"]) == (2.98, "contradictory")
+    assert found["T-score and HU: Spearman rho"]["verdict"] == "outside"
     assert found["VBQ: AUC"]["verdict"] == "contradictory" and found["FI: mean of events"]["verdict"] == "contradictory"
     between = {
         what: row["paper"]
