@@ -174,12 +174,21 @@ def _end_slice(field: np.ndarray, middle: int, step: int, whole: Ellipse) -> tup
         section = field[index + step]
         following, searched = grown(ellipse, section, IN_PLANE_STEP_MM), False
         if following is None or following.area < needed:
+            if _most_area(section) < needed:
+                break
             searched = True
             following = largest_ellipse(section, IN_PLANE_STEP_MM, warm_start=ellipse)
         if following is None or following.area < needed:
             break
         index, ellipse, is_largest = index + step, following, searched
     return index, ellipse if is_largest else largest_ellipse(field[index], IN_PLANE_STEP_MM, warm_start=ellipse)
+
+
+def _most_area(section: np.ndarray) -> float:
+    """More than any ellipse in a cross-section can have, mm2: its samples, and a rim of one more for the border between them."""
+    inside = section > 0
+    rim = np.count_nonzero(np.diff(inside, axis=0)) + np.count_nonzero(np.diff(inside, axis=1))
+    return float(np.count_nonzero(inside) + rim) * IN_PLANE_STEP_MM**2
 
 
 def _around(ellipse: Ellipse, scale: float, shape: tuple[int, ...]) -> np.ndarray:
