@@ -65,10 +65,14 @@ started = time.perf_counter()
 handles.SetNthControlPointPositionWorld(0, *(placed[0] + [3, 0, 0]))
 assert time.perf_counter() - started < 0.3, "one ROI is read again"
 assert np.allclose(points_of(handles), placed + [3, 0, 0], atol=1e-6), "the axes follow the center"
-handles.SetNthControlPointPositionWorld(1, *(placed[1] + [3, 0, 0] + 0.3 * (placed[1] - placed[0])))
+along, across = placed[1] - placed[0], placed[2] - placed[0]
+normal = np.cross(along, across) / np.linalg.norm(np.cross(along, across))
+target = 1.3 * along + 0.2 * across
+handles.SetNthControlPointPositionWorld(1, *(placed[0] + [3, 0, 0] + target + 4 * normal))
 moved = points_of(handles)
 axes = moved[1:] - moved[0]
-assert abs(axes[0] @ axes[1]) < 1e-6 and abs(np.linalg.norm(axes[0]) / np.linalg.norm(placed[1] - placed[0]) - 1.3) < 1e-6
+assert np.allclose(axes[0], target, atol=1e-6), "the axis turns and stretches within its plane"
+assert abs(axes[0] @ axes[1]) < 1e-6 and abs(np.linalg.norm(axes[1]) - np.linalg.norm(across)) < 1e-6
 curve = makers.curve(widget, "L3 middle")
 offsets = makers.points(curve) - moved[0]
 assert np.allclose(((offsets @ axes.T) / (axes**2).sum(axis=1)) ** 2 @ [1, 1], 1, atol=1e-6), "it is an ellipse still"
