@@ -155,6 +155,7 @@ def put_points(node, points: np.ndarray) -> None:
     import vtk
 
     positions = vtk.vtkPoints()
+    positions.SetDataTypeToDouble()
     for point in np.asarray(points, float):
         positions.InsertNextPoint(*point)
     node.SetControlPointPositionsWorld(positions)  # all at once: each change of a point could render every view
