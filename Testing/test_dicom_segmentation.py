@@ -50,11 +50,12 @@ def test_masks_of_a_dicom_seg_measure_like_those_of_a_seg_nrrd(tmp_path, files, 
     assert outcome.files == expected.files
 
 
+@pytest.mark.parametrize("reverse", [False, True])
 @pytest.mark.parametrize("grid_rows", [40, 39])
-def test_frames_that_do_not_end_on_a_byte_are_unpacked_bit_by_bit(tmp_path, grid_rows):
+def test_frames_that_do_not_end_on_a_byte_are_unpacked_bit_by_bit(tmp_path, grid_rows, reverse):
     grid = Grid((5, grid_rows, 37), CT_GRID.ijk_to_ras)
     masks = {name: np.random.default_rng(n).random(grid.shape) > 0.5 for n, name in enumerate(("L1", "L2", "L3"))}
-    (node,) = read_segmentation(str(seg(tmp_path / "a.dcm", masks, grid)))
+    (node,) = read_segmentation(str(seg(tmp_path / "a.dcm", masks, grid, reverse=reverse)))
     for segment in named_segments(node):
         mask = segment.load()
         full = np.zeros(grid.shape, bool)
