@@ -8,11 +8,13 @@ import pytest
 from BoneQualityLib.anatomy.structure import Segment, Structure
 from BoneQualityLib.case.images import CaseImages, Given
 from BoneQualityLib.case.measure import measure
+from BoneQualityLib.case.result import Level
+from BoneQualityLib.case.values import vbq_values
 from BoneQualityLib.image.image import Image
 from BoneQualityLib.image.mask import Mask
 from BoneQualityLib.measures import marrow
 from BoneQualityLib.measures.csf import Csf, level_extents, place_sac, read_csf, read_sac, used_csf
-from BoneQualityLib.measures.roi import PlanarRoi
+from BoneQualityLib.measures.roi import LevelNumbers, PlanarRoi
 from BoneQualityLib.parameters import CaseFacts, Parameters
 from BoneQualityLib.phantoms import phantom_spine
 from BoneQualityLib.vertebra.vertebra import Surroundings, Vertebra
@@ -285,3 +287,11 @@ def test_a_focal_lesion_in_the_middle_moves_the_level_to_the_nearest_slice_witho
     assert not [flag for flag in measured_case.levels[1].flags if flag.code == "parasagittal"]
     small = case_of(SAGITTAL, change=bright_ball(1.5)).levels[1]
     assert not [flag for flag in small.flags if flag.code == "parasagittal"], "a vessel is no lesion"
+
+
+def test_csf_at_other_accepted_levels_widens_the_range_and_blocked_ones_do_not():
+    numbers = LevelNumbers(values={"t1_signal": 300.0}, variations={"t1_signal": {"+i": 301.0}})
+    levels = tuple(Level(name, t1=numbers, t1_excluded=()) for name in LEVELS)
+    fluid = {"L2": csf("L2", 90), "L3": csf("L3", 100), "L4": csf("L4", 50, "roots")}
+    values = vbq_values(levels, fluid, None).values
+    assert (values["vbq"], values["vbq_low"], values["vbq_high"]) == pytest.approx((3.0, 3.0, 300 / 90))
