@@ -1,8 +1,9 @@
 """The registry of measures, and the columns of every table that are made from it.
 
 A measure is said here once: its name, title, unit, decimals, description and source, which image it is read from, whether it is a value
-of a level, of the case or of both, and who takes it (headlines, summary, chart, cohort). Tables, document, report, panel, help, cohort
-and demo are made from it. A new measure is one file in ``measures/`` and one entry in ``MEASURES``.
+of a level, of the case or of both, and who takes it (headlines, summary, chart, cohort). The tables of cases, nodes and files, the
+terminal's and the report's lists, the chart and the cohort's default measures follow. A new measure of a CT level is one file in
+``measures/`` and one entry in ``MEASURES`` (and a line in CMakeLists.txt, which names every file).
 """
 
 from __future__ import annotations
@@ -113,7 +114,7 @@ class OfCase(Enum):
 class Measure:
     """A number that levels or the case can have.
 
-    family: the file in ``measures/`` that reads it. of_level: a column of the level table. of_case: of the case table.
+    family: the file in ``measures/`` that reads it; for a CT level the one whose ``measure_level`` is called. of_level: a column of the level table. of_case: of the case table.
     including_fractured: the case also has it with fractured levels. has_range: ``_low`` and ``_high`` stand beside it.
     headline: what a sentence calls it, with ``people`` decimals; "" where it is no headline. brief: its header in a narrow level
     table. charted: drawn by level. summarized: in the summary table. in_cohort: taken by the statistics where none are named.
@@ -327,7 +328,7 @@ column | Column | | | name in the case table
 measure | Measure | | | case value
 value | Value | | | mean or median over the used levels
 unit | Unit | | |
-range | Range | | | when the margin moves by 0.5 mm or the masks by half a voxel
+range | Range | | | over other fair masks and readings of the definition
 cutoff | Published cut-off | | | belongs to its method; field strength and scanner; not a verdict
 source | For; source | | | what the cut-off was published for; and where
 """)

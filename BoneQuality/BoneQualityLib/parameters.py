@@ -1,4 +1,7 @@
-"""Quality flags: what makes a number doubtful, in one sentence each, with the thresholds in one place."""
+"""What a person may set: the facts of a case and the parameters of the method; and the names of levels and discs.
+
+The command line, the panel, the JSON and the manifest are made from the dataclasses below.
+"""
 
 from __future__ import annotations
 

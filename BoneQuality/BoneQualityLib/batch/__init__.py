@@ -1,4 +1,4 @@
 """Many cases: the manifest, its draft, running the cases, workers.
 
-May import entry, case, outputs and files.
+May import entry, case, outputs, files and anatomy.
 """

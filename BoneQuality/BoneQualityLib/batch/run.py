@@ -66,7 +66,7 @@ class Job:
 
     @property
     def paths(self) -> list[Path]:
-        """All files that a case may have; the first one, written last, marks it as done."""
+        """All files that a case may have: the JSON, written last, and the two tables that every case has; then those that some have."""
         endings = (".json", "_case.csv", "_levels.csv", "_muscles.csv", REPORT)
         return [*(self.folder / f"{self.case_id}{ending}" for ending in endings), self.folder / self.thumbnail]
 

@@ -14,7 +14,7 @@ from ..measures.roi import LevelNumbers
 from ..measures.uncertainty import Variations, extremes, mean_of
 from ..parameters import LEVELS, LUMBAR_USED
 from ..states import Exclusion, Flag, Severity
-from .beside import beside_cutoffs
+from .cutoffs_beside_values import beside_cutoffs
 from .result import CaseResult, Level
 
 SHADING_SHARE = 0.20

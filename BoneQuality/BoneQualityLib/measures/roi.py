@@ -235,7 +235,7 @@ def weighted_median(values: np.ndarray, weights: np.ndarray) -> float:
 class LevelNumbers:
     """What one image says of one level: table values by column name, the ROIs they were taken in, flags, reasons for gaps.
 
-    variations: by column name, what the value is under each small change of margin and mask, see ranges.py.
+    variations: by column name, what the value is under each small change of margin and mask, see uncertainty.py.
     """
 
     values: dict[str, float] = field(default_factory=dict)

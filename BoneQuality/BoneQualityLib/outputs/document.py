@@ -1,4 +1,5 @@
-"""A measured case as plain data, as CASE.json holds it, and its files. ``SCHEMA`` changes whenever what it holds does."""
+"""A measured case as plain data, as CASE.json holds it, and its files. ``SCHEMA`` rises when a reader of
+the one before would fail or misread it; a new column alone does not raise it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The solids of the analytic spine in phantom.py: vertebra, arch, disc, canal.
+"""The solids of the analytic spine in phantom_spine.py: vertebra, arch, disc, canal.
 
 Each is given by its depth: mm below its surface, positive inside. Points are RAS mm; "local" is a vertebra's own frame: right,
 anterior, superior of its center, mm.

@@ -46,7 +46,7 @@ def _standard_error(result: CaseResult, cutoff: Cutoff) -> float:
     spread = []
     for level in result.levels:
         if not level.ct_excluded and "hu_3d_sd" in level.ct.values:
-            region = level.ct.rois[0]
+            region = next(roi for roi in level.ct.rois if roi.kind == "cancellous")
             area = level.ct.values.get("hu_middle_area_mm2", 0)
             count = region.weights.sum() if cutoff.measure.startswith("hu_3d") else area / region.grid.voxel_volume ** (2 / 3)
             spread.append(level.ct.values["hu_3d_sd"] ** 2 / max(count, 1))
