@@ -11,12 +11,14 @@ import numpy as np
 import pytest
 
 import scene_cases
+import test_muscle_files as axial
 from BoneQualityLib import CaseFacts, measure_case
 from BoneQualityLib.anatomy.vocabulary import vertebra_codes
 from BoneQualityLib.errors import BoneQualityError
 from BoneQualityLib.files.dicom_series import find_series
 from BoneQualityLib.files.writing import write_whole
 from BoneQualityLib.outputs.dicom_files import dicom_contents
+from BoneQualityLib.outputs.dicom_pictures import captures
 from BoneQualityLib.outputs.dicom_regions import segmentation
 from BoneQualityLib.outputs.dicom_source import read_source
 from BoneQualityLib.scene.reading import read_volume
@@ -49,6 +51,28 @@ def written(series):
     sources = {role: read_source(role, find_series(series / role).paths) for role in ("ct", "t1")}
     write_whole(dicom_contents(case.document(), case.seen, sources, vertebra_codes(), series / "out"), overwrite=False)
     return case, sources
+
+
+@pytest.fixture(scope="module")
+def pictured(series, written):
+    """The case's secondary captures by the name of the picture, as files."""
+    case, sources = written
+    contents = dicom_contents(case.document(), case.seen, sources, vertebra_codes(), series / "pictures", case.pictures)
+    write_whole(contents, overwrite=False)
+    return {path.stem.removeprefix("case_picture_"): path for path in contents if "_picture_" in path.name}
+
+
+@pytest.fixture(scope="module")
+def muscles(series):
+    """A case of the muscles alone; its CSV and DICOM files are in the folder ``axial``."""
+    folder = series / "axial"
+    classic(folder / "mr", slices(axial.array("t2"), axial.GRID, "MR", series="1.2.3.3", **PATIENT))
+    case = measure_case(CaseFacts("case"), **axial.nodes())
+    case.write_files(folder, report=False)
+    source = read_source("axial MRI", find_series(folder / "mr").paths)
+    contents = dicom_contents(case.document(), case.seen, {"axial": source}, vertebra_codes(), folder, case.pictures)
+    write_whole(contents, overwrite=False)
+    return case, folder
 
 
 def test_the_regions_come_back_voxel_for_voxel(series, written):
@@ -125,6 +149,64 @@ def test_the_numbers_come_back_as_those_of_the_csv(series, written):
     assert scan["case", "3D-HU"][0] == pytest.approx(float(case["hu_3d"]), abs=1e-6)
 
 
+def test_the_numbers_of_the_muscles_come_back_as_those_of_the_csv(muscles):
+    _, folder = muscles
+    found = _numbers(folder / "case_axial_measurements.dcm")
+    with open(folder / "case_muscles.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    with open(folder / "case_case.csv", newline="") as file:
+        (case,) = csv.DictReader(file)
+    expected = {}
+    for row in rows:
+        if row["muscle"] == "all":
+            expected[f"{row['disc']} muscles", "rCSA"] = (row["rcsa"], "1")
+            expected[f"{row['disc']} muscles", "Fat infiltration"] = (row["fat_infiltration_percent"], "%")
+        else:
+            expected[f"{row['disc']} {row['side']} {row['muscle']}", "Area"] = (row["area_mm2"], "mm2")
+            expected[f"{row['disc']} {row['side']} {row['muscle']}", "Fat infiltration"] = (row["fat_infiltration_percent"], "%")
+    expected["case", "rCSA"] = (case["rcsa"], "1")
+    expected["case", "Fat infiltration"] = (case["fat_infiltration_percent"], "%")
+    assert len(expected) == 2 * (2 * 6 + 2) + 2
+    assert {key: unit for key, (_, unit) in found.items()} == {key: unit for key, (_, unit) in expected.items()}
+    for key, (value, _) in expected.items():
+        assert found[key][0] == pytest.approx(float(value), abs=1e-6), key
+
+
+def test_the_pictures_come_back_pixel_for_pixel_in_the_study_of_their_image(written, pictured, muscles):
+    case, sources = written
+    assert list(pictured) == [picture.name for picture in case.pictures] and len(pictured) > 8
+    series = {}
+    for picture in case.pictures:
+        dataset, role = pydicom.dcmread(pictured[picture.name]), "t1" if picture.kind == "vbq" else "ct"
+        assert np.array_equal(dataset.pixel_array, np.asarray(picture.pixels)) and dataset.ImageComments == picture.caption
+        assert (dataset.PhotometricInterpretation, dataset.BurnedInAnnotation, dataset.PatientID) == ("RGB", "NO", "77")
+        assert (dataset.StudyInstanceUID, dataset.DateOfSecondaryCapture) == ("1.2", "20240102")
+        (referred,) = dataset.ReferencedSeriesSequence
+        assert referred.SeriesInstanceUID == sources[role].headers[0].SeriesInstanceUID
+        assert [each.ReferencedSOPInstanceUID for each in referred.ReferencedInstanceSequence] == [
+            header.SOPInstanceUID for header in sources[role].headers
+        ]
+        series.setdefault(dataset.SeriesInstanceUID, []).append((dataset.InstanceNumber, role))
+    assert sorted(series.values()) == sorted(
+        [(number, role) for number in range(1, count + 1)]
+        for role, count in (("ct", sum(p.kind != "vbq" for p in case.pictures)), ("t1", sum(p.kind == "vbq" for p in case.pictures)))
+    )
+    case, folder = muscles
+    for picture in case.pictures:
+        dataset = pydicom.dcmread(folder / f"case_picture_{picture.name}.dcm")
+        assert np.array_equal(dataset.pixel_array, np.asarray(picture.pixels))
+        assert dataset.ReferencedSeriesSequence[0].SeriesInstanceUID == "1.2.3.3"
+
+
+@pytest.mark.parametrize(
+    "case_id, says", [("case", "NO"), ("77", "YES"), ("doe-j", "YES"), ("trial_77", "YES"), ("177", "NO"), ("does", "NO"), ("5", "YES")]
+)
+def test_a_case_id_that_names_the_patient_is_declared_as_burned_in(written, case_id, says):
+    case, sources = written
+    made = captures(case_id, case.pictures[:1], "ct", sources["ct"])
+    assert [dataset.BurnedInAnnotation for dataset in made.values()] == [says]
+
+
 def test_vbq_is_inferred_from_marrow_and_csf(series, written):
     report = pydicom.dcmread(series / "out" / "case_t1_measurements.dcm")
     every = list(report.iterall())
@@ -145,10 +227,10 @@ def test_an_ellipse_lies_where_it_was_read(series, written):
     assert lengths == pytest.approx(sorted(roi["semi_axes_mm"], reverse=True), abs=1e-3)
 
 
-def test_the_same_case_gives_the_same_bytes(series, written):
+def test_the_same_case_gives_the_same_bytes(series, written, pictured):
     case, sources = written
-    again = dicom_contents(case.document(), case.seen, sources, vertebra_codes(), series / "out")
-    assert len(again) == 3 and all(path.read_bytes() == content for path, content in again.items())
+    again = dicom_contents(case.document(), case.seen, sources, vertebra_codes(), series / "pictures", case.pictures)
+    assert len(again) == 3 + len(pictured) and all(path.read_bytes() == content for path, content in again.items())
 
 
 @pytest.mark.parametrize("name", ["case_ct_regions", "case_ct_measurements", "case_t1_measurements"])
@@ -162,6 +244,15 @@ def test_the_standards_checker_finds_no_error_and_the_text_opens(series, written
     if "measurements" in name:
         text = subprocess.run(["dsrdump", path], capture_output=True, text=True)
         assert text.returncode == 0 and "Tracking Identifier" in text.stdout and "L1" in text.stdout
+
+
+@pytest.mark.parametrize("name", ["ct_overview", "ct_L1_upper", "t1_1"])
+def test_the_standards_checker_finds_no_error_in_a_picture(pictured, name):
+    if not shutil.which("dciodvfy"):
+        pytest.skip("no dciodvfy here: the secondary captures are NOT checked by it")
+    said = subprocess.run(["dciodvfy", pictured[name]], capture_output=True, text=True)
+    assert "SCImage" in said.stderr + said.stdout
+    assert not [line for line in (said.stdout + said.stderr).splitlines() if line.startswith("Error")]
 
 
 def test_images_moved_from_where_the_series_says_are_refused(written, tmp_path):
@@ -191,3 +282,18 @@ def test_the_command_writes_dicom_on_request_alone_and_refuses_what_nothing_can_
             dataset.save_as(path)
         run = measure(capfd, tmp_path / "d", "--ct", tmp_path / name, *masks, "--dicom", tmp_path / "other")
         assert run.status == 2 and f"has no {name}" in run.err and not (tmp_path / "other").exists()
+
+
+def test_the_command_writes_pictures_on_request_alone_and_with_the_other_files_or_not_at_all(series, tmp_path, capfd):
+    masks = ["--ct", series / "ct", *spine_files(tmp_path / "spine").of_ct[2:], "--no-report"]
+    pacs = tmp_path / "pacs"
+    lone = measure(capfd, tmp_path / "a", *masks, "--dicom-pictures")
+    assert "give --dicom DIR too" in lone.refusal()
+    asked = measure(capfd, tmp_path / "b", *masks, "--dicom", pacs, "--dicom-pictures")
+    assert asked.status == 0 and str(pacs / "case_picture_ct_L1_middle.dcm") in asked.out
+    names = {path.name for path in pacs.iterdir()}
+    assert len(names) == 2 + 1 + 9 and {"case_picture_ct_overview.dcm", "case_ct_regions.dcm"} < names
+    for path in pacs.glob("case_ct_*"):
+        path.unlink()
+    refused = measure(capfd, tmp_path / "c", *masks, "--dicom", pacs, "--dicom-pictures").refusal()
+    assert "case_picture_" in refused and "is there already" in refused and not list(pacs.glob("case_ct_*"))

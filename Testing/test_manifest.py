@@ -157,7 +157,7 @@ def test_cells_mean_what_the_options_mean(study, written):
 
 def test_every_option_of_measure_but_those_of_its_output_is_a_column():
     options = {name.removeprefix("--").replace("-", "_") for name in _options("measure") if not name.startswith("--no-")}
-    assert set(KNOWN_COLUMNS) == options - {"help", "output", "overwrite", "cutoffs", "text", "template", "dicom"}
+    assert set(KNOWN_COLUMNS) == options - {"help", "output", "overwrite", "cutoffs", "text", "template", "dicom", "dicom_pictures"}
 
 
 def _options(command):

@@ -99,6 +99,8 @@ def run_measure(options) -> int:
         facts, Parameters(**_chosen(options, Parameters)), {name: several for name, several in given.items() if several},
         tuple(options.series), options.label_scheme, options.labels, options.cutoffs,
     )  # fmt: skip
+    if options.dicom_pictures and not options.dicom:
+        raise BoneQualityError("--dicom-pictures needs a folder; give --dicom DIR too.")
     inputs.check(OPTIONS)
     from .scene.session import quiet_stderr
 
@@ -111,13 +113,13 @@ def run_measure(options) -> int:
             from .entry.dicom_out import check_dicom, dicom_files_of, sources_of
 
             sources = sources_of(inputs)
-            check_dicom(inputs, sources, options.dicom, options.overwrite)
+            check_dicom(inputs, sources, options.dicom, options.overwrite, options.dicom_pictures)
         if options.template:
             check_folder(options.template)
         check_free(output_paths(options.output, facts.case_id, inputs.has_axial, not options.no_report), options.overwrite)
         with inputs.nodes() as nodes:
             result = inputs.measure(nodes, show_progress)
-        others = dicom_files_of(result, sources, options.dicom) if options.dicom else {}
+        others = dicom_files_of(result, sources, options.dicom, options.dicom_pictures) if options.dicom else {}
         paths = result.write_files(options.output, options.overwrite, not options.no_report, options.template, others)
         paths += others
         said = ris_text(result.document(), options.template) if options.text else ""

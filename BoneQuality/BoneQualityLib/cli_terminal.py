@@ -25,7 +25,15 @@ def add_output(command, cutoffs: bool = False, text: bool = False) -> None:
         )
     if text:
         group.add_argument(
-            "--dicom", type=given_path, metavar="DIR", help="also write the regions (SEG) and numbers (SR) as DICOM; they name the patient"
+            "--dicom",
+            type=given_path,
+            metavar="DIR",
+            help="also write the regions (SEG) and numbers (SR) as DICOM; they name the patient",
+        )
+        group.add_argument(
+            "--dicom-pictures",
+            action="store_true",
+            help="with --dicom: also write the pictures of the report as secondary captures (SC)",
         )
         group.add_argument("--text", action="store_true", help="print the text for a RIS in place of the summary")
     group.add_argument("--overwrite", action="store_true", help="replace files that are there already")

@@ -8,7 +8,7 @@ from ..anatomy.vocabulary import vertebra_codes
 from ..errors import BoneQualityError
 from ..files.dicom_series import find_series, find_stacks, folder_and_series
 from ..files.writing import check_free
-from ..outputs.dicom_files import check_packages, dicom_contents, dicom_paths
+from ..outputs.dicom_files import check_packages, dicom_contents, dicom_paths, picture_paths
 from ..outputs.dicom_source import Source, read_source
 from .inputs import CaseInputs
 from .measured_case import MeasuredCase
@@ -27,15 +27,18 @@ def sources_of(inputs: CaseInputs) -> dict[str, Source]:
     return found
 
 
-def check_dicom(inputs: CaseInputs, sources: dict[str, Source], folder: str | Path, overwrite: bool) -> None:
+def check_dicom(inputs: CaseInputs, sources: dict[str, Source], folder: str | Path, overwrite: bool, pictures: bool) -> None:
     """Raise BoneQualityError for the first DICOM file that is there already, or without highdicom."""
     check_packages()
-    check_free(dicom_paths(folder, inputs.facts.case_id, sources), overwrite)
+    case_id = inputs.facts.case_id
+    check_free(dicom_paths(folder, case_id, sources) + (picture_paths(folder, case_id) if pictures else []), overwrite)
 
 
-def dicom_files_of(case: MeasuredCase, sources: dict[str, Source], folder: str | Path) -> dict[Path, bytes]:
-    """The regions (SEG) and the numbers (SR) of every image as files in ``folder``: what each one holds."""
-    return dicom_contents(case.document(), case.seen, sources, vertebra_codes(), Path(folder).absolute())
+def dicom_files_of(case: MeasuredCase, sources: dict[str, Source], folder: str | Path, pictures: bool) -> dict[Path, bytes]:
+    """The regions (SEG), the numbers (SR) and, if asked, the pictures (SC) of every image as files in ``folder``: what each one holds."""
+    return dicom_contents(
+        case.document(), case.seen, sources, vertebra_codes(), Path(folder).absolute(), case.pictures if pictures else ()
+    )
 
 
 def _files(title: str, given: str, series: tuple[str, ...]) -> list[Path]:

@@ -1,4 +1,4 @@
-"""DICOM files of a case: the regions (SEG) and the numbers (SR) of every image, referring to its source series.
+"""DICOM files of a case: the regions (SEG), the numbers (SR) and, if asked, the pictures (SC) of every image, referring to its source series.
 
 They name the patient, as a PACS needs; so they are written on request alone, and never beside the other outputs by default.
 """
@@ -6,13 +6,15 @@ They name the patient, as a PACS needs; so they are written on request alone, an
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ..errors import BoneQualityError
 from .dicom_measurements import structured_report
+from .dicom_pictures import captures
 from .dicom_regions import segmentation
 from .dicom_source import Source, as_bytes
+from .drawing import Picture
 from .pictures import Seen
 
 #: Needed for DICOM files; 3D Slicer does not bring it along.
@@ -29,13 +31,19 @@ def dicom_paths(folder: str | Path, case_id: str, roles) -> list[Path]:
     return [Path(folder) / f"{case_id}_{ending}.dcm" for ending in endings]
 
 
+def picture_paths(folder: str | Path, case_id: str) -> list[Path]:
+    """The pictures of a case that are there already; which ones a case has is known only when it is measured."""
+    return sorted(Path(folder).glob(f"{case_id}_picture_*.dcm"))
+
+
 def dicom_contents(
-    document: dict, seen: Seen, sources: Mapping[str, Source], codes: Mapping[str, str], folder: str | Path
-) -> dict[Path, bytes]:
+    document: dict, seen: Seen, sources: Mapping[str, Source], codes: Mapping[str, str], folder: str | Path,
+    pictures: Sequence[Picture] = (),
+) -> dict[Path, bytes]:  # fmt: skip
     """CASE_ct_regions.dcm, CASE_ct_measurements.dcm and so on in ``folder``: what each file holds.
 
     document, seen: of the measured case. sources: the series of each image ("ct", "t1", "axial"). codes: SNOMED CT code of each
-    level's vertebra. Raises BoneQualityError without highdicom, or where an image does not lie as its series says.
+    level's vertebra. pictures: to be written as CASE_picture_NAME.dcm. Raises BoneQualityError without highdicom, or where an image does not lie as its series says.
     """
     check_packages()
     _check_one_patient(sources)
@@ -47,6 +55,8 @@ def dicom_contents(
         for what, dataset in (("regions", made), ("measurements", report)):
             if dataset is not None:
                 found[Path(folder) / f"{document['case_id']}_{role}_{what}.dcm"] = as_bytes(dataset)
+        for name, dataset in captures(document["case_id"], pictures, role, source).items():
+            found[Path(folder) / f"{document['case_id']}_picture_{name}.dcm"] = as_bytes(dataset)
     return found
 
 

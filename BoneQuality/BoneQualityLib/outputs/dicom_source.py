@@ -102,9 +102,9 @@ def undated(dataset, source: Source):
     first = source.headers[0]
     for kind in ("Date", "Time"):
         given = next((value for name in ("Content", "Series", "Study") if (value := first.get(f"{name}{kind}"))), None)
-        for name in ("Content", "Series", "InstanceCreation"):
-            if f"{name}{kind}" in dataset:
-                setattr(dataset, f"{name}{kind}", given or ("19000101" if kind == "Date" else "000000"))
+        for name in (f"Content{kind}", f"Series{kind}", f"InstanceCreation{kind}", f"{kind}OfSecondaryCapture"):
+            if name in dataset:
+                setattr(dataset, name, given or ("19000101" if kind == "Date" else "000000"))
     for item in dataset.get("ContributingEquipmentSequence", ()):
         item.pop("ContributionDateTime", None)
     return dataset
