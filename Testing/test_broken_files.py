@@ -423,3 +423,10 @@ def test_deflated_big_endian_and_odd_depths_are_read_by_their_values(tmp_path):
 
 def test_the_header_of_a_whole_file_is_known_without_unpacking(tmp_path):
     assert check_image_file(written(tmp_path / "ct.nrrd", True), unpack=False).size == (28, 24, 18)
+
+
+def test_an_origin_further_than_any_scanner_reaches_is_refused(tmp_path):
+    image = sitk.GetImageFromArray(np.zeros((3, 4, 5), np.int16))
+    image.SetOrigin((1e20, 0, 0))
+    sitk.WriteImage(image, str(tmp_path / "far.mha"))
+    assert "1e+20 mm from the center" in refusal(tmp_path / "far.mha")

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy import ndimage
 
 from BoneQualityLib import cli
 from BoneQualityLib.files import writing
@@ -105,21 +106,21 @@ def test_the_pixel_type_of_a_label_map_does_not_matter(tmp_path, files, done, pi
     assert done(*files.ct, "--ct-segmentation", path, "--label-scheme", "totalsegmentator").case["hu_3d"] == "120.00"
 
 
-def test_a_body_with_a_voxel_that_holds_no_number_is_left_out_with_the_reason(tmp_path, files, done):
+def test_a_body_without_data_in_over_1_percent_is_left_out_with_the_reason(tmp_path, files, done):
     array = ct().astype(np.float32)
-    array[35, 20, 20] = np.nan
+    array[34:36, 18:22, 18:22] = np.nan
     run = done("--ct", image_file(tmp_path / "nan.nrrd", array), *files.of_ct[2:])
     assert (run.levels["L2"]["hu_3d"], run.case["ct_levels"]) == ("", "L1 L3")
-    assert run.levels["L2"]["ct_exclusion"] == "not measured; the region holds voxels that hold no number"
+    assert re.fullmatch(r"not measured; \d+ % of the ROI hold no data .*", run.levels["L2"]["ct_exclusion"])
 
 
 @pytest.mark.parametrize(
     "mask, reason, flag",
     [
         (NOTHING, "not measured; the mask is empty", ""),
-        (np.indices(L1.shape).sum(axis=0) == 0, "not measured; the mask reaches the edge of the image", "truncated"),
+        (np.indices(L1.shape).sum(axis=0) == 0, "not measured; the vertebral body reaches the edge of the image", "truncated"),
         (cylinder(CT_GRID, 36, 2), "not measured; less than 1 cm3 of cancellous bone inside the margin", "small-roi"),
-        (cylinder(CT_GRID, 64), "not measured; the mask reaches the edge of the image", "truncated"),
+        (cylinder(CT_GRID, 64), "not measured; the vertebral body reaches the edge of the image", "truncated"),
     ],
 )
 def test_a_mask_that_cannot_be_measured_leaves_a_gap_with_its_reason_beside_good_ones(measured_masks, mask, reason, flag):
@@ -132,9 +133,12 @@ def test_the_arch_of_a_whole_vertebra_enters_no_value(tmp_path, files, done):
     spine = phantom_spine.lumbar_spine(("L2", "L3"), 0)
     grid = phantom_spine.grid_for(spine, (2.0, 2.0, 2.0))
     whole = {level: phantom_spine.vertebra_mask(spine, level, grid) for level in ("L2", "L3")}
-    array = np.where(np.any(list(whole.values()), axis=0), 400, -1000).astype(np.int16)
+    array = np.where(np.any(list(whole.values()), axis=0), 400, 40).astype(np.int16)
+    array[:, :3] = -100
     for vertebra in spine.vertebrae:
-        array[phantom_spine.body_mask(vertebra, grid)] = 100
+        body = phantom_spine.body_mask(vertebra, grid)
+        array[body] = 400
+        array[ndimage.binary_erosion(body)] = 100
     masks = segmentation_file(tmp_path / "d.seg.nrrd", whole, grid)
     rows = done("--ct", image_file(tmp_path / "ct.nrrd", array, grid), "--ct-segmentation", masks).levels
     assert [round(float(rows[level]["hu_3d"])) for level in ("L2", "L3")] == [100, 100]
@@ -189,7 +193,7 @@ def test_levels_in_the_wrong_order_are_flagged(measured_masks):
 
 
 def test_masks_that_overlap_are_flagged(measured_masks):
-    run = measured_masks({"L1": L1, "L2": L2 | cylinder(CT_GRID, 25, 8)})
+    run = measured_masks({"L1": L1, "L2": cylinder(CT_GRID, 12)})
     assert "mask-overlap" in run.case["flags"].split("; ") and "level-order" not in run.case["flags"]
 
 
@@ -303,13 +307,15 @@ def test_a_limit_on_file_size_leaves_nothing(tmp_path, files):
     assert "cannot be written (File too large)" in process(tmp_path / "out", *files.of_t1, code=code).refusal()
 
 
-@pytest.mark.parametrize("call, at, rerun", [("fsync", 1, []), ("replace", 2, ["--overwrite"])])
+@pytest.mark.parametrize("call, at, rerun", [("fsync", 1, []), ("link", 2, ["--overwrite"])])
 def test_a_killed_run_leaves_no_json_and_can_be_run_again(tmp_path, files, done, call, at, rerun):
-    kill = f"os.kill(os.getpid(), {int(getattr(signal, 'SIGKILL', signal.SIGTERM))}) if next(calls) == {at} else real(*a)"
-    at_call = f"calls, real = iter(range(1, 9)), os.{call}; os.{call} = lambda *a: {kill}"
+    kill = f"os.kill(os.getpid(), {int(getattr(signal, 'SIGKILL', signal.SIGTERM))}) if next(calls) == {at} else real(*a, **k)"
+    at_call = f"calls, real = iter(range(1, 99)), os.{call}; os.{call} = lambda *a, **k: {kill}"
     code = f"{at_call}; from BoneQualityLib.cli import main; main()"
     killed = process(tmp_path / "out", *files.of_t1, code=code)
     assert killed.status not in (0, 2) and "case.json" not in killed.files
+    for part in (tmp_path / "out").glob(".*.part"):  # what was half-written has a random name, and is in nobody's way
+        part.unlink()
     assert done(*files.of_t1, *rerun).case["vbq"] == "3.0000"
 
 
@@ -380,7 +386,7 @@ def test_no_patient_and_no_formula_gets_from_dicom_into_a_file(tmp_path, files, 
     )  # fmt: skip
     run = done("--ct", dicom_folder(tmp_path / "Geheim^Greta", **secret), *files.of_ct[2:])
     assert not re.search(b"geheim|greta|4711|1950|2020", b"".join(run.files.values()), re.IGNORECASE)
-    assert (run.case["kvp"], run.case["manufacturer"], run.case["model"]) == ("100.0", "'=HYPERLINK( x )", "'@a;b c")
+    assert (run.case["kvp"], run.case["manufacturer"], run.case["model"]) == ("100.0", "", "")
     assert "kvp" in run.case["flags"].split("; ")
     for table in ("levels", "case"):
         text = run.files[f"case_{table}.csv"].decode("utf-8")

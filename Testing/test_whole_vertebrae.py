@@ -116,7 +116,7 @@ def test_strict_excludes_a_level_that_may_be_fractured():
     )
     result = measured(spine, phantom_spine.grid_for(spine, (1.0, 1.0, 1.0), margin_mm=8), Parameters(strict=True))
     assert result.values["ct_levels"] == ["L2"]
-    assert result.levels[1].ct_exclusion.startswith("possible-fracture")
+    assert result.levels[1].row()["ct_exclusion"].startswith("possible-fracture")
 
 
 def test_axes_that_cannot_be_trusted_are_flagged():

@@ -30,6 +30,8 @@ EXTENSIONS = (".nii.gz", ".nii", ".nrrd", ".nhdr", ".mha", ".mhd")
 DICOM_EXTENSIONS = (".dcm", ".dicom", ".ima")
 SEGMENTATION_EXTENSIONS = (".seg.nrrd", ".seg.nhdr")
 SPACING_RANGE_MM = (0.01, 50.0)
+#: No scanner's table reaches further from the center.
+FURTHEST_ORIGIN_MM = 1e5
 PLACEMENT_TOLERANCE_MM = 1.0
 SHEAR_TOLERANCE = math.sin(math.radians(0.5))
 #: Unpacked voxels beyond this are refused unread: four times the largest clinical CT (2,000 slices of 1024 x 1024).
@@ -186,6 +188,9 @@ def _itk_header(stored: StoredImage) -> ImageHeader:
         "holds color or vectors: save one gray-scale channel": components > 1 and not stored.is_segmentation,
         f"has voxels of {millimeters} mm, which cannot be right: correct its spacing or its unit": not all(
             SPACING_RANGE_MM[0] <= s <= SPACING_RANGE_MM[1] for s in spacing
+        ),
+        f"lies {np.abs(reader.GetOrigin()).max():g} mm from the center, which cannot be right: correct its origin": not np.all(
+            np.abs(reader.GetOrigin()) <= FURTHEST_ORIGIN_MM
         ),
         f"has sheared or scaled axes: {RESAMPLE}": not np.allclose(axes.T @ axes, np.eye(3), rtol=0, atol=SHEAR_TOLERANCE),
         f"has a sform that its qform or pixdim contradicts: {RESAVE}": stored.sform is not None

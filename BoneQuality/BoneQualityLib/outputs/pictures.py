@@ -276,7 +276,7 @@ def _anterior(levels: list[dict]) -> np.ndarray:
 def _sagittal_plane(centers: list[np.ndarray], anterior: np.ndarray) -> PicturePlane:
     """Through the middles of the levels, along the spine."""
     top, bottom = max(centers, key=lambda c: c[2]), min(centers, key=lambda c: c[2])
-    up = top - bottom if len(centers) > 1 else SUPERIOR
+    up = top - bottom if np.linalg.norm(top - bottom) > 1 else SUPERIOR  # alone, or masks of one place under two names
     height = np.ptp(np.array(centers) @ (up / np.linalg.norm(up))) + 2 * OVERVIEW_RIM_MM
     size = (round(OVERVIEW_WIDTH_MM / OVERVIEW_STEP_MM), round(height / OVERVIEW_STEP_MM))
     return sagittal(np.mean(centers, axis=0), up, anterior, size, OVERVIEW_STEP_MM)

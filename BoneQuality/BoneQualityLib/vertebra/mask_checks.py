@@ -17,6 +17,8 @@ from .pieces import tallest
 from .vertebra import Surroundings, Vertebra
 
 OVERLAP_SHARE = 0.01
+#: Smaller masks are specks or the edge of a vertebra that left the image: they show no body, and say nothing of the others.
+SPECK_MM3 = 1000.0
 
 
 def check_whole(vertebra: Vertebra, image: Image) -> None:
@@ -53,10 +55,10 @@ def mask_flags(vertebrae: dict[str, Vertebra], around: Surroundings, left_out: I
 
 
 def bodies_of(vertebrae: dict[str, Vertebra]) -> dict[str, Mask]:
-    """The body of every vertebra that has a mask; the mask itself where no body is found in it."""
+    """The body of every vertebra that has more than a speck of a mask; the mask itself where no body is found in it."""
     found = {}
     for level, vertebra in vertebrae.items():
-        if vertebra.mask.array.any():
+        if vertebra.mask.volume >= SPECK_MM3:
             try:
                 found[level] = vertebra.body
             except NotMeasured:
