@@ -255,6 +255,27 @@ def test_the_standards_checker_finds_no_error_in_a_picture(pictured, name):
     assert not [line for line in (said.stdout + said.stderr).splitlines() if line.startswith("Error")]
 
 
+@pytest.mark.parametrize(
+    "character_set, name",
+    [
+        (["", "ISO 2022 IR 87"], "Yamada^Tarou=山田^太郎"),
+        (["", "ISO 2022 IR 149"], "Hong^Gildong=洪^吉洞=홍^길동"),
+        ("GB18030", "Wang^XiaoDong=王^小东"),
+        ("ISO_IR 100", "Müller^Änne"),
+        ("ISO_IR 192", "Müller^Änne"),
+    ],
+)
+def test_names_of_patients_come_through_in_every_writing(written, tmp_path, character_set, name):
+    case, _ = written
+    tags = {**PATIENT, "SpecificCharacterSet": character_set, "PatientName": name}
+    folder = classic(tmp_path / "t1", slices(t1(), T1_GRID, "MR", series="1.2.3.2", **tags))
+    source = read_source("T1 MRI", find_series(folder).paths)
+    pictures = [picture for picture in case.pictures if picture.kind == "vbq"]
+    contents = dicom_contents(case.document(), case.seen, {"t1": source}, vertebra_codes(), tmp_path, pictures)
+    write_whole(contents, overwrite=False)
+    assert len(contents) >= 2 and {str(pydicom.dcmread(path).PatientName) for path in contents} == {name}
+
+
 def test_images_moved_from_where_the_series_says_are_refused(written, tmp_path):
     case, sources = written
     for header in (moved := [header.copy() for header in sources["ct"].headers]):

@@ -21,6 +21,8 @@ EMPTY_IF_ABSENT = (
     "PatientID", "PatientName", "PatientBirthDate", "PatientSex", "StudyDate", "StudyTime", "StudyID", "AccessionNumber",
     "ReferringPhysicianName",
 )  # fmt: skip
+#: How texts of the source are written in results.
+UTF_8 = "ISO_IR 192"
 #: A slice may lie this far from where the measured image has it, mm.
 TOLERANCE_MM = 0.05
 RAS_TO_LPS = np.diag([-1.0, -1.0, 1.0])
@@ -73,6 +75,9 @@ def read_source(title: str, paths: Iterable[str | Path]) -> Source:
             f"The DICOM series of the {title} has no {missing[0]}, so that nothing can refer to it; export the series from the PACS again."
         )
     for header in headers:
+        if header.get("SpecificCharacterSet"):  # highdicom knows few of those for Chinese, Japanese and Korean
+            header.decode()
+            header.SpecificCharacterSet = UTF_8
         for name in EMPTY_IF_ABSENT:
             if name not in header:
                 setattr(header, name, "")
