@@ -74,10 +74,10 @@ def read_source(title: str, paths: Iterable[str | Path]) -> Source:
         raise BoneQualityError(
             f"The DICOM series of the {title} has no {missing[0]}, so that nothing can refer to it; export the series from the PACS again."
         )
+    if headers[0].get("SpecificCharacterSet"):  # results take texts from here; highdicom knows few sets for Chinese, Japanese and Korean
+        headers[0].decode()
+        headers[0].SpecificCharacterSet = UTF_8
     for header in headers:
-        if header.get("SpecificCharacterSet"):  # highdicom knows few of those for Chinese, Japanese and Korean
-            header.decode()
-            header.SpecificCharacterSet = UTF_8
         for name in EMPTY_IF_ABSENT:
             if name not in header:
                 setattr(header, name, "")
