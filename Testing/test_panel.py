@@ -43,7 +43,7 @@ def run_panel(name, *options, module="BoneQuality"):
     if missing:
         pytest.skip(f"{name}: {', '.join(missing)} not set: the panel is NOT tested here")
     command = [*shlex.split(os.environ["SLICER_PANEL"]), "--module", HOME / f"{module}.py", "--path", ROOT / "Testing" / "panel", *options]
-    run = subprocess.run(list(map(str, command)), cwd=ROOT, capture_output=True, text=True)
+    run = subprocess.run(list(map(str, command)), cwd=ROOT, capture_output=True, text=True, timeout=600)
     assert run.returncode == 0 and run.stdout.rstrip().endswith("OK"), run.stdout + run.stderr
 
 
