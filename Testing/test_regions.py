@@ -260,3 +260,13 @@ def test_holes_of_a_threshold_are_closed_and_its_volume_told(plain):
     assert np.count_nonzero(closed.array) == pytest.approx(np.count_nonzero(solid.array), rel=0.005)
     assert without_holes(solid) == (solid, 0.0)
     assert porosity(solid) == 0 < porosity(holed)
+
+
+@pytest.mark.parametrize("slices_mm", [2.0, 3.0])
+def test_along_thick_voxels_the_wide_region_begins_no_nearer_than_the_margin(slices_mm):
+    spine = single_vertebra(cortex_mm=0.5)
+    grid = phantom_spine.grid_for(spine, (0.8, 0.8, slices_mm), margin_mm=10)
+    image, placed = ct_of(spine, grid), body_of(spine, grid)
+    wide = place_wide(placed, image, 3.0, read_endosteum(placed, image, 3.0, None))
+    assert min(wide.begins_mm["upper"], wide.begins_mm["lower"]) >= 3.0
+    assert min(wide.begins_mm.values()) < 2.5, "in plane it begins at the endosteal edge"
