@@ -17,7 +17,7 @@ from BoneQualityLib.phantoms.phantom_solids import Pit
 from BoneQualityLib.vertebra.body import place_body
 from BoneQualityLib.vertebra.endplates import endplate_defect
 from BoneQualityLib.vertebra.vertebra import Surroundings, Vertebra
-from budget.fractured_bodies import Fracture, random_body
+from budget._fractured_bodies import Fracture, random_body
 from conftest import rotation, single_vertebra
 
 FRACTURES = {

@@ -23,7 +23,7 @@ from BoneQualityLib.phantoms import phantom_spine
 from BoneQualityLib.vertebra.body import place_body
 from BoneQualityLib.vertebra.pieces import main_piece, split_bodies
 from BoneQualityLib.vertebra.vertebra import Surroundings, Vertebra
-from budget.injected_faults import moved, swollen
+from budget._injected_faults import moved, swollen
 from budget.plausibility import spine_masks, wrong_units
 
 SUPERIOR = np.array([0.0, 0.0, 1.0])

@@ -10,7 +10,7 @@ from BoneQualityLib.image.mask import Mask
 from BoneQualityLib.measures.height_loss import grade_of
 from BoneQualityLib.phantoms import phantom_spine
 from BoneQualityLib.scene.nodes import segmentation_node, volume_node
-from budget.fractured_bodies import heights_of
+from budget._fractured_bodies import heights_of
 from conftest import rotation
 
 HU = {"L1": 70, "L2": 80, "L3": 90, "L4": 100, "L5": 110}

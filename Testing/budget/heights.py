@@ -1,7 +1,7 @@
 """How wrong heights, losses and grades get: fractured and intact bodies of many shapes, and the shared real images.
 
 Every body lies on a lattice of random phase at a random tilt of up to 25 degrees; half of the masks are whole vertebrae. The truth
-is that of ``fractured_bodies``: the endplates' own corners on the exact section.
+is that of ``_fractured_bodies``: the endplates' own corners on the exact section.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from BoneQualityLib.vertebra.body import place_body
 from BoneQualityLib.vertebra.endplates import endplate_defect
 from BoneQualityLib.vertebra.vertebra import Surroundings, Vertebra
 from budget import Row, at_most
-from budget.fractured_bodies import SIZES, Fracture, FracturedBody, random_body
+from budget._fractured_bodies import SIZES, Fracture, FracturedBody, random_body
 
 SHARED = Path(__file__).resolve().parents[3] / "shared"
 LEVELS = tuple(SIZES)

@@ -28,7 +28,7 @@ from BoneQualityLib.measures.mask_rim import LEAST_RIM_SHARE, rim_on_t1
 from BoneQualityLib.parameters import CaseFacts
 from BoneQualityLib.phantoms import phantom_spine
 from budget import Row, at_least, at_most
-from budget.injected_faults import fair_masks, moved, nifti, percent, swollen, t1_sample, wrong_masks
+from budget._injected_faults import fair_masks, moved, nifti, percent, swollen, t1_sample, wrong_masks
 
 #: Seeds: the threshold was chosen on the first, its rates are measured on the second.
 CHOSEN_ON, LEFT_OUT = range(0, 11), range(1000, 1022)

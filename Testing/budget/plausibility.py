@@ -32,7 +32,7 @@ from BoneQualityLib.phantoms import phantom_spine
 from BoneQualityLib.vertebra.body import place_body
 from BoneQualityLib.vertebra.pieces import PIECE_SHARE, main_piece, split_bodies
 from budget import Row, at_least, at_most
-from budget.injected_faults import SHIFTS_MM, ct_sample, fair_masks, moved, nifti, percent, swollen, wrong_masks
+from budget._injected_faults import SHIFTS_MM, ct_sample, fair_masks, moved, nifti, percent, swollen, wrong_masks
 
 #: Seeds: a threshold was chosen on the first, its rates are measured on the second.
 CHOSEN_ON, LEFT_OUT = range(0, 10), range(1000, 1015)

@@ -186,8 +186,3 @@ def nifti(path: Path) -> tuple[np.ndarray, Grid]:
 
 def percent(share: float) -> str:
     return f"{100 * share:.1f} %"
-
-
-def rows() -> list:
-    """None: nothing here is a row of the budget."""
-    return []
