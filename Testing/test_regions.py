@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy import ndimage
@@ -270,3 +272,14 @@ def test_along_thick_voxels_the_wide_region_begins_no_nearer_than_the_margin(sli
     wide = place_wide(placed, image, 3.0, read_endosteum(placed, image, 3.0, None))
     assert min(wide.begins_mm["upper"], wide.begins_mm["lower"]) >= 3.0
     assert min(wide.begins_mm.values()) < 2.5, "in plane it begins at the endosteal edge"
+
+
+def test_multislice_hu_is_the_mean_of_its_three_slices():
+    spine = single_vertebra(gradient_hu_per_mm=3.0)
+    image = ct_of(spine, phantom_spine.grid_for(spine, THIN, margin_mm=10))
+    placed = body_of(spine, image.grid)
+    upper = next(roi for roi in measure_level(placed, image, Parameters()).rois if roi.kind == "upper")
+    lowered = replace(upper, center=upper.center - [0, 0, 6.0], edited=True)
+    values = measure_level(placed, image, Parameters(), edits={"upper": lowered}).values
+    three = [values[f"hu_{name}"] for name in ("upper", "middle", "lower")]
+    assert values["hu_multislice"] == pytest.approx(np.mean(three)) and abs(np.mean(three) - np.median(three)) > 4
