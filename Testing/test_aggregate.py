@@ -10,6 +10,7 @@ import pytest
 from BoneQualityLib import CaseFacts, Parameters
 from BoneQualityLib.case.result import CaseResult, Level
 from BoneQualityLib.case.values import with_case_values
+from BoneQualityLib.columns import Cutoff
 from BoneQualityLib.files.cutoffs import read_cutoffs
 from BoneQualityLib.measures.csf import Csf
 from BoneQualityLib.measures.roi import LevelNumbers
@@ -127,3 +128,9 @@ def test_case_values_made_twice_are_the_same_and_leave_the_result_as_it_is():
     once, again = with_case_values(result, read_cutoffs()), with_case_values(result, read_cutoffs())
     assert (once.values, once.flags, once.cutoffs) == (again.values, again.flags, again.cutoffs) and once.values["vbq"] > 0
     assert before == (result.values, result.flags, [level.t1.values for level in result.levels])
+
+
+@pytest.mark.parametrize(("comparison", "value", "reached"), [("<=", 56.3, True), ("<=", 56.4, False), (">=", 56.3, True), (">=", 56.2, False)])
+def test_a_value_at_a_cut_off_reaches_it(comparison, value, reached):
+    cutoff = Cutoff("hu_3d", "", comparison, 56.3, "new fracture", "Chang 2025", {}, "")
+    assert cutoff.beside(value)["reached"] == reached

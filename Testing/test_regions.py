@@ -283,3 +283,8 @@ def test_multislice_hu_is_the_mean_of_its_three_slices():
     values = measure_level(placed, image, Parameters(), edits={"upper": lowered}).values
     three = [values[f"hu_{name}"] for name in ("upper", "middle", "lower")]
     assert values["hu_multislice"] == pytest.approx(np.mean(three)) and abs(np.mean(three) - np.median(three)) > 4
+
+
+def test_the_area_of_an_ellipse_is_pi_times_its_semi_axes():
+    roi = PlanarRoi("L3", "middle", np.zeros(3), np.array([1.0, 0, 0]), np.array([0, 1.0, 0]), semi_axes=(10.0, 4.0))
+    assert roi.area == pytest.approx(40 * np.pi)
