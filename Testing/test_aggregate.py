@@ -134,3 +134,10 @@ def test_case_values_made_twice_are_the_same_and_leave_the_result_as_it_is():
 def test_a_value_at_a_cut_off_reaches_it(comparison, value, reached):
     cutoff = Cutoff("hu_3d", "", comparison, 56.3, "new fracture", "Chang 2025", {}, "")
     assert cutoff.beside(value)["reached"] == reached
+
+
+def test_the_range_of_vbq_varies_marrow_and_csf_together():
+    result = case(L1=300, L2=300, L3=300, L4=300)
+    fluid = {name: replace(csf, variations={"+i": 110.0, "-i": 95.0}) for name, csf in result.csf.items()}
+    values = with_case_values(replace(result, csf=fluid), []).values
+    assert (values["vbq_low"], values["vbq_high"]) == pytest.approx((3.0, 3.0))  # both move by the same share
