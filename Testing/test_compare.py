@@ -81,6 +81,18 @@ def test_cemented_levels_are_not_judged():
     assert (found["new_fracture"], found["reason"]) == ("", "cemented at baseline")
 
 
+@pytest.mark.parametrize(
+    ("cemented", "site"),
+    [({"L2"}, "adjacent"), ({"L4"}, "adjacent"), ({"T12", "L5"}, "remote"), ({"T12", "L4"}, "adjacent"), (set(), "")],
+)
+def test_a_new_fracture_is_adjacent_to_a_cemented_level_or_remote(cemented, site):
+    before = dict(L1=(26, 25, 27, 0), L3=(28, 26, 28, 0))
+    after = dict(L1=(26, 25, 27, 0), L3=(20, 26, 28, 2))
+    for dates in ((cemented, ()), ((), cemented)):
+        baseline, followup = case(cemented=tuple(dates[0]), **before), case("b", cemented=tuple(dates[1]), **after)
+        assert [found["site"] for found in compare(baseline, followup)] == ["", site], "intact levels have no site"
+
+
 def test_a_level_missing_at_one_date_says_so():
     rows = compare(case(T12=(24, 23, 25, 0), L1=(26, 25, 27, 0)), case("b", L1=(26, 25, 27, 0), L2=(27, 26, 27, 0)))
     assert [(r["level"], r["new_fracture"], r["reason"]) for r in rows] == [

@@ -16,6 +16,8 @@ T1_LONGEST_TR_MS, T1_LONGEST_TE_MS = 1000.0, 30.0
 LEVELS = tuple(f"T{n}" for n in range(1, 14)) + tuple(f"L{n}" for n in range(1, 7)) + ("S1",)
 #: Discs by the vertebra above and below.
 DISCS = tuple(f"{a}-{b}" for a, b in zip(LEVELS, LEVELS[1:])) + ("T12-L1", "L5-S1")
+#: Pairs of vertebrae with a disc between them.
+NEIGHBORS = frozenset(frozenset(disc.split("-")) for disc in DISCS)
 _DEVICE = re.compile(r"con|prn|aux|nul|com\d|lpt\d", re.IGNORECASE)
 LUMBAR_USED = ("L1", "L2", "L3", "L4")
 

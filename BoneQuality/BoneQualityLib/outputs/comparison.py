@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ..columns import Column
 from ..errors import BoneQualityError
-from ..parameters import LEVELS
+from ..parameters import LEVELS, NEIGHBORS
 from .document import document_from
 
 #: A height this far below its own baseline is a new fracture; below this change, a risen grade alone is borderline. Percent.
@@ -25,6 +25,7 @@ COMPARE_COLUMNS = (
     Column("genant_grade_followup", "Grade after", "", 0, "suggested Genant grade at follow-up"),
     Column("new_fracture", "New fracture", "", None, "yes where a height is 20 % below baseline or the grade rose (Xue 2025)"),
     Column("borderline", "Borderline", "", None, "yes where the grade rose while no height fell by 10 %"),
+    Column("site", "Site", "", None, "of a new fracture: adjacent to a level cemented at either date, or remote; empty without cement"),
     Column("reason", "Reason", "", None, "why nothing can be said of this level"),
 )
 
@@ -66,11 +67,19 @@ def compare(baseline: dict, followup: dict) -> list[dict]:
     before, after = ({row["level"]: row for row in case["levels"]} for case in (baseline, followup))
     cemented = [_cemented(case) for case in (baseline, followup)]
     found = [level for level in LEVELS if level in before or level in after]
-    return [_row(level, before.get(level, {}), after.get(level, {}), [level in levels for levels in cemented]) for level in found]
+    rows = [_row(level, before.get(level, {}), after.get(level, {}), [level in levels for levels in cemented]) for level in found]
+    return [dict(row, site=_site(row, cemented[0] | cemented[1])) for row in rows]
 
 
 def _cemented(case: dict) -> set[str]:
     return set((case.get("facts") or {}).get("cemented") or ())
+
+
+def _site(row: dict, cemented: set[str]) -> str:
+    """Where a new fracture lies: beside a cemented level or not."""
+    if row["new_fracture"] != "yes" or not cemented:
+        return ""
+    return "adjacent" if any(frozenset((row["level"], level)) in NEIGHBORS for level in cemented) else "remote"
 
 
 def _row(level: str, before: dict, after: dict, cemented: list[bool]) -> dict:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date
 
 from ..errors import BoneQualityError
-from ..parameters import DISCS, LEVELS, LUMBAR_USED
+from ..parameters import LEVELS, LUMBAR_USED, NEIGHBORS
 
 #: Columns of levels, as in the manifest; ``new_fractures``: those found later, as ``bonequality compare`` names them.
 LEVEL_LISTS = ("fractured", "cemented", "exclude", "new_fractures")
@@ -23,7 +23,6 @@ FACTS = {
     "t_score": "mean of t_score_l1 to t_score_l4 without fractured, cemented and excluded levels (Chang 2025, Zhan 2024)",
     "follow_up_days": "days from baseline_date to end_date",
 }
-_NEIGHBORS = {frozenset(disc.split("-")) for disc in DISCS}
 
 
 def with_facts(table, name: str):
@@ -83,14 +82,14 @@ def _levels(table, column: str, name: str):
 
 
 def _consecutive(levels: tuple[str, ...]) -> bool:
-    return any(frozenset((a, b)) in _NEIGHBORS for a in levels for b in levels if a != b)
+    return any(frozenset((a, b)) in NEIGHBORS for a in levels for b in levels if a != b)
 
 
 def _site(new: tuple[str, ...], cemented: tuple[str, ...]) -> str:
     """Where the new fractures lie; one adjacent one makes the case adjacent, blank without new fracture or cement."""
     if not new or not cemented:
         return ""
-    return "adjacent" if any(frozenset((a, b)) in _NEIGHBORS for a in new for b in cemented) else "remote"
+    return "adjacent" if any(frozenset((a, b)) in NEIGHBORS for a in new for b in cemented) else "remote"
 
 
 def _score_column(level: str) -> str:
