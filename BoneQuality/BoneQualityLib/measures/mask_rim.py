@@ -18,7 +18,8 @@ from ..vertebra.body import Body
 
 #: Profiles run along the outward normal, mm: the rim is sought from RIM_FROM to RIM_TO, the interior from DEEPEST to INNER_TO.
 #: The interior counts where it is DEEP_ENOUGH below any surface: a crushed body's other endplate is no interior.
-RIM_FROM_MM, RIM_TO_MM, DEEPEST_MM, INNER_TO_MM, DEEP_ENOUGH_MM, STEP_MM = -2.0, 2.5, -12.0, -3.5, 2.5, 0.5
+RIM_FROM_MM, RIM_TO_MM, DEEPEST_MM, INNER_TO_MM, DEEP_ENOUGH_MM = -2.0, 2.5, -12.0, -3.5, 2.5
+OFFSETS_MM = np.arange(DEEPEST_MM, RIM_TO_MM + 0.01, 0.5)
 #: Patches of the surface by direction from the body's center, and points of the surface that are read at most.
 PATCHES, MOST_POINTS = 40, 1600
 #: Dense bone is nearly as bright as its blurred cortex: a patch is granted this share of what its interior has above 60 HU.
@@ -49,24 +50,36 @@ def rim_on_ct(body: Body, image: Image) -> float:
 def profiles_on_ct(body: Body, image: Image) -> tuple[np.ndarray, np.ndarray]:
     """Mean HU by patch and distance from the surface (rows: patches), near it and deeper; nan at the distances of the other."""
     points, normals = _surface(body)
-    offsets = np.arange(DEEPEST_MM, RIM_TO_MM + 1e-6, STEP_MM)
-    places = points[:, None] + offsets[:, None] * normals[:, None]
+    places = points[:, None] + OFFSETS_MM[:, None] * normals[:, None]
     values = _known(image, places.reshape(-1, 3)).reshape(places.shape[:2])
-    depth = sample(body.depth, body.grid, places.reshape(-1, 3), order=1).reshape(places.shape[:2])
-    rim = offsets >= RIM_FROM_MM
-    patch = _patches(points)
-    found = []
-    for n in range(PATCHES):
-        there = patch == n
-        if not there.any():
-            continue
-        deep = _means(values[there], (offsets <= INNER_TO_MM) & (depth[there] >= DEEP_ENOUGH_MM))
-        near = _means(values[there], np.broadcast_to(rim, depth[there].shape))
-        if np.isfinite(deep).any() and np.isfinite(near).any():
-            found.append((near, deep))
-    if len(found) < PATCHES / 4:
+    inner, patch = OFFSETS_MM <= INNER_TO_MM, _patches(points)
+    depth = sample(body.depth, body.grid, places[:, inner].reshape(-1, 3), order=1).reshape(len(points), -1)
+    found = _profiles(values, inner, depth >= DEEP_ENOUGH_MM, patch, PATCHES)
+    if len(found[0]) < PATCHES / 4:
         raise NotMeasured("too little of the mask's surface lies in the image")
-    return tuple(np.array(part) for part in zip(*found))
+    return found
+
+
+def _profiles(
+    values: np.ndarray, inner: np.ndarray, is_deep: np.ndarray, part: np.ndarray, parts: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Mean value by part of the surface and distance, near it and deeper; parts that lack either are left out.
+
+    values: rows are points of the surface, columns distances; inner: which distances lie deeper; is_deep: which values there count;
+    part: of each point. A mean needs a quarter of the part's points.
+    """
+    rim, distances = OFFSETS_MM >= RIM_FROM_MM, len(OFFSETS_MM)
+    counted = np.isfinite(values)
+    counted[:, inner] &= is_deep
+    counted[:, ~(inner | rim)] = False
+    at = (part[:, None] * distances + np.arange(distances))[counted]
+    count, total = (np.bincount(at, weights, parts * distances).reshape(parts, -1) for weights in (None, values[counted]))
+    least = np.maximum(np.bincount(part, minlength=parts) / 4, 1)[:, None]
+    with np.errstate(invalid="ignore", divide="ignore"):
+        means = np.where(count >= least, total / count, np.nan)
+    near, deep = np.where(rim, means, np.nan), np.where(inner, means, np.nan)
+    whole = np.isfinite(near).any(axis=1) & np.isfinite(deep).any(axis=1)
+    return near[whole], deep[whole]
 
 
 def _known(image: Image, points: np.ndarray) -> np.ndarray:
@@ -79,14 +92,6 @@ def _known(image: Image, points: np.ndarray) -> np.ndarray:
     if not known.all():
         array = np.where(known, array, np.nan)
     return sample(array, image.grid.box(box), points, order=1)
-
-
-def _means(values: np.ndarray, counted: np.ndarray) -> np.ndarray:
-    """Mean of each column over its counted, finite values; nan where fewer than a quarter of the rows have one."""
-    counted = counted & np.isfinite(values)
-    count = counted.sum(axis=0)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return np.where(count >= max(len(values) / 4, 1), np.where(counted, values, 0).sum(axis=0) / count, np.nan)
 
 
 def _surface(body: Body) -> tuple[np.ndarray, np.ndarray]:
@@ -147,8 +152,7 @@ def profiles_on_t1(body: np.ndarray, lattice: Grid, image: Image) -> tuple[np.nd
     gradient = np.stack([ndimage.map_coordinates(g, index.T, order=1) for g in np.gradient(smooth, *spacing)], axis=1)
     normals = -gradient / np.maximum(np.linalg.norm(gradient, axis=1, keepdims=True), 1e-6)
     at = index + normals * depth[tuple(index.astype(int).T)][:, None] / spacing
-    offsets = np.arange(DEEPEST_MM, RIM_TO_MM + 1e-6, STEP_MM)
-    places = at[:, None] + offsets[:, None] * normals[:, None] / spacing
+    places = at[:, None] + OFFSETS_MM[:, None] * normals[:, None] / spacing
     depths = ndimage.map_coordinates(depth, places.reshape(-1, 2).T, order=1, mode="nearest").reshape(places.shape[:2])
     values = []
     for n in range(lattice.shape[0]):
@@ -157,17 +161,9 @@ def profiles_on_t1(body: np.ndarray, lattice: Grid, image: Image) -> tuple[np.nd
         values.append(_known(image, points).reshape(places.shape[:2]))
     values = np.mean(values, axis=0)
     centered = (at - at.mean(axis=0)) * spacing
-    sector = ((np.arctan2(*centered.T) / (2 * np.pi) % 1) * SECTORS).astype(int)
-    rim = offsets >= RIM_FROM_MM
-    found = []
-    for n in range(SECTORS):
-        there = sector == n
-        if not there.any():
-            continue
-        deep = _means(values[there], (offsets <= T1_INNER_TO_MM) & (depths[there] >= DEEP_ENOUGH_MM))
-        near = _means(values[there], np.broadcast_to(rim, depths[there].shape))
-        if np.isfinite(deep).any() and np.isfinite(near).any():
-            found.append((near, deep))
-    if len(found) < SECTORS / 4:
+    sector = ((np.arctan2(*centered.T) / (2 * np.pi) % 1) * SECTORS).astype(int) % SECTORS
+    inner = OFFSETS_MM <= T1_INNER_TO_MM
+    found = _profiles(values, inner, depths[:, inner] >= DEEP_ENOUGH_MM, sector, SECTORS)
+    if len(found[0]) < SECTORS / 4:
         raise NotMeasured("too little of the mask's outline lies in the image")
-    return tuple(np.array(part) for part in zip(*found))
+    return found

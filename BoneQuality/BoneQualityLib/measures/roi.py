@@ -6,13 +6,13 @@ A measure places a ROI with masks alone and reads it from an image alone, so tha
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import numpy as np
 from scipy import ndimage
 
 from ..errors import NotMeasured
-from ..image.grid import ALIGNED_VOXELS, Grid, mapped
+from ..image.grid import ALIGNED_VOXELS, Grid, cross
 from ..image.image import Image
 from ..states import Flag, Reason
 
@@ -63,7 +63,7 @@ class PlanarRoi:
 
     @cached_property
     def normal(self) -> np.ndarray:
-        return np.cross(self.u, self.v)
+        return cross(self.u, self.v)
 
     @cached_property
     def area(self) -> float:
@@ -75,7 +75,7 @@ class PlanarRoi:
     def contains(self, u: np.ndarray, v: np.ndarray) -> np.ndarray:
         """Which points of a lattice in plane coordinates, columns at rising ``u`` and rows at ``v``, lie inside: bool [v, u]."""
         if self.semi_axes:
-            return (u / self.semi_axes[0]) ** 2 + (v[:, None] / self.semi_axes[1]) ** 2 <= 1
+            return _in_ellipse(u, v, self.semi_axes)
         crossings = np.zeros((len(v), len(u) + 1), int)
         for outline in self.outlines:
             (u0, v0), (u1, v1) = outline.T, np.roll(outline, -1, axis=0).T
@@ -100,30 +100,30 @@ class PlanarRoi:
         On one of the image's own planes every point takes its pixel's value, elsewhere it is interpolated.
         """
         u, v = self._points_inside()
-        to_ras = np.column_stack([self.u, self.v, self.normal, self.center])
         order = 0 if self._on_lattice_plane(image.grid) else 1
         steps = max(int(np.ceil(self.thickness)), 1)
         offsets = (np.arange(steps) - (steps - 1) / 2) * self.thickness / steps
-        planes = [mapped(to_ras, np.array([u, v, np.full(len(u), offset)]).T) for offset in offsets]
         if not len(u):
             raise NotMeasured("no image samples inside the ROI")
-        total, known = _sampled(np.array(planes), image, order)
+        total, known = _sampled(self._to_ijk(image.grid), (u, v), offsets, image, order)
         _check_data(1 - known.mean())
         return total[known]
 
     def _points_inside(self) -> tuple[np.ndarray, np.ndarray]:
         """Plane coordinates u and v of points 0.2 mm apart inside."""
         if self.semi_axes:
-            high = np.full(2, max(self.semi_axes))
-            low = -high
-        elif self.outlines:
-            every = np.concatenate(self.outlines)
-            low, high = every.min(axis=0), every.max(axis=0)
-        else:
+            return _points_of_ellipse(tuple(self.semi_axes))
+        if not self.outlines:
             return np.empty(0), np.empty(0)
-        u, v = (np.arange(a + SAMPLING_MM / 2, b, SAMPLING_MM) for a, b in zip(low, high))
+        every = np.concatenate(self.outlines)
+        u, v = (np.arange(a + SAMPLING_MM / 2, b, SAMPLING_MM) for a, b in zip(every.min(axis=0), every.max(axis=0)))
         row, column = np.nonzero(self.contains(u, v))
         return u[column], v[row]
+
+    def _to_ijk(self, grid: Grid) -> np.ndarray:
+        """Directions of u, v and the normal, and the center, as columns (3, 4) in voxels i, j, k."""
+        directions = grid.ras_to_ijk[:3, :3] @ np.column_stack([self.u, self.v, self.normal])
+        return np.column_stack([directions, grid.ijk(self.center)])
 
     def _on_lattice_plane(self, grid: Grid) -> bool:
         along = np.abs(self.normal @ grid.directions)
@@ -195,26 +195,48 @@ class RegionRoi:
         )
 
 
-def _sampled(planes: np.ndarray, image: Image, order: int) -> tuple[np.ndarray, np.ndarray]:
-    """Mean over planes of the image at points, shape (planes, n, 3), and which of the n points rest on data alone.
+def _in_ellipse(u: np.ndarray, v: np.ndarray, semi_axes: tuple[float, float]) -> np.ndarray:
+    return (u / semi_axes[0]) ** 2 + (v[:, None] / semi_axes[1]) ** 2 <= 1
 
-    Raises NotMeasured where a point lies beyond the image.
+
+@lru_cache(maxsize=4)
+def _points_of_ellipse(semi_axes: tuple[float, float]) -> tuple[np.ndarray, np.ndarray]:
+    """Kept for a few ellipses: one that is moved to see how its mean varies is read at the same points."""
+    line = np.arange(SAMPLING_MM / 2 - max(semi_axes), max(semi_axes), SAMPLING_MM)
+    row, column = np.nonzero(_in_ellipse(line, line, semi_axes))
+    return line[column], line[row]
+
+
+def _sampled(
+    to_ijk: np.ndarray, uv: tuple[np.ndarray, np.ndarray], offsets: np.ndarray, image: Image, order: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Mean over parallel planes of the image at n points, and which of these rest on data alone.
+
+    to_ijk: directions of u, v and the planes' normal, and the center, as columns in voxels. Raises NotMeasured where a point lies
+    beyond the image.
     """
-    ijk = image.grid.ijk(planes)
-    low, high, last = ijk.min(axis=(0, 1)), ijk.max(axis=(0, 1)), np.array(image.grid.shape)[::-1] - 1
-    if np.any(low < -ALIGNED_VOXELS) or np.any(high > last + ALIGNED_VOXELS):
-        raise NotMeasured("the ROI reaches beyond the image")
-    start = np.floor(low + ALIGNED_VOXELS).astype(int)
-    stop = np.minimum(np.ceil(high).astype(int), last) + 1
-    array = image.array[tuple(slice(a, b) for a, b in zip(start[::-1], stop[::-1]))]
-    kji = np.moveaxis(np.clip(ijk - start, 0, stop - 1 - start)[..., ::-1], -1, 0)
+    starts = to_ijk[:, 3:] + to_ijk[:, 2:3] * offsets
+    kji = [(step[0] * uv[0] + step[1] * uv[1]) + start[:, None] for step, start in zip(to_ijk[::-1], starts[::-1])]
+    part = []
+    for axis, last in enumerate(np.array(image.grid.shape) - 1):
+        low, high = kji[axis].min(), kji[axis].max()
+        if low < -ALIGNED_VOXELS or high > last + ALIGNED_VOXELS:
+            raise NotMeasured("the ROI reaches beyond the image")
+        start = int(np.floor(low + ALIGNED_VOXELS))
+        part.append(slice(start, min(int(np.ceil(high)), int(last)) + 1))
+        kji[axis] = np.clip(kji[axis] - start, 0, part[-1].stop - 1 - start)
+    array = image.array[tuple(part)]
+    if order == 0:
+        nearest = tuple(np.floor(at + 0.5).astype(np.intp) for at in kji)
 
-    def read(part):
-        return ndimage.map_coordinates(part, kji, order=order, output=np.float64, prefilter=False)
+    def read(values):
+        if order == 0:
+            return values[nearest].astype(np.float64)
+        return ndimage.map_coordinates(values, np.array(kji), order=1, output=np.float64, prefilter=False)
 
     missing = ~image.holds_data(array)
     if not missing.any():
-        return read(array).mean(axis=0), np.ones(planes.shape[1], bool)
+        return read(array).mean(axis=0), np.ones(len(uv[0]), bool)
     return read(np.where(missing, 0, array)).mean(axis=0), read(missing.astype(np.float32)).max(axis=0) == 0
 
 
