@@ -21,7 +21,7 @@ from ..files.csv_tables import csv_line, csv_rows, csv_text
 from ..files.cutoffs import read_cutoffs
 from ..files.folder_lock import only_writer
 from ..files.writing import remove_left_over_parts, write_whole
-from ..outputs.document import REPORT
+from ..outputs.document import CASE, REPORT, output_path, output_paths
 from ..outputs.page_templates import check_folder
 from .index_page import PAGE, THUMBNAILS, done_row, failed_row, index_page
 from .manifest import Manifest, Row, read_manifest
@@ -66,9 +66,8 @@ class Job:
 
     @property
     def paths(self) -> list[Path]:
-        """All files that a case may have: the JSON, written last, and the two tables that every case has; then those that some have."""
-        endings = (".json", "_case.csv", "_levels.csv", "_muscles.csv", REPORT)
-        return [*(self.folder / f"{self.case_id}{ending}" for ending in endings), self.folder / self.thumbnail]
+        """All files that a case may have."""
+        return [*output_paths(self.folder, self.case_id), self.folder / self.thumbnail]
 
     @property
     def thumbnail(self) -> Path:
@@ -82,7 +81,7 @@ class Job:
     def is_done(self) -> bool:
         """Whether the files are there and were measured from these inputs, as they are now, in this way."""
         try:
-            wanted = [*self.paths[:3], *([self.folder / f"{self.case_id}{REPORT}"] if self.pages.reports else [])]
+            wanted = output_paths(self.folder, self.case_id, muscles=False, report=self.pages.reports)
             return all(path.exists() for path in wanted) and self.record.read_text() == self.fingerprint()
         except OSError:
             return False
@@ -126,7 +125,7 @@ def measure_job(job: Job) -> Failure | None:
     try:
         if job.is_done():
             return None
-        for path in (*job.paths, job.record):
+        for path in (job.record, *reversed(job.paths)):  # the JSON before the tables: it marks a case as done
             path.unlink(missing_ok=True)
         fingerprint = job.fingerprint()
         with job.inputs.nodes() as nodes:
@@ -278,7 +277,7 @@ def _write_index(cases: Manifest, folder: Path, batch: Batch, reviews: dict[str,
     def rows() -> Iterator[dict]:
         for row in cases.rows:
             if row.case_id in batch.done:
-                (values,) = csv_rows(folder / f"{row.case_id}_case.csv", "case")
+                (values,) = csv_rows(output_path(folder, row.case_id, CASE), "case")
                 there = [(folder / path).exists() for path in (f"{row.case_id}{REPORT}", f"{THUMBNAILS}/{row.case_id}.jpg")]
                 yield done_row(values, *there)
             elif row.case_id in batch.failures:
@@ -311,7 +310,7 @@ def _cohort(cases: Manifest, done: list[Row], folder: Path, reviews: dict[str, R
     carried = [name for name in cases.carried if name not in marks]
     yield csv_line(["case_id", *map(unarmed, carried), *own, *marks])
     for row in done:
-        (values,) = csv_rows(folder / f"{row.case_id}_case.csv", "case")
+        (values,) = csv_rows(output_path(folder, row.case_id, CASE), "case")
         review = reviews.get(row.case_id, Review("", "")) if reviews is not None else ()
         cells = [*(_unarmed(row.cells[name]) for name in carried), *(values[name] for name in own), *map(_unarmed, review)]
         yield csv_line([row.case_id, *cells])

@@ -49,16 +49,11 @@ _PIXEL_TYPES = {
 
 @dataclass(frozen=True)
 class ImageHeader:
-    """What a file's header says: ``size`` in voxels and ``spacing`` in mm along i, j, k, ITK's name of the pixel type.
-
-    ``components`` over 1 are the layers of overlapping segments; ``dimension`` is 4 where a fourth axis of 1 follows.
-    """
+    """What a file's header says: ``size`` in voxels and ``spacing`` in mm along i, j, k, ITK's name of the pixel type."""
 
     size: tuple[int, int, int]
     spacing: tuple[float, float, float]
     pixel_type: str
-    components: int
-    dimension: int
     is_segmentation: bool
 
 
@@ -165,8 +160,8 @@ def _itk_header(stored: StoredImage) -> ImageHeader:
     SimpleITK.ProcessObject.SetGlobalWarningDisplay(False)
     try:
         reader.ReadImageInformation()
-    except RuntimeError as error:
-        if "orthonormal" in str(error):
+    except RuntimeError:
+        if stored.placements and not any(map(_is_straight, stored.placements)):
             raise BoneQualityError(f"{stored.path} has sheared axes: {RESAMPLE}.") from None
         check_length(stored)  # damage further on is the better reason
         raise ValueError from None
@@ -206,7 +201,13 @@ def _itk_header(stored: StoredImage) -> ImageHeader:
     for fault, is_there in faults.items():
         if is_there:
             raise BoneQualityError(f"{stored.path} {fault}.")
-    return ImageHeader(size[:3], spacing, pixel_type, components, len(size), stored.is_segmentation)
+    return ImageHeader(size[:3], spacing, pixel_type, stored.is_segmentation)
+
+
+def _is_straight(placement: np.ndarray) -> bool:
+    """Whether the axes of an index-to-RAS matrix stand at right angles."""
+    axes = placement[:, :3] / np.linalg.norm(placement[:, :3], axis=0)
+    return np.allclose(axes.T @ axes, np.eye(3), rtol=0, atol=SHEAR_TOLERANCE)
 
 
 def _apart(placement: np.ndarray, as_read: np.ndarray, size) -> float:

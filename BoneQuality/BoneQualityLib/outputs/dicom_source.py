@@ -74,7 +74,9 @@ def read_source(title: str, paths: Iterable[str | Path]) -> Source:
         raise BoneQualityError(
             f"The DICOM series of the {title} has no {missing[0]}, so that nothing can refer to it; export the series from the PACS again."
         )
-    if headers[0].get("SpecificCharacterSet"):  # results take texts from here; highdicom knows few sets for Chinese, Japanese and Korean
+    if headers[0].get(
+        "SpecificCharacterSet"
+    ):  # results take texts from here; highdicom knows few sets for Chinese, Japanese and Korean
         headers[0].decode()
         headers[0].SpecificCharacterSet = UTF_8
     for header in headers:

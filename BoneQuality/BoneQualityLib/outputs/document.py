@@ -4,7 +4,7 @@ the one before would fail or misread it; a new column alone does not raise it.""
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from types import MappingProxyType
@@ -90,27 +90,43 @@ def muscle_rows(document: dict) -> list[dict]:
     return rows_of(MUSCLE_COLUMNS, document.get("muscles") or [])
 
 
-def output_paths(folder: str | Path, case_id: str, muscles: bool = False, report: bool = False) -> list[Path]:
+#: The files of a case: the ending of their names, and what makes their text from the document, "" for a file that this case has not.
+LEVELS, CASE, MUSCLES, DOCUMENT = "_levels.csv", "_case.csv", "_muscles.csv", ".json"
+TEXTS: Mapping[str, Callable[[dict], str]] = {
+    LEVELS: lambda document: csv_text(LEVEL_COLUMNS, level_rows(document)),
+    CASE: lambda document: csv_text(CASE_COLUMNS, case_rows(document)),
+    MUSCLES: lambda document: csv_text(MUSCLE_COLUMNS, muscle_rows(document)) if muscle_rows(document) else "",
+    DOCUMENT: json_text,
+}
+
+
+def output_path(folder: str | Path, case_id: str, ending: str) -> Path:
+    """The file of a case with this ending."""
+    return Path(folder) / f"{case_id}{ending}"
+
+
+def output_paths(folder: str | Path, case_id: str, muscles: bool = True, report: bool = True) -> list[Path]:
     """The files of a case, with axial images that of its muscles too, with a report that; the JSON, last, marks it as done."""
-    endings = ("_levels.csv", "_case.csv", *(["_muscles.csv"] if muscles else []), *([REPORT] if report else []), ".json")
-    return [Path(folder) / f"{case_id}{ending}" for ending in endings]
+    absent = {MUSCLES: not muscles, REPORT: not report}
+    *tables, document = TEXTS
+    return [output_path(folder, case_id, ending) for ending in (*tables, REPORT, document) if not absent.get(ending)]
 
 
 def write_case(
     document: dict, folder: str | Path, overwrite: bool = False, report: str = "", others: Mapping[Path, bytes] = NONE
 ) -> list[Path]:
-    """Write CASE_levels.csv, CASE_case.csv, with axial images CASE_muscles.csv, and CASE.json; returns their paths.
+    """Write the files of a case, ``TEXTS`` and its report; returns their paths.
 
     report: the text of CASE.html, "" for none. others: files to be written with them, by path within ``folder``. All are written
     or none; the JSON is last: it marks the case as done. A report or muscles of an earlier run that this one lacks are removed.
     """
-    folder, muscles = Path(folder), muscle_rows(document)
-    paths = output_paths(folder, document["case_id"], bool(muscles), bool(report))
-    texts = [csv_text(LEVEL_COLUMNS, level_rows(document)), csv_text(CASE_COLUMNS, case_rows(document))]
-    texts += [csv_text(MUSCLE_COLUMNS, muscles)] if muscles else []
-    texts += [report] if report else []
-    beside = {folder / path: content for path, content in others.items()}
-    write_whole({**beside, **dict(zip(paths, [*texts, json_text(document)]))}, overwrite)
-    for path in set(output_paths(folder, document["case_id"], True, True)) - set(paths):
+    folder, case_id = Path(folder), document["case_id"]
+    texts = {output_path(folder, case_id, ending): text(document) for ending, text in TEXTS.items()}
+    texts[output_path(folder, case_id, REPORT)] = report
+    paths = [path for path in output_paths(folder, case_id) if texts[path]]
+    write_whole(
+        {**{folder / path: content for path, content in others.items()}, **{path: texts[path] for path in paths}}, overwrite
+    )
+    for path in set(texts) - set(paths):
         path.unlink(missing_ok=True)
     return paths

@@ -26,7 +26,7 @@ from ..image.grid import Grid
 from ..image.mask import Mask
 from .arrays import FRAME_ATTRIBUTE, TAGS_ATTRIBUTE, array_of
 from .nodes import matrix_of, segmentation_node, volume_node
-from .session import messages_of_vtk, mrml_scene
+from .session import errors_of_vtk, mrml_scene
 
 
 @decimal_point()
@@ -218,10 +218,10 @@ def _read(node_class: str, storage_class: str, paths, name: str):
     storage.SetFileName(str(paths[0]))
     for path in paths if len(paths) > 1 else ():
         storage.AddFileName(str(path))
-    with messages_of_vtk() as said:
+    with errors_of_vtk() as said:
         done = storage.ReadData(node)
     image = node.GetImageData() if node.IsA("vtkMRMLVolumeNode") else node.GetSegmentation()
-    if not done or image is None or any("ERROR" in line for line in said):
+    if not done or image is None or said:
         remove_nodes([node])
         raise BoneQualityError(f"{paths[0]} cannot be read; it may be damaged: export or copy it again.")
     return node
@@ -243,7 +243,7 @@ def write_node(node, path: str | Path) -> None:
     storage.UnRegister(None)
     storage.SetFileName(str(path))
     storage.SetUseCompression(1)
-    with messages_of_vtk() as said:
+    with errors_of_vtk() as said:
         done = storage.WriteData(node)
-    if not done or any("ERROR" in line for line in said):
+    if not done or said:
         raise BoneQualityError(f"{path} cannot be written; choose another folder or make room.")

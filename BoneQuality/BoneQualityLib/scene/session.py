@@ -67,18 +67,23 @@ def many_nodes() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def messages_of_vtk() -> Iterator[list[str]]:
-    """Collect what VTK and MRML would print while the block runs; filled when it ends."""
+def errors_of_vtk() -> Iterator[list[str]]:
+    """Collect the errors that VTK and MRML would print while the block runs, and keep their warnings from the terminal."""
     import vtk
 
     said: list[str] = []
+
+    @vtk.calldata_type(vtk.VTK_STRING)
+    def on_error(window, event, text) -> None:
+        said.append(text.strip())
+
     before, window = vtk.vtkOutputWindow.GetInstance(), vtk.vtkStringOutputWindow()
+    window.AddObserver(vtk.vtkCommand.ErrorEvent, on_error)
     vtk.vtkOutputWindow.SetInstance(window)
     try:
         yield said
     finally:
         vtk.vtkOutputWindow.SetInstance(before)
-        said.extend(line.strip() for line in window.GetOutput().splitlines() if line.strip())
 
 
 @contextlib.contextmanager
