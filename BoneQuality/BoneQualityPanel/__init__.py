@@ -7,9 +7,10 @@ inputs_section   which segment shows what, which level is used
 results_section  the card, the table of levels, doubts
 place_section    from a value to its place in the views and back, next and previous
 edits_section    ROIs moved by hand, their value while they move
-readings_section second reader, second date
+readings_section second reader, second date; comparison_text what it says of them
 export_section   files
 segmenting       masks by an installed segmentation extension
+translated       sentences of the library in the user's language
 messages         one way in which faults, progress and missing packages are said
 
 A section knows the panel, its widgets and its logic; sections do not know each other.

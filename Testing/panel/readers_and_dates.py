@@ -35,7 +35,7 @@ assert "Mean difference" in text and "a-reader-2" in text and "different images"
 
 # the same image twice is no second date
 ui.compareDatesButton.click()
-assert "same CT" in messages.texts("error")[-1], messages
+assert "the same CT" in messages.texts("error")[-1], messages
 
 # another date: another CT
 later = ui.caseSelector.addNode()

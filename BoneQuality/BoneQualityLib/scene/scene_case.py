@@ -205,6 +205,11 @@ class SceneCase:
                     mine = segmentation.GetNthSegment(n).GetName().startswith(f"{level} ")
                     display.SetSegmentVisibility(segmentation.GetNthSegmentID(n), mine)
 
+    def show_in(self, views: Iterable) -> None:
+        """Show regions and curves in these view nodes alone; in all views where there are none."""
+        for node in self._displayable():
+            node.GetDisplayNode().SetViewNodeIDs([view.GetID() for view in views])
+
     def _displayable(self) -> list:
         return [node for node in self.nodes.values() if node.IsA("vtkMRMLDisplayableNode")]
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 import numpy as np
 
 from .session import every_node, mrml_scene, still_views
@@ -21,18 +19,20 @@ def view_state() -> dict:
     """What the views show now, with layout, window and visibility; `restore` brings it back."""
     state = {}
     for node in every_node("vtkMRMLSliceNode"):
-        state[node.GetID()] = (_numpy(node.GetSliceToRAS()), node.GetFieldOfView(), node.GetXYZOrigin())
+        state[node.GetID()] = (view_matrix(node), node.GetFieldOfView(), node.GetXYZOrigin())
     for node in every_node("vtkMRMLSliceCompositeNode"):
-        state[node.GetID()] = [getattr(node, f"Get{layer}VolumeID")() for layer in _LAYERS]
+        layers = [getattr(node, f"Get{layer}VolumeID")() for layer in _LAYERS]
+        state[node.GetID()] = (layers, node.GetLinkedControl())
     for node in every_node("vtkMRMLLayoutNode"):
         state[node.GetID()] = node.GetViewArrangement()
     for node in every_node("vtkMRMLScalarVolumeDisplayNode"):
         state[node.GetID()] = (node.GetAutoWindowLevel(), node.GetWindowLevelMin(), node.GetWindowLevelMax())
     for node in every_node("vtkMRMLMarkupsDisplayNode"):
-        state[node.GetID()] = node.GetVisibility()
+        state[node.GetID()] = (node.GetVisibility(), node.GetViewNodeIDs())
     for node in every_node("vtkMRMLSegmentationDisplayNode"):
         shown = {identifier: node.GetSegmentVisibility(identifier) for identifier in _segments(node)}
-        state[node.GetID()] = (node.GetVisibility(), node.GetVisibility2DFill(), node.GetVisibility2DOutline(), shown)
+        drawn = node.GetVisibility(), node.GetVisibility2DFill(), node.GetVisibility2DOutline()
+        state[node.GetID()] = (*drawn, shown, node.GetViewNodeIDs())
     return state
 
 
@@ -47,13 +47,15 @@ def restore(state: dict) -> None:
 
 def _restore_slice(node, state) -> None:
     matrix, field_of_view, origin = state
-    _turn(node, matrix)
+    turn(node, matrix)
     node.SetFieldOfView(*field_of_view)
     node.SetXYZOrigin(*origin)
 
 
 def _restore_layers(node, state) -> None:
-    for layer, volume in zip(_LAYERS, state):
+    layers, is_linked = state
+    node.SetLinkedControl(is_linked)
+    for layer, volume in zip(_LAYERS, layers):
         there = volume if volume and mrml_scene().GetNodeByID(volume) is not None else None
         getattr(node, f"Set{layer}VolumeID")(there)
 
@@ -66,12 +68,19 @@ def _restore_window(node, state) -> None:
 
 
 def _restore_segments(node, state) -> None:
-    visible, fill, outline, shown = state
+    visible, fill, outline, shown, views = state
     for identifier in set(_segments(node)) & set(shown):
         node.SetSegmentVisibility(identifier, shown[identifier])
     node.SetVisibility2DFill(fill)
     node.SetVisibility2DOutline(outline)
     node.SetVisibility(visible)
+    node.SetViewNodeIDs(views)
+
+
+def _restore_curve(node, state) -> None:
+    visible, views = state
+    node.SetVisibility(visible)
+    node.SetViewNodeIDs(views)
 
 
 _RESTORE = {
@@ -79,7 +88,7 @@ _RESTORE = {
     "vtkMRMLSliceNode": _restore_slice,
     "vtkMRMLSliceCompositeNode": _restore_layers,
     "vtkMRMLScalarVolumeDisplayNode": _restore_window,
-    "vtkMRMLMarkupsDisplayNode": lambda node, visible: node.SetVisibility(visible),
+    "vtkMRMLMarkupsDisplayNode": _restore_curve,
     "vtkMRMLSegmentationDisplayNode": _restore_segments,
 }
 
@@ -105,25 +114,10 @@ def look_at(place: dict, volume, before: dict, is_ct: bool = False, field_of_vie
                 matrix[:3, :3] = _turned(matrix[:3, :3], np.array(place["normal"]))
             matrix[:3, 3] = center
             node.SetXYZOrigin(0, 0, 0)  # a view that was dragged aside shows the place in its middle
-            _turn(node, matrix)
+            turn(node, matrix)
             wide, high = (max(size, 1) for size in node.GetDimensions()[:2])
             scale = field_of_view_mm / min(wide, high)
             node.SetFieldOfView(wide * scale, high * scale, node.GetFieldOfView()[2])
-
-
-def show_side_by_side(volumes: Iterable, centers: Iterable) -> None:
-    """Two images in two sagittal views beside each other, each in a bone window and around its center, RAS mm."""
-    with still_views():
-        for layout in every_node("vtkMRMLLayoutNode"):
-            layout.SetViewArrangement(layout.SlicerLayoutSideBySideView)  # red and yellow
-        composites = {node.GetLayoutName(): node for node in every_node("vtkMRMLSliceCompositeNode")}
-        slices = {node.GetLayoutName(): node for node in every_node("vtkMRMLSliceNode")}
-        for name, volume, center in zip(("Red", "Yellow"), volumes, centers):
-            composites[name].SetBackgroundVolumeID(volume.GetID())
-            composites[name].SetForegroundVolumeID(None)
-            _window(volume, is_ct=True)
-            slices[name].SetOrientation("Sagittal")
-            slices[name].JumpSliceByCentering(*(float(x) for x in center))
 
 
 def show_table(table) -> None:
@@ -142,10 +136,11 @@ def _show_alone(volume, is_ct: bool) -> None:
         node.SetForegroundVolumeID(None)
         node.SetLabelVolumeID(None)
     if volume is not None:
-        _window(volume, is_ct)
+        show_window(volume, is_ct)
 
 
-def _window(volume, is_ct: bool) -> None:
+def show_window(volume, is_ct: bool) -> None:
+    """A bone window for a CT, an automatic one for other images."""
     display = volume.GetDisplayNode()
     if display is not None:
         display.SetAutoWindowLevel(not is_ct)
@@ -170,7 +165,8 @@ def _turned(axes: np.ndarray, normal: np.ndarray) -> np.ndarray:
     return np.stack([first, handedness * np.cross(third, first), third], axis=1)
 
 
-def _turn(node, matrix: np.ndarray) -> None:
+def turn(node, matrix: np.ndarray) -> None:
+    """Put a slice view into the plane of a 4x4 array: axes as columns, and the plane's origin, RAS mm."""
     node.GetSliceToRAS().DeepCopy(matrix.ravel().tolist())
     node.UpdateMatrices()
 
@@ -180,5 +176,7 @@ def _segments(display) -> list[str]:
     return [] if segmentation is None else [segmentation.GetNthSegmentID(n) for n in range(segmentation.GetNumberOfSegments())]
 
 
-def _numpy(matrix) -> np.ndarray:
+def view_matrix(node) -> np.ndarray:
+    """The plane of a slice view, 4x4."""
+    matrix = node.GetSliceToRAS()
     return np.array([[matrix.GetElement(r, c) for c in range(4)] for r in range(4)])
