@@ -245,6 +245,26 @@ def tags_of(folder, **tags) -> ImageTags:
     return ImageTags(**find_series(folder).tags)
 
 
+@pytest.mark.parametrize(
+    ("name", "tags"),
+    [
+        ("Modality", {}), ("EchoNumbers", dict(EchoNumbers=1)), ("SpacingBetweenSlices", dict(SpacingBetweenSlices=2)),
+        ("PatientName", dict(PatientName="A^B")),
+        ("ContrastBolusAgent", dict(ContrastBolusAgent="agent")), ("SeriesDescription", dict(SeriesDescription="CT")), ("RescaleSlope", {}),
+    ],
+)  # fmt: skip
+def test_an_element_of_an_unknown_type_is_refused_or_passed_over(tmp_path, name, tags):
+    path = series(tmp_path / "ct", **tags)[2]
+    data, tag = path.read_bytes(), pydicom.tag.Tag(name)
+    at = data.index(tag.group.to_bytes(2, "little") + tag.element.to_bytes(2, "little")) + 4
+    path.write_bytes(data[:at] + b"C\x9c" + data[at + 2 :])
+    if name in ("PatientName", "ContrastBolusAgent", "SeriesDescription"):
+        assert len(find_series(tmp_path / "ct").paths) == 5
+    else:
+        with pytest.raises(BoneQualityError):
+            find_series(tmp_path / "ct")
+
+
 def test_ct_tags_are_read(tmp_path):
     values = {"KVP": 120, "SliceThickness": 3, "ConvolutionKernel": ["Br38f", "3"]}
     tags = tags_of(tmp_path, Manufacturer="SIEMENS", ManufacturerModelName="Flash", **values)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 
 from .dicom_texts import scanning_sequence
-from .dicom_values import text
+from .dicom_values import text, value_of
 
 #: Contrast agent: texts that mean none was given, words of an agent that was only drunk, and words of a vein.
 NONE_GIVEN = re.compile(
@@ -110,7 +110,7 @@ def _described(header) -> str:
 
 def _tokens(header, name: str) -> list[str]:
     try:
-        value = header.get(name)
+        value = value_of(header, name)
         return [str(v).strip().upper() for v in ([value] if isinstance(value, str) else list(value or []))]
     except Exception:  # a malformed tag is as good as none
         return []
@@ -123,7 +123,7 @@ def _contrast(header, described: str) -> str | None:
     if agent is not None:
         only_oral = (ORAL.search(agent) or ORAL.search(route)) and not VENOUS.search(f"{agent} {route}")
         named = "no" if NONE_GIVEN.fullmatch(agent) or only_oral else "yes"
-    elif header.get("ContrastBolusAgentSequence"):
+    elif value_of(header, "ContrastBolusAgentSequence"):
         named = "yes"
     return "yes" if GIVEN.search(DENIED.sub(" ", described)) else named
 

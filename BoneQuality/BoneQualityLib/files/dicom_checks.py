@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import BoneQualityError
-from .dicom_values import number, numbers, text
+from .dicom_values import number, numbers, text, value_of
 
 SAME_IN_SERIES = (
     "Modality", "Rows", "Columns", "PixelSpacing", "ImageOrientationPatient", "EchoNumbers", "RescaleSlope", "RescaleIntercept",
@@ -63,10 +63,15 @@ def check_slice(each: DicomSlice) -> None:
         f"gives no valid ImageOrientationPatient: {ORIGINAL}": not np.allclose(axes @ axes.T, np.eye(2), atol=0.01),
         f"gives no valid ImagePositionPatient: {ORIGINAL}": place is None,
     }
-    faults |= {f"gives no valid {name}: {ORIGINAL}": bool(header.get(name)) and number(header, name) is None for name in NUMBERS}
+    faults |= {f"gives no valid {name}: {ORIGINAL}": _is_given(header, name) and number(header, name) is None for name in NUMBERS}
     for fault, is_there in faults.items():
         if is_there:
             raise BoneQualityError(f"{each.path} {fault}.")
+
+
+def _is_given(header, name: str) -> bool:
+    """Whether a tag is there and not empty, even if what it holds cannot be understood."""
+    return name in header and bool(header.get_item(name).value or header.get_item(name).value == 0)
 
 
 def check_same(folder: Path, slices: list[DicomSlice]) -> None:
@@ -75,7 +80,7 @@ def check_same(folder: Path, slices: list[DicomSlice]) -> None:
     for other in slices[1:]:
         one_by_one = first.frame is not None and other.frame is not None  # frames of one file have a rescale each
         same = [name for name in SAME_IN_SERIES if not (one_by_one and name in RESCALE)]
-        names = [name for name in same if not _same(first.header.get(name), other.header.get(name))]
+        names = [name for name in same if not _same(value_of(first.header, name), value_of(other.header, name))]
         if names:
             pair = f"{first.name} and {other.name} differ in {names[0]}"
             raise BoneQualityError(f"{folder} mixes images in one series ({pair}): keep the images of one stack only.")

@@ -7,7 +7,7 @@ import warnings
 from pathlib import Path
 
 from .dicom_file import DicomFile
-from .dicom_values import text
+from .dicom_values import text, value_of
 
 #: What makers, models and kernels are written in; names of persons in DICOM have a caret.
 _TECHNICAL = re.compile(r"[A-Za-z0-9 ._+/()*#&-]{1,64}")
@@ -32,7 +32,7 @@ def technical_text(header, name: str) -> str | None:
 def nameless_text(header, name: str) -> str | None:
     """A tag's text where no name or number of a person of this header is in it."""
     value = text(header, name)
-    persons = {word for tag in _OF_PERSONS for word in _words(str(header.get(tag) or "")) if len(word) >= _SHORTEST}
+    persons = {word for tag in _OF_PERSONS for word in _words(str(value_of(header, tag) or "")) if len(word) >= _SHORTEST}
     return None if value is None or any(word in value.casefold() for word in persons) else value
 
 

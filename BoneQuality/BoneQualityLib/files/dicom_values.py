@@ -23,10 +23,18 @@ def damage_of(path) -> Iterator[None]:
         raise BoneQualityError(f"{path} is damaged: copy or export it again.") from None
 
 
+def value_of(header, name: str):
+    """A tag's value as pydicom gives it, None where it is absent or malformed."""
+    try:
+        return header.get(name)
+    except Exception:  # a malformed tag is as good as none
+        return None
+
+
 def text(header, name: str) -> str | None:
     """A tag's values as one line without quotes, None where it is absent, empty or malformed."""
     try:
-        value = header.get(name)
+        value = value_of(header, name)
         values = [value] if isinstance(value, str) else list(value or [])
         return " ".join(re.sub(r"[\"'\x00-\x1f]", " ", " ".join(map(str, values))).split()) or None
     except Exception:  # a malformed tag is as good as none
@@ -36,7 +44,7 @@ def text(header, name: str) -> str | None:
 def numbers(header, name: str, count: int) -> list[float] | None:
     """A tag's ``count`` finite numbers, None where it has other ones."""
     try:
-        value = header.get(name)
+        value = value_of(header, name)
         values = [float(v) for v in (value if count > 1 else [value])]
     except Exception:  # a malformed tag is as good as none
         return None
