@@ -23,6 +23,8 @@ FIT = 0.9995
 #: The search looks for the boundary on this many lines per radius of the largest inscribed circle (at least on one per
 #: sample), while that gives no more than about so many points; the final fit on eight times as many lines.
 SEARCH_LINES, SEARCH_POINTS, FINAL_LINES = 16, 1500, 8
+#: Every so many-th of them tells most ellipses that cannot grow.
+FEW_OF = 8
 #: Ellipses the search starts from, and the reach of log(major / minor axis) / 2 among them.
 STARTS, START_STRETCH = 480, 0.6
 #: Rounds of the search: ellipses kept into each, trials in each, first and last step as a share of the ellipse.
@@ -87,7 +89,13 @@ def _padded(field) -> np.ndarray:
 
 
 def _is_inside(padded, centers) -> np.ndarray:
-    return ndimage.map_coordinates(padded, centers.T[::-1] + 1, order=1, cval=-1.0) > 0
+    """Whether the field, interpolated bilinearly, is positive at (u, v) in samples; the frame around it is not."""
+    at = np.clip(centers[:, ::-1] + 1, 0, np.array(padded.shape) - 1)
+    before = np.minimum(at.astype(np.intp), np.array(padded.shape) - 2)
+    (row, column), (down, across) = before.T, (at - before).T
+    near = padded[row, column] + across * (padded[row, column + 1] - padded[row, column])
+    far = padded[row + 1, column] + across * (padded[row + 1, column + 1] - padded[row + 1, column])
+    return near + down * (far - near) > 0
 
 
 def _search_lines(padded) -> int:
@@ -125,20 +133,33 @@ class _Boundary:
         self.low, self.high, self.origin = points.min(axis=0), points.max(axis=0), points.mean(axis=0)
         u, v = (points - self.origin).T
         self.terms = np.stack([u * u, u * v, v * v, u, v])
+        self.few_terms = np.ascontiguousarray(self.terms[:, ::FEW_OF])
 
-    def radii(self, centers, shapes) -> np.ndarray:
+    def radii(self, centers, shapes, needed=None) -> np.ndarray:
         """r (n,) of the largest ellipses with centers c (n, 2) and shapes T (n, 2, 2): min |T^-1 (x - c)|.
 
         No ellipse leaves the bounding box of the boundary: one that slips out between two points stays a sliver.
+        needed: (n,); where a few points show that r stays below it, an upper bound of r below it is returned in r's place.
         """
         (u, v), (a, b, c, d) = (centers - self.origin).T, shapes.reshape(-1, 4).T
         uu, uv, vv = c * c + d * d, -(a * c + b * d), a * a + b * b
         linear_u, linear_v = uu * u + uv * v, uv * u + vv * v
         form = np.stack([uu, 2 * uv, vv, -2 * linear_u, -2 * linear_v], axis=-1)
-        # Row by row: for the whole product at once BLAS would start threads, which cost more than the product.
-        squared = (form[:, None] @ self.terms).min(axis=(1, 2)) + linear_u * u + linear_v * v
+        if needed is None:
+            squared = _least(form, self.terms)
+        else:
+            squared = _least(form, self.few_terms)
+            open_ = squared + linear_u * u + linear_v * v > needed**2
+            squared[open_] = _least(form[open_], self.terms)
+        squared = squared + linear_u * u + linear_v * v
         room = np.minimum(centers - self.low, self.high - centers).T / np.sqrt([vv, uu])
         return np.minimum(np.sqrt(np.maximum(squared, 0)), np.maximum(room.min(axis=0), 0))
+
+
+def _least(form, terms) -> np.ndarray:
+    """The least of form (n, 5) @ terms (5, points) by row."""
+    # Row by row: for the whole product at once BLAS would start threads, which cost more than the product.
+    return (form[:, None] @ terms).min(axis=(1, 2))
 
 
 def _starts(padded) -> tuple[np.ndarray, np.ndarray]:
@@ -162,7 +183,8 @@ def _refined(centers, shapes, padded, boundary: _Boundary) -> tuple[np.ndarray, 
         centers, shapes, radii = centers[order], shapes[order], radii[order]
         moved = centers[:, None] + radii[:, None, None] * (shifts @ shapes.swapaxes(1, 2))
         formed = shapes[:, None] @ stretches
-        trials = boundary.radii(moved.reshape(-1, 2), formed.reshape(-1, 2, 2)).reshape(len(order), -1)
+        needed = np.repeat(radii, len(shifts))
+        trials = boundary.radii(moved.reshape(-1, 2), formed.reshape(-1, 2, 2), needed).reshape(len(order), -1)
         pick = np.arange(len(order)), trials.argmax(axis=1)
         best, reached = moved[pick], trials[pick]
         better = (reached > radii) & _is_inside(padded, best)
