@@ -8,7 +8,7 @@ from statistics import median
 import numpy as np
 
 from .. import __version__
-from ..columns import CASE_COLUMNS, LEVEL_COLUMNS, MUSCLE_COLUMNS, Column
+from ..columns import CASE_COLUMNS, LEVEL_COLUMNS, MEASURES, MUSCLE_COLUMNS, Column, Image, OfCase, measures_for
 from .dicom_regions import MAKER, SERIES_OF_REPORT, vertebra_code
 from .dicom_source import RAS_TO_LPS, Source, uid_of, undated
 from .pictures import curves
@@ -29,11 +29,14 @@ CODED = {
     "area_mm2": (AREA, None),
 }  # fmt: skip
 REGION_COLUMNS = ("hu_3d", "hu_3d_median", "hu_3d_sd", "hu_3d_volume_mm3", "hu_3d_wide")
-LEVEL_OTHERS = (
-    "hu_multislice", "height_anterior_mm", "height_middle_mm", "height_posterior_mm", "height_loss_percent", "genant_grade",
-)  # fmt: skip
-CT_CASE = ("hu_3d", "hu_3d_wide", "hu_multislice", "hu_middle", "hu_middle_l1")
-AXIAL_CASE = ("rcsa", "fat_infiltration_percent", "fat_fraction_percent")
+_SLICES = {f"hu_{kind}{what}" for kind in ("upper", "middle", "lower") for what in ("", "_area_mm2")}
+LEVEL_OTHERS = tuple(
+    measure.name for measure in measures_for("of_level", Image.CT) if measure.name not in {*REGION_COLUMNS, *_SLICES}
+)
+CT_CASE, AXIAL_CASE = (
+    tuple(measure.name for measure in MEASURES if measure.image is image and measure.of_case is not OfCase.NO)
+    for image in (Image.CT, Image.AXIAL)
+)
 _LEVEL = {column.name: column for column in LEVEL_COLUMNS}
 _CASE = {column.name: column for column in CASE_COLUMNS}
 _MUSCLE = {column.name: column for column in MUSCLE_COLUMNS}
