@@ -116,7 +116,7 @@ def test_every_widget_that_the_code_names_is_on_a_form(widgets, code):
             for node in ast.walk(tree)
             if isinstance(node, ast.Attribute) and (getattr(node.value, "attr", "") == "ui" or getattr(node.value, "id", "") == "ui")
         }
-        of_cohort = path.stem in ("BoneQualityCohort", "cohort_section", "statistics_section")
+        of_cohort = path.stem in ("BoneQualityCohort", "case_list", "cohort_section", "statistics_section")
         assert used <= set(cohort if of_cohort else widgets), path.name
 
 

@@ -11,6 +11,7 @@ readings_section second reader, second date; comparison_text what it says of the
 export_section   files
 segmenting       masks by an installed segmentation extension
 translated       sentences of the library in the user's language
+cohort_section   many cases: manifest, measuring, their list (case_list); statistics_section: a cohort's statistics
 messages         one way in which faults, progress and missing packages are said
 
 A section knows the panel, its widgets and its logic; sections do not know each other.

@@ -3,22 +3,20 @@
 from pathlib import Path
 
 import ctk
-import qt
 import slicer
 from slicer.i18n import tr as _
 
 from BoneQualityLib.batch.manifest import read_manifest
 from BoneQualityLib.batch.manifest_draft import draft_manifest
-from BoneQualityLib.batch.run import run_batch
+from BoneQualityLib.batch.run import Pages, run_batch
 from BoneQualityLib.entry.names import INPUTS
 from BoneQualityLib.errors import BoneQualityError
-from BoneQualityLib.files.csv_tables import csv_rows
 from BoneQualityLib.scene.labels import path_and_labels
 from BoneQualityLib.scene.reading import read_segmentation, read_volume, remove_nodes
 
-from .messages import progress, said
-
-TITLES = ("case_id", "status", "hu_3d", "hu_multislice", "vbq", "flags")
+from .case_list import CaseList
+from .export_section import REPORT_PACKAGES
+from .messages import installedOnClick, progress, said
 
 
 class CohortSection:
@@ -26,6 +24,7 @@ class CohortSection:
 
     def __init__(self, ui, measured):
         self.ui, self.measured, self._rows = ui, measured, []
+        self.list = CaseList(ui.caseTable)
         for folder in (ui.imagesEdit, ui.batchFolderEdit):
             folder.filters = ctk.ctkPathLineEdit.Dirs
         for path in (ui.imagesEdit, ui.manifestEdit, ui.batchFolderEdit):
@@ -59,25 +58,10 @@ class CohortSection:
             self._rows = list(read_manifest(self.ui.manifestEdit.currentPath).rows) if self.ui.manifestEdit.currentPath else []
         except (BoneQualityError, OSError):  # said when it is measured
             self._rows = []
-        folder = Path(self.ui.batchFolderEdit.currentPath)
-        done, failed = _by_case(folder / "cohort.csv"), _by_case(folder / "failures.csv")
-        table = self.ui.caseTable
-        table.setColumnCount(len(TITLES))
-        table.setHorizontalHeaderLabels([_("Case"), _("Status"), _("3D-HU"), _("Multi-slice"), _("VBQ"), _("Doubts")])
-        table.verticalHeader().visible = False
-        table.setRowCount(len(self._rows))
-        for number, row in enumerate(self._rows):
-            name = row.inputs.facts.case_id
-            cells = dict(done.get(name, {}), case_id=name, status=_("to be measured"))
-            if name in failed:
-                cells.update(status=_("failed"), flags=failed[name].get("sentence", ""))
-            elif name in done:
-                cells["status"] = _("measured")
-            for column, title in enumerate(TITLES):
-                item = qt.QTableWidgetItem(cells.get(title, ""))
-                item.setToolTip(cells.get(title, ""))
-                table.setItem(number, column, item)
-        table.visible = bool(self._rows)
+        self._refresh()
+
+    def _refresh(self):
+        self.list.fill([row.inputs.facts.case_id for row in self._rows], Path(self.ui.batchFolderEdit.currentPath))
 
     @said
     def onDraft(self, checked=False):
@@ -94,11 +78,13 @@ class CohortSection:
     @said
     def onBatch(self, checked=False):
         ui, batch = self.ui, None
+        withReports = installedOnClick(*REPORT_PACKAGES)
         with progress(_("Measuring many cases")) as report:
 
             def logged(share, text):
                 if text:
                     ui.logText.appendPlainText(text)
+                self._refresh()
                 report(share, text)
 
             batch = run_batch(
@@ -107,6 +93,7 @@ class CohortSection:
                 workers=0,
                 resume=ui.resumeBox.checked,
                 progress=logged,
+                pages=Pages(reports=withReports),
             )
         self.update()
         if batch is not None:
@@ -150,10 +137,3 @@ def readNodes(inputs):
         if name.endswith("_segmentation") and node.IsA("vtkMRMLSegmentationNode"):
             node.SetReferenceImageGeometryParameterFromVolumeNode(nodes.get(name.removesuffix("_segmentation")))
     return nodes, schemes
-
-
-def _by_case(path):
-    """The rows of a table of the batch by case; none where the file is not there."""
-    if not path.is_file():
-        return {}
-    return {row["case_id"]: row for row in csv_rows(path, path.name)}

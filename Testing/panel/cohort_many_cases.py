@@ -5,10 +5,12 @@ import tempfile
 from pathlib import Path
 
 import makers
+import qt
 import slicer
 from slicer_panel.application import loadScriptedModule
 
 from BoneQualityLib.scene.reading import write_node
+from BoneQualityLib.states import CATALOG
 
 ui = widget.ui
 folder = Path(tempfile.mkdtemp())
@@ -28,7 +30,17 @@ ui.manifestEdit.currentPath = str(folder / "manifest.csv")
 assert not ui.batchButton.enabled and "Choose a folder for the results" in ui.batchButton.toolTip
 ui.batchFolderEdit.currentPath = str(folder / "out")
 assert ui.batchButton.enabled and ui.batchButton.toolTip == ""
+listed, fill = [], widget.cohort.list.fill
+
+
+def noted(names, folder):
+    fill(names, folder)
+    listed.append([ui.caseTable.item(row, 1).text() for row in range(3)])
+
+
+widget.cohort.list.fill = noted
 ui.batchButton.click()
+widget.cohort.list.fill = fill
 assert messages.texts("info")[-1].startswith("2 cases measured, 1 failed."), messages.texts("info")
 assert makers.scene_state() == before, "images of the batch stayed in the scene"
 rows = {row["case_id"]: row for row in csv.DictReader((folder / "out" / "cohort.csv").open())}
@@ -38,7 +50,20 @@ assert ui.cohortEdit.currentPath == str(folder / "out" / "cohort.csv")
 table = [[ui.caseTable.item(row, column).text() for column in range(6)] for row in range(3)]
 assert [cells[:2] for cells in table] == [["one", "measured"], ["two", "measured"], ["three", "failed"]], table
 assert table[0][2].startswith("70") and table[0][4] == "" and table[1][4].startswith("3.") and table[2][5], table
-assert "2 cases measured, 1 failed." in ui.logText.toPlainText() and "one" in ui.logText.toPlainText()
+log = ui.logText.toPlainText()
+assert "2 cases measured, 1 failed." in log and "one measured" in log and "three failed" in log, log
+waits, done = "to be measured", "measured"
+lives = [[waits] * 3, [done, waits, waits], [done, done, waits], [done, done, waits], [done, done, "failed"]]
+assert listed == lives, listed
+icons = [ui.caseTable.item(row, 0).icon() for row in range(3)]
+assert [icon.isNull() for icon in icons] == [False, False, True]
+middle = icons[0].pixmap(64, 64).toImage()
+colors = {middle.pixelColor(x, y).name() for x in range(middle.width()) for y in range(middle.height())}
+assert len(colors) > 100, "the thumbnail shows the image"
+doubts = [ui.caseTable.item(row, 5) for row in range(3)]
+assert doubts[2].foreground().color().name() == "#d9534f" and "cut short" in doubts[2].toolTip(), doubts[2].toolTip()
+flags = rows["one"]["flags"].split("; ")
+assert doubts[0].toolTip().splitlines() == [CATALOG[code][1] for code in flags] and doubts[0].text().startswith(CATALOG[flags[0]][1])
 
 # a case of the list is opened in the case panel, with its images and facts, and measured there
 loadScriptedModule(str(Path(__file__).resolve().parents[2] / "BoneQuality" / "BoneQuality.py"))
@@ -65,8 +90,11 @@ ui.cohortEdit.currentPath = str(folder / "cohort.csv")
 assert not ui.analyzeButton.enabled and "Give the column of the outcome" in ui.analyzeButton.toolTip
 ui.outcomeEdit.text = "fracture=yes"
 ui.statisticsFolderEdit.currentPath = str(folder / "statistics")
+opened = []
+qt.QDesktopServices.openUrl = opened.append
 ui.analyzeButton.click()
 assert (folder / "statistics" / "cohort.html").is_file()
+assert [Path(url.toLocalFile()) for url in opened] == [folder / "statistics" / "cohort.html"]
 table = next(n for n in slicer.util.getNodesByClass("vtkMRMLTableNode") if "How well each measure" in n.GetName())
 areas = {
     table.GetCellText(row, 0): float(table.GetTable().GetValueByName(row, "auc").ToDouble())

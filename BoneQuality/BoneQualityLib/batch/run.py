@@ -232,8 +232,9 @@ def _collect(results: Iterator, count: int, batch: Batch, progress: Progress) ->
             batch.done.add(job.case_id)
         seconds = time.monotonic() - begin
         left = seconds / number * (count - number)
-        text = f"{number} of {count} cases, {len(batch.failures)} failed, {number / seconds:.2g} a second, {_duration(left)} left"
-        progress(number / count, text)
+        last = f"{job.case_id} {'failed' if failure else 'measured'}"
+        rate = f"{number / seconds:.2g} a second, {_duration(left)} left"
+        progress(number / count, f"{number} of {count} cases, {len(batch.failures)} failed, {last}, {rate}")
 
 
 def _duration(seconds: float) -> str:
