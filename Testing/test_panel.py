@@ -149,15 +149,16 @@ def test_slicer_starts_without_the_library(code):
 
 
 def test_packages_that_are_installed_on_click_are_those_of_the_library(code):
+    from BoneQualityLib.outputs.dicom_files import PACKAGES as OF_DICOM
     from BoneQualityLib.outputs.page_templates import PACKAGES as OF_PAGES
     from BoneQualityLib.statistics.analysis import PACKAGES as OF_STATISTICS
 
     found = {}
     for path, tree in code.items():
         for node in tree.body:
-            if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") in ("PACKAGES", "REPORT_PACKAGES"):
+            if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") in ("PACKAGES", "REPORT_PACKAGES", "DICOM_PACKAGES"):
                 found[path.stem] = {each.partition(">=")[0] for each in ast.literal_eval(node.value)}
-    assert found == dict(export_section=set(OF_PAGES), statistics_section=set(OF_STATISTICS))
+    assert found == dict(dicom_export=set(OF_DICOM), export_section=set(OF_PAGES), statistics_section=set(OF_STATISTICS))
 
 
 # The scripts for Slicer's console and for the terminal

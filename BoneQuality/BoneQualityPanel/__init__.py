@@ -8,7 +8,7 @@ results_section  the card, the table of levels, doubts
 place_section    from a value to its place in the views and back, next and previous
 edits_section    ROIs moved by hand, their value while they move
 readings_section second reader, second date; comparison_text what it says of them
-export_section   files
+export_section   files; dicom_export: those for a PACS
 segmenting       masks by an installed segmentation extension
 translated       sentences of the library in the user's language
 cohort_section   many cases: manifest, measuring, their list (case_list); statistics_section: a cohort's statistics

@@ -9,12 +9,13 @@ from slicer.i18n import tr as _
 
 from BoneQualityLib.files.writing import write_whole
 from BoneQualityLib.outputs.document import muscle_rows, output_paths, write_case
-from BoneQualityLib.outputs.pictures import Seen, contact_sheet, draw
+from BoneQualityLib.outputs.pictures import contact_sheet, draw
 from BoneQualityLib.outputs.report import html as report_page
 from BoneQualityLib.outputs.summary import report_line
-from BoneQualityLib.scene.arrays import image_of
+from BoneQualityLib.scene.seen import seen_of
 
 from .cases import picked
+from .dicom_export import writeDicom
 from .messages import installedOnClick, progress, said
 
 REPORT_PACKAGES = ("jinja2>=3.0",)
@@ -33,6 +34,7 @@ class ExportSection:
         ui.openFolderButton.connect("clicked(bool)", self.onOpenFolder)
         ui.copyButton.connect("clicked(bool)", self.onCopy)
         ui.reportButton.connect("clicked(bool)", self.onReport)
+        ui.dicomButton.connect("clicked(bool)", self.onDicom)
         self._written = []
 
     def update(self):
@@ -102,8 +104,18 @@ class ExportSection:
             write_whole({path: page}, True)
             qt.QDesktopServices.openUrl(qt.QUrl.fromLocalFile(str(path)))
 
+    def _inputs(self):
+        """The nodes that the case is measured on, by the names of `measure_case`."""
+        return {name: node for each in picked(self.panel.parameters) for name, node in each.inputs().items()}
+
     def _seen(self):
-        return Seen({each.role.name: image_of(each.volume) for each in picked(self.panel.parameters) if each.volume})
+        return seen_of(self.panel.case, self._inputs())
+
+    @said
+    def onDicom(self, checked=False):
+        """Write the case's DICOM files; they name the patient, so only here, and into a folder that is asked for each time."""
+        with progress(_("DICOM")) as report:
+            writeDicom(self.panel.case.document, self._inputs(), self._seen, report)
 
     @said
     def onOpenFolder(self, checked=False):

@@ -1,8 +1,10 @@
-"""Age and sex of a patient from Slicer's DICOM database; never a name, a date or an id."""
+"""What Slicer's DICOM database knows of a volume: age and sex of its patient, never a name, a date or an id; and its files."""
 
 from __future__ import annotations
 
 import re
+
+from ..errors import BoneQualityError
 
 #: Years in the units of an age string (PS3.5, AS).
 _YEARS = dict(Y=1.0, M=1 / 12, W=7 / 365.25, D=1 / 365.25)
@@ -14,10 +16,7 @@ def facts_of(node) -> dict[str, str]:
 
     Empty where the node did not come from the database, or the tags are not there.
     """
-    import slicer
-
-    database = getattr(slicer, "dicomDatabase", None)
-    instances = (node.GetAttribute("DICOM.instanceUIDs") or "").split()
+    database, instances = _database(), _instances(node)
     if database is None or not instances:
         return {}
     found = {}
@@ -28,3 +27,29 @@ def facts_of(node) -> dict[str, str]:
     if sex in ("F", "M"):
         found["sex"] = sex
     return found
+
+
+def source_files(node) -> list[str]:
+    """The DICOM files that a volume node was loaded from; raises BoneQualityError, by its name, where the database has them not."""
+    database, instances = _database(), _instances(node)
+    if database is None or not instances:
+        raise BoneQualityError(
+            f"{node.GetName()} was not loaded from Slicer's DICOM database, so that no DICOM result can refer to it; import its series "
+            "in the module DICOM, load it from there and measure again."
+        )
+    files = [database.fileForInstance(instance) for instance in instances]
+    if not all(files):
+        raise BoneQualityError(
+            f"Files of {node.GetName()} are no longer in Slicer's DICOM database; import its series again in the module DICOM."
+        )
+    return files
+
+
+def _database():
+    import slicer
+
+    return getattr(slicer, "dicomDatabase", None)
+
+
+def _instances(node) -> list[str]:
+    return (node.GetAttribute("DICOM.instanceUIDs") or "").split()
