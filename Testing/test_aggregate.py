@@ -13,6 +13,8 @@ from BoneQualityLib.case.values import with_case_values
 from BoneQualityLib.columns import Cutoff
 from BoneQualityLib.files.cutoffs import read_cutoffs
 from BoneQualityLib.measures.csf import Csf
+from BoneQualityLib.measures.muscle_result import Compartment, Muscles, MuscleSlice
+from BoneQualityLib.measures.muscle_slices import SlicePlane
 from BoneQualityLib.measures.roi import LevelNumbers
 from BoneQualityLib.phantoms import phantom_spine
 from BoneQualityLib.phantoms.phantom_solids import cement
@@ -141,3 +143,14 @@ def test_the_range_of_vbq_varies_marrow_and_csf_together():
     fluid = {name: replace(csf, variations={"+i": 110.0, "-i": 95.0}) for name, csf in result.csf.items()}
     values = with_case_values(replace(result, csf=fluid), []).values
     assert (values["vbq_low"], values["vbq_high"]) == pytest.approx((3.0, 3.0))  # both move by the same share
+
+
+def test_fat_of_the_case_is_the_mean_of_sides_then_discs_then_muscles():
+    def there(disc, **fat):
+        plane = SlicePlane(disc, np.zeros(3), np.array([1.0, 0, 0]), np.array([0, 1.0, 0]), "disc", (1.0, 1.0))
+        compartments = [Compartment(m, side, fat_infiltration=value) for m, sides in fat.items() for side, value in zip(("left", "right"), sides)]
+        return MuscleSlice(plane, compartments=compartments)
+
+    upper = there("L3-L4", psoas_major=(2, 6), multifidus=(20, 30), erector_spinae=(10, 14))
+    lower = there("L4-L5", psoas_major=(8, 8), multifidus=(40, 50))
+    assert Muscles([upper, lower]).case_values()["fat_infiltration_percent"] == pytest.approx((6 + 35 + 12) / 3)
