@@ -17,14 +17,19 @@ from BoneQualityLib.entry.choices import (
     Picked,
     choose,
     facts_of,
+    find_beside,
     find_structures,
-    first_choices,
-    first_segmentation,
-    first_volumes,
     level_rows,
     muscle_rows,
     segmentation_input,
     what_is_missing,
+)
+from BoneQualityLib.entry.first_choices import (
+    first_choices,
+    first_segmentation,
+    first_stacks,
+    first_volumes,
+    further_segmentations,
 )
 from BoneQualityLib.errors import BoneQualityError
 from BoneQualityLib.image.acquisition import ImageTags
@@ -181,6 +186,50 @@ def test_a_picked_volume_gets_its_segmentation_and_takes_it_from_the_others():
     mine.SetReferenceImageGeometryParameterFromVolumeNode(late)
     assert chosen(picked(), [early, late, mri, mine])["t1"] == (mri, None), "what was drawn on a CT is not for the MRI"
     assert chosen(picked(ct=(late,)), [early, late, mri, mine]) == dict(ct=(late, mine))
+
+
+def drawn_on(volume, *names, grid=CT_GRID):
+    node = segments(*names, grid=grid)
+    node.SetReferenceImageGeometryParameterFromVolumeNode(volume)
+    return node
+
+
+def test_further_segmentations_are_those_that_show_what_the_first_one_does_not():
+    mri, scan = t1_node(), ct_node()
+    bodies_alone, sac_alone = drawn_on(mri, "L1", "L2", grid=T1_GRID), drawn_on(mri, "thecal sac", grid=T1_GRID)
+    liver, elsewhere = drawn_on(mri, "liver", grid=T1_GRID), drawn_on(scan, "CSF L3")
+    own, free = Picked(ROLES[1], mri, bodies_alone), [bodies_alone, sac_alone, liver, elsewhere]
+    assert further_segmentations(own, free, [scan]) == (sac_alone,)
+    assert further_segmentations(own, [*free, drawn_on(mri, "thecal sac", grid=T1_GRID)], [scan]) == (), "two of one structure"
+    assert further_segmentations(own, [*free, drawn_on(mri, "L2", "CSF L3", grid=T1_GRID)], [scan]) == (sac_alone,)
+    held = Picked(ROLES[1], mri, bodies_alone, more_segmentations=(sac_alone,))
+    assert further_segmentations(held, [drawn_on(mri, "thecal sac", grid=T1_GRID)]) == ()
+    both = find_beside(find_structures(bodies_alone, {}), [sac_alone], frozenset(("vertebra", "sac")))
+    assert both.levels == ["L1", "L2"] and both.beside == {"thecal sac": "masks"} and "thecal sac" in level_rows(dict(ct=Found(), t1=both))
+
+
+def axial_stack(center: float, angle: float = 0.0):
+    cosine, sine = np.cos(np.radians(angle)), np.sin(np.radians(angle))
+    turned = np.array([[1, 0, 0], [0, cosine, -sine], [0, sine, cosine]]) @ np.diag([1.0, 1.0, 4.0])
+    affine = np.eye(4)
+    affine[:3, :3], affine[:3, 3] = turned, [0, 0, center] - turned @ [20, 20, 2]
+    grid = Grid((5, 41, 41), affine)
+    node = tagged(volume_node(f"stack at {center:.0f}", np.full(grid.shape, 100, np.int16), grid), modality="MR")
+    masks = segmentation_node("muscles", [Mask("left psoas", np.ones(grid.shape, bool), grid)])
+    masks.SetReferenceImageGeometryParameterFromVolumeNode(node)
+    return node, masks
+
+
+def test_axial_volumes_that_lie_apart_and_have_muscles_each_are_stacks_of_one_mri():
+    pairs = [axial_stack(40, -8), axial_stack(0), axial_stack(-40, 16)]
+    volumes, masks = [volume for volume, _ in pairs], [mask for _, mask in pairs]
+    assert first_stacks(volumes, masks) == pairs and first_stacks(volumes, masks[:2]) == pairs[:2]
+    assert first_stacks(volumes[:1], masks) == []
+    again = axial_stack(2)
+    assert first_stacks([*volumes, again[0]], [*masks, again[1]]) == [], "another contrast, or another patient"
+    second = segmentation_node("more", [Mask("left psoas", np.ones((5, 41, 41), bool), image_of(volumes[0]).grid)])
+    second.SetReferenceImageGeometryParameterFromVolumeNode(volumes[0])
+    assert first_stacks(volumes, [*masks, second]) == [], "it is not clear which of two segmentations"
 
 
 def test_structures_are_found_by_name_and_the_rest_shows_none():

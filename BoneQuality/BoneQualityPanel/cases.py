@@ -3,13 +3,14 @@
 import slicer
 
 from BoneQualityLib.anatomy.schemes import SCHEMES
-from BoneQualityLib.entry.choices import MUSCLE_ROLE, ROLES, Picked, first_choices
+from BoneQualityLib.entry.choices import MUSCLE_ROLE, ROLES, Picked
+from BoneQualityLib.entry.first_choices import first_choices
 from BoneQualityLib.parameters import is_id
 from BoneQualityLib.scene.case_nodes import case_ids, id_measured_for, ids_given_twice, is_ours
 from BoneQualityLib.scene.dicom_facts import facts_of
 from BoneQualityLib.scene.scene_case import SceneCase
 
-from .parameter_node import STATES, BoneQualityParameterNode, camelCase
+from .parameter_node import NODE_LISTS, STATES, BoneQualityParameterNode, camelCase
 
 DELETED, READ_FACTS = "deleted: {name}", "facts: {ID}"
 
@@ -21,7 +22,10 @@ def picked(parameters):
     for role in ROLES:
         values = (getattr(parameters, camelCase(role.name) + what) for what in ("", "Segmentation", "Segments", "LabelScheme"))
         volume, segmentation, segments, scheme = values
-        found.append(Picked(role, volume, segmentation, dict(segments), scheme, others if role is MUSCLE_ROLE else {}))
+        isMuscles = role is MUSCLE_ROLE
+        stacks = tuple(filter(None, parameters.axialMrStacks)) if isMuscles else ()
+        more = tuple(filter(None, getattr(parameters, f"{camelCase(role.name)}More")))
+        found.append(Picked(role, volume, segmentation, dict(segments), scheme, others if isMuscles else {}, stacks, more))
     return found
 
 
@@ -61,28 +65,28 @@ class Cases:
         deleted: nobody chose it.
         """
         mine = picked(parameters)
-        if all(each.volume is not None and each.segmentation is not None for each in mine):
-            return
-        taken = [
-            node for other in self.every(butNot=parameters) for each in picked(other) for node in (each.volume, each.segmentation)
-        ]
-        free = [
-            node
-            for nodeClass in ("vtkMRMLScalarVolumeNode", "vtkMRMLSegmentationNode")
-            for node in slicer.util.getNodesByClass(nodeClass)
-            if node not in taken and not is_ours(node)
-        ]
         with slicer.util.NodeModify(parameters.parameterNode):
-            for first in first_choices(mine, free):
-                self._offer(parameters, camelCase(first.role.name), first.volume)
-                self._offer(parameters, f"{camelCase(first.role.name)}Segmentation", first.segmentation)
+            for first in first_choices(mine, self.free(parameters)):
+                name = camelCase(first.role.name)
+                self._offer(parameters, name, first.volume)
+                self._offer(parameters, f"{name}Segmentation", first.segmentation)
+                for listName, nodes in ((f"{name}More", first.more_segmentations), ("axialMrStacks", first.more_volumes)):
+                    for node in nodes:
+                        self._offer(parameters, listName, node)
+
+    def free(self, parameters):
+        """The volumes and segmentations that no case uses and that show no results."""
+        taken = [node for each in self.every() for input in picked(each) for node in input.nodes]
+        classes = ("vtkMRMLScalarVolumeNode", "vtkMRMLSegmentationNode")
+        nodes = [node for nodeClass in classes for node in slicer.util.getNodesByClass(nodeClass)]
+        return [node for node in nodes if node not in taken and not is_ours(node)]
 
     def _offer(self, parameters, name, node):
-        offered = list(parameters.offered)
-        if node is None or getattr(parameters, name) is not None:
+        offered, isList = list(parameters.offered), name in NODE_LISTS
+        if node is None or (not isList and getattr(parameters, name) is not None):
             return
         if node.GetID() not in offered and DELETED.format(name=name) not in offered:
-            setattr(parameters, name, node)
+            setattr(parameters, name, [*getattr(parameters, name), node] if isList else node)
             parameters.offered = [*offered, node.GetID()]
 
     def fillFacts(self, parameters):
@@ -100,11 +104,14 @@ class Cases:
     def letGo(self, parameters, node):
         """Empty the inputs that are a node which is about to be removed; returns whether there were any."""
         mine = [name for name in parameters.nodeInputs() if getattr(parameters, name) is node]
+        lists = [name for name in NODE_LISTS if node in list(getattr(parameters, name))]
         with slicer.util.NodeModify(parameters.parameterNode):
             for name in mine:
                 setattr(parameters, name, None)
-                parameters.offered = [*parameters.offered, DELETED.format(name=name)]
-        return bool(mine)
+            for name in lists:
+                setattr(parameters, name, [other for other in getattr(parameters, name) if other is not node])
+            parameters.offered = [*parameters.offered, *(DELETED.format(name=name) for name in mine + lists)]
+        return bool(mine + lists)
 
     def loadDemo(self, parameters, progress):
         """Make the demo case's images and masks and choose them, in a new case where this one has inputs; returns its parameters."""

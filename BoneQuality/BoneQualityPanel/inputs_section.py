@@ -12,6 +12,7 @@ from BoneQualityLib.scene.masks import takes_scheme
 
 from .cases import picked
 from .messages import said
+from .more_inputs import MoreInputs
 from .parameter_node import STATES, camelCase
 
 SCROLL_BAR_PIXELS = 4
@@ -25,6 +26,7 @@ class InputsSection:
         self.panel, self.ui = panel, panel.ui
         self.picked, self.found, self.missing = {}, {}, ""
         self._signature = None
+        self.more = MoreInputs(panel)
         self.ui.resetButton.connect("clicked(bool)", self.onReset)
         self._explain()
 
@@ -49,6 +51,7 @@ class InputsSection:
         ui.segmentButton.enabled = any(
             getattr(parameters, role) is not None and getattr(parameters, f"{role}Segmentation") is None for role in ("ct", "t1")
         )
+        self.more.update(self.picked)
         self._updateTables()
         self.missing = self.panel.measuring.whatIsMissing(parameters, self.found)
         sentences = [fault for found in self.found.values() for fault in found.faults]
@@ -59,9 +62,7 @@ class InputsSection:
         """What the state of the case follows: objects and their events."""
         watched = []
         for each in self.picked.values():
-            for node in (each.volume, *each.others.values(), each.segmentation):
-                if node is None:
-                    continue
+            for node in each.nodes:
                 watched.append((node, slicer.vtkMRMLTransformableNode.TransformModifiedEvent))
                 if node.IsA("vtkMRMLVolumeNode"):
                     watched.append((node, slicer.vtkMRMLVolumeNode.ImageDataModifiedEvent))
@@ -102,8 +103,9 @@ class InputsSection:
         for column, role in enumerate(roles, 1):
             table.setColumnHidden(column, self.picked[role.name].segmentation is None)
             for row, structure in enumerate(rows):
-                box = table.cellWidget(row, column)
-                box.currentIndex = box.findData(self.found[role.name].shows.get(structure, ""))
+                box, found = table.cellWidget(row, column), self.found[role.name]
+                box.setItemText(0, found.beside.get(structure, "-"))
+                box.currentIndex = box.findData(found.shows.get(structure, ""))
 
     def _build(self, table, rows, roles, titles):
         table.clear()

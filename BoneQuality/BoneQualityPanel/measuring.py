@@ -5,7 +5,7 @@ import json
 from slicer.i18n import tr as _
 
 from BoneQualityLib.anatomy.segments import MEASURED_KINDS
-from BoneQualityLib.entry.choices import facts_of, find_structures, what_is_missing
+from BoneQualityLib.entry.choices import facts_of, find_beside, find_structures, what_is_missing
 from BoneQualityLib.errors import BoneQualityError
 from BoneQualityLib.scene.masks import changed_at, checksums, reference_volume
 
@@ -34,7 +34,7 @@ class Measuring:
         if state is None or before != state:
             found = find_structures(node, each.segments, each.scheme, MEASURED_KINDS[each.role.name])
             self._foundInLabelMap[each.role] = state, found
-        return found
+        return find_beside(found, each.more_segmentations, MEASURED_KINDS[each.role.name])
 
     def inputsAsText(self, parameters):
         """What the images and the segments in use hold, in short; another text where anything of it was changed."""
@@ -60,13 +60,14 @@ class Measuring:
         """What a person had better know before measuring, sentences."""
         sentences = []
         for each in picked(parameters):
-            drawnOn = each.segmentation and reference_volume(each.segmentation)
-            if drawnOn and each.image and drawnOn not in (each.volume, *each.others.values()):
-                text = _("{segmentation} was drawn on {other}, not on {volume}.")
-                names = dict(segmentation=each.segmentation.GetName(), other=drawnOn.GetName(), volume=each.image.GetName())
-                sentences.append(text.format(**names))
+            for segmentation in each.segmentations:
+                drawnOn = reference_volume(segmentation)
+                if drawnOn and each.image and drawnOn not in each.nodes:
+                    text = _("{segmentation} was drawn on {other}, not on {volume}.")
+                    names = dict(segmentation=segmentation.GetName(), other=drawnOn.GetName(), volume=each.image.GetName())
+                    sentences.append(text.format(**names))
         sentences += [sentence for each in picked(parameters) for sentence in found[each.role.name].ignored]
-        fluid = [name for name in found["t1"].shows if name == "thecal sac" or name.startswith("CSF")]
+        fluid = [name for name in found["t1"].all_shown if name == "thecal sac" or name.startswith("CSF")]
         if found["t1"].levels and not fluid:
             sentences.append(_("VBQ needs a mask of the thecal sac, or of CSF at L3: without one it will not be measured."))
         return sentences
@@ -74,7 +75,7 @@ class Measuring:
     def edits(self, parameters):
         """The edited ROIs by level and kind; and why others cannot be kept: no flat curve, or no mask shows their place any more."""
         case = self.cases.results(parameters)
-        shows = {each.role.name: self.find(each).shows for each in picked(parameters)}
+        shows = {each.role.name: self.find(each).all_shown for each in picked(parameters)}
         kept, lost = {}, {}
         for key in case.edited_keys():
             try:

@@ -3,12 +3,14 @@
 from dataclasses import fields
 from typing import Annotated
 
-from slicer import vtkMRMLLabelMapVolumeNode, vtkMRMLScalarVolumeNode, vtkMRMLSegmentationNode
+from slicer import vtkMRMLLabelMapVolumeNode, vtkMRMLNode, vtkMRMLScalarVolumeNode, vtkMRMLSegmentationNode
 from slicer.parameterNodeWrapper import Choice, Default, WithinRange, parameterNodeWrapper
 
 from BoneQualityLib.anatomy.schemes import SCHEMES
 from BoneQualityLib.parameters import CaseFacts, Parameters
 
+#: The inputs that are several nodes.
+NODE_LISTS = ("ctMore", "t1More", "axialMrMore", "axialMrStacks")
 STATES = ("used", "fractured", "cemented", "excluded")
 
 
@@ -40,7 +42,7 @@ class BoneQualityParameterNode:
     """A case as the panel holds it.
 
     Facts that a person types are texts, "" where not given. ...Segments: the structure that a segment shows, by the segment's id,
-    where a person chose it. levelStates: "fractured", "cemented" or "excluded" by level. offered: the nodes that were chosen
+    where a person chose it. ...More, ...Stacks: further segmentations and axial volumes. levelStates: "fractured", "cemented" or "excluded" by level. offered: the nodes that were chosen
     without asking, and the inputs that nothing is chosen for any more because their node was deleted.
 
     """
@@ -57,14 +59,18 @@ class BoneQualityParameterNode:
     ctSegmentation: vtkMRMLSegmentationNode | vtkMRMLLabelMapVolumeNode | None
     ctLabelScheme: LabelScheme
     ctSegments: dict[str, str]
+    ctMore: list[vtkMRMLNode]
     t1: vtkMRMLScalarVolumeNode | None
     t1Segmentation: vtkMRMLSegmentationNode | vtkMRMLLabelMapVolumeNode | None
     t1LabelScheme: LabelScheme
     t1Segments: dict[str, str]
+    t1More: list[vtkMRMLNode]
     axialMr: vtkMRMLScalarVolumeNode | None
     axialMrSegmentation: vtkMRMLSegmentationNode | vtkMRMLLabelMapVolumeNode | None
     axialMrLabelScheme: LabelScheme
     axialMrSegments: dict[str, str]
+    axialMrMore: list[vtkMRMLNode]
+    axialMrStacks: list[vtkMRMLNode]
     fat: vtkMRMLScalarVolumeNode | None
     water: vtkMRMLScalarVolumeNode | None
     levelStates: dict[str, str]

@@ -82,7 +82,7 @@ class PlaceSection:
                     node.SetDisplayVisibility(False)
             self.panel.case.show_only(place.get("level", ""))
             width = MUSCLES_FIELD_OF_VIEW_MM if role == MUSCLE_ROLE.name else FIELD_OF_VIEW_MM
-            look_at(place, picked.image, self.before, is_ct=role == "ct", field_of_view_mm=width)
+            look_at(place, picked.image_at(place), self.before, is_ct=role == "ct", field_of_view_mm=width)
             self.shown(place.get("level", ""), place.get("kind", ""))
 
     @said

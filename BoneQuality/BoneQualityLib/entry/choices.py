@@ -1,21 +1,19 @@
-"""What a person picks before measuring: images, segmentations, and which segment shows which structure; and what is missing still.
-
-The first choice is made here, so that nothing is picked by hand that the scene says already.
-"""
+"""What a person picks before measuring: images, segmentations, and which segment shows which structure; and what is missing still."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
+
+import numpy as np
 
 from ..anatomy.segments import MEASURED_KINDS, Identified, assign, settle
 from ..anatomy.structure import Segment, Structure
 from ..anatomy.vocabulary import JOINED, MUSCLES, SIDES, kind_of
-from ..case.likely_input import likely_input
 from ..errors import BoneQualityError
 from ..parameters import CASE_DISCS, DISCS, LEVELS, CaseFacts
 from ..scene.arrays import image_of, placed_by
-from ..scene.masks import Segmentation, named_segments, reference_volume, same_lattice, scheme_of, takes_scheme
+from ..scene.masks import Segmentation, named_segments, scheme_of, takes_scheme
 from .missing import TITLES, faults_of
 from .settings import types_of, value_of
 
@@ -72,6 +70,11 @@ class Picked:
     def segmentations(self) -> list:
         return [node for node in (self.segmentation, *self.more_segmentations) if node is not None]
 
+    @property
+    def nodes(self) -> list:
+        """All that is picked."""
+        return [*self.volumes, *(node for node in self.others.values() if node is not None), *self.segmentations]
+
     def counts(self) -> dict[str, int]:
         """How many inputs there are of each, by their names in `measure_case`."""
         others = {name: int(node is not None) for name, node in self.others.items()}
@@ -81,6 +84,13 @@ class Picked:
     def image(self):
         """The volume to look at."""
         return next((node for node in (self.volume, *self.others.values()) if node is not None), None)
+
+    def image_at(self, place: dict):
+        """The volume to look at for a ROI's place as the document has it: of several stacks the one whose slices hold it."""
+        center, normal = np.array(place["center"]), np.array(place.get("normal", (0, 0, 1)))
+        stacks = [(volume, image_of(volume).grid) for volume in self.volumes] if self.more_volumes else []
+        holding = [(abs(grid.directions[:, 2] @ normal), n) for n, (_, grid) in enumerate(stacks) if grid.slices_around(center, pad=1)]
+        return stacks[max(holding)[1]][0] if holding else self.image
 
     @property
     def is_empty(self) -> bool:
@@ -118,21 +128,28 @@ class Found:
 
     segments: the name of every segment, by identifier. shows: the identifier of the segment that shows a structure, by the
     structure's name. faults: what is not clear among the structures that would be measured, a sentence each; ignored: likewise
-    among the others, which are left out.
+    among the others, which are left out. measured: the structures that would be measured. beside: the names of the further
+    segmentations that show a structure, by the structure's name.
     """
 
     segments: dict[str, str] = field(default_factory=dict)
     shows: dict[str, str] = field(default_factory=dict)
     faults: tuple[str, ...] = ()
     ignored: tuple[str, ...] = ()
+    measured: frozenset[str] = frozenset()
+    beside: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def all_shown(self) -> frozenset[str]:
+        return frozenset((*self.shows, *self.beside))
 
     @property
     def levels(self) -> list[str]:
-        return [level for level in LEVELS if level in self.shows]
+        return [level for level in LEVELS if level in self.all_shown]
 
     @property
     def muscles(self) -> list[str]:
-        return [name for name in (*ALL_MUSCLES, *JOINED_MUSCLES) if name in self.shows]
+        return [name for name in (*ALL_MUSCLES, *JOINED_MUSCLES) if name in self.all_shown]
 
 
 def called(structure: Structure) -> str:
@@ -162,13 +179,24 @@ def find_structures(node, chosen: dict[str, str], scheme: str = "", measured: fr
             faults.append(str(fault))
     for segment in identified.segments:
         shows.setdefault(called(segment.structure), segment.identifier)
+    would = frozenset(called(each.structure) for each in identified.segments if each.structure.kind in measured)
     ignored = []
     for conflict in settle(identified).conflicts:
         stops = any(structure.kind in measured for structure in conflict.structures)
         (faults if stops else ignored).append(conflict.sentence)
     meanings = scheme_of(node, scheme)
     names = {s.identifier: f"{s.name} ({meanings[s.identifier]})" if s.identifier in meanings else s.name for s in segments}
-    return Found(names, shows, tuple(faults), tuple(ignored))
+    return Found(names, shows, tuple(faults), tuple(ignored), would)
+
+
+def find_beside(found: Found, nodes: Iterable, measured: frozenset[str]) -> Found:
+    """What the first segmentation holds, with what the further ones show beside it."""
+    beside, faults = {}, list(found.faults)
+    for node in nodes:
+        there = find_structures(node, {}, "", measured)
+        faults += there.faults
+        beside |= {structure: node.GetName() for structure in there.shows if structure not in found.shows}
+    return replace(found, faults=tuple(faults), beside=beside)
 
 
 def _assigned(segment: Segment, labels: dict[str, str]) -> Identified:
@@ -202,64 +230,6 @@ def segmentation_input(node, chosen: dict[str, str], scheme: str = "", segments:
     return Segmentation(node, labels)
 
 
-def first_choices(picked: Sequence[Picked], nodes: Iterable) -> list[Picked]:
-    """What to begin with among the nodes that are free: the only CT, T1 MRI and axial MRI with the segmentations drawn on them.
-
-    Volumes alone where no segmentation fits any of them and nothing is picked yet.
-    """
-    nodes = list(nodes)
-    volumes = [node for node in nodes if node.IsA("vtkMRMLScalarVolumeNode") and not node.IsA("vtkMRMLLabelMapVolumeNode")]
-    masks = [node for node in nodes if node not in volumes]
-    first, every, choices = first_volumes(volumes), [*volumes, *(each.volume for each in picked if each.volume is not None)], []
-    for each in picked:
-        volume = each.volume or first[each.role.name]
-        others = [other for other in every if other is not volume]
-        choices.append(Picked(each.role, volume, first_segmentation(volume, masks, others, each.role.shows)))
-    whole = [choice for choice in choices if choice.segmentation is not None]
-    return whole if whole or not all(each.is_empty for each in picked) else choices
-
-
-def first_volumes(volumes: Iterable) -> dict[str, object]:
-    """The only CT, T1 MRI and axial MRI among volume nodes, by their name in measure_case; None for what is not the only one."""
-    found = dict(ct=[], t1=[], axial_mr=[])
-    for node in volumes:
-        try:
-            image = image_of(node)
-        except BoneQualityError:
-            continue
-        found.get(likely_input(image), []).append(node)
-    if len(found["t1"]) > 1:
-        found["t1"] = [node for node in found["t1"] if "t1" in node.GetName().lower()]
-    return {name: _only(nodes) for name, nodes in found.items()}
-
-
-def _only(nodes: list):
-    return nodes[0] if len(nodes) == 1 else None
-
-
-def first_segmentation(volume, segmentations: Iterable, others: Iterable = (), shows: str = "levels"):
-    """The only segmentation that was drawn on a volume, or may have been; None where that is not clear.
-
-    others: further volumes; what was drawn on them is not meant for this one. shows: "levels" or "muscles".
-    """
-    if volume is None:
-        return None
-    fitting = [node for node in segmentations if getattr(find_structures(node, {}), shows)]
-    for belongs in (lambda node, image: reference_volume(node) is image, _lies_on):
-        mine = [node for node in fitting if belongs(node, volume)]
-        if mine:
-            return _only(mine)
-        fitting = [node for node in fitting if not any(belongs(node, other) for other in others)]
-    return _only(fitting)
-
-
-def _lies_on(segmentation, volume) -> bool:
-    try:
-        return same_lattice(segmentation, volume)
-    except BoneQualityError:  # one of them cannot be read: that is said where it is measured
-        return False
-
-
 def facts_of(texts: dict[str, object]) -> CaseFacts:
     """The facts of a case from what a person typed or ticked; "" is unknown. Raises BoneQualityError for what is none."""
     values = {}
@@ -290,9 +260,9 @@ def what_is_missing(texts: dict[str, object], picked: Sequence[Picked], found: d
         holds = found[each.role.name]
         if holds.faults:
             return holds.faults[0]
-        if not getattr(holds, each.role.shows) and not each.more_segmentations:
-            what, name = each.role.shows, each.segmentation.GetName()
-            if takes_scheme(each.segmentation) and not each.scheme:
+        if not getattr(holds, each.role.shows):
+            what, name = each.role.shows, each.segmentations[0].GetName()
+            if each.segmentation is not None and takes_scheme(each.segmentation) and not each.scheme:
                 return f"Choose the label scheme of {name}, or in the table of {what} which labels show which."
             return f"Choose in the table of {what} which segments of {name} show which."
     try:
@@ -307,8 +277,8 @@ def level_rows(found: dict[str, Found]) -> list[str]:
 
     found: by role. CSF has rows where there is a T1 MRI.
     """
-    shown = {name for each in found.values() for name in each.shows}
-    around = [name for name in AROUND if not name.startswith("CSF") or found["t1"].segments]
+    shown = {name for each in found.values() for name in each.all_shown}
+    around = [name for name in AROUND if not name.startswith("CSF") or found["t1"].segments or found["t1"].beside]
     return [level for level in LEVELS if level in ALWAYS_SHOWN or level in shown] + around
 
 
