@@ -73,8 +73,25 @@ def _coarser():
         phantom_spine._FINE_MM = finest
 
 
-def ct_sample(seed: int) -> Sample:
-    """A CT of one of ten kinds, all else at random; the same for the same seed."""
+@dataclass(frozen=True, eq=False)
+class CtSpine:
+    """L2-L4 of one of ten kinds, and how their CT is taken: spacing, noise, point spread; random: for what is put in."""
+
+    kind: str
+    seed: int
+    spine: phantom_spine.PhantomSpine
+    spacing: tuple[float, float, float]
+    noise: float
+    psf_mm: float
+    random: np.random.Generator
+
+    def image(self, grid: Grid) -> Image:
+        with _coarser():
+            return Image("CT", phantom_spine.render_ct(self.spine, grid, self.noise, self.seed, self.psf_mm), grid)
+
+
+def ct_spine(seed: int) -> CtSpine:
+    """A spine of one of ten kinds, all else at random; the same for the same seed."""
     random, kind = np.random.default_rng(seed), CT_KINDS[seed % len(CT_KINDS)]
     hu, cortex, cortex_hu = (float(random.uniform(*of)) for of in ((60, 220), (0.7, 1.4), (350, 700)))
     spacing = (0.8, 0.8, float(random.choice([1.0, 1.25, 2.0, 3.0])))
@@ -89,11 +106,15 @@ def ct_sample(seed: int) -> Sample:
         LEVELS, cancellous_hu=[hu * float(random.uniform(0.9, 1.1)) for _ in LEVELS],
         gradient_hu_per_mm=float(random.uniform(-1.5, 1.5)), changes=changes, **_curves(random),
     )  # fmt: skip
-    grid = _cropped(spine, phantom_spine.grid_for(spine, spacing))
     noise = 40.0 if kind == "noise 40" else float(random.uniform(5, 25))
-    with _coarser():
-        array = phantom_spine.render_ct(spine, grid, noise, seed, float(random.uniform(0.5, 1.0)))
-    return Sample(kind, Image("CT", array, grid), body(spine, grid), random)
+    return CtSpine(kind, seed, spine, spacing, noise, float(random.uniform(0.5, 1.0)), random)
+
+
+def ct_sample(seed: int) -> Sample:
+    """L3 of such a spine in an image cropped to it."""
+    of = ct_spine(seed)
+    grid = _cropped(of.spine, phantom_spine.grid_for(of.spine, of.spacing))
+    return Sample(of.kind, of.image(grid), body(of.spine, grid), of.random)
 
 
 def t1_sample(seed: int) -> Sample:

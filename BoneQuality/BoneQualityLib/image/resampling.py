@@ -41,12 +41,18 @@ def nearest(array: np.ndarray, source: Grid, target: Grid) -> np.ndarray:
     if (oblique @ target.shape).max() > ALIGNED_VOXELS:
         position = np.indices(target.shape, dtype=np.float32)
         position = [sum(np.float32(part) * axis for part, axis in zip(row, position)) + at for row, at in zip(matrix, start)]
-        return array[tuple(np.clip(np.rint(at), 0, end).astype(np.intp) for at, end in zip(position, last))]
+        return array[tuple(np.clip(_rounded(at), 0, end).astype(np.intp) for at, end in zip(position, last))]
     index = [
-        np.clip(np.rint(at + matrix[axis, along[axis]] * np.arange(target.shape[along[axis]])), 0, last[axis]).astype(np.intp)
+        np.clip(_rounded(at + matrix[axis, along[axis]] * np.arange(target.shape[along[axis]])), 0, last[axis]).astype(np.intp)
         for axis, at in enumerate(start)
     ]
     return array[np.ix_(*index)].transpose(np.argsort(along))
+
+
+def _rounded(positions: np.ndarray) -> np.ndarray:
+    """The nearest whole number; of two that are equally near the upper one, whatever the last digits are: the center of a voxel that
+    was cut into an even number of parts lies midway between two of them."""
+    return np.floor(positions + 0.5 + ALIGNED_VOXELS)
 
 
 def _interpolated(values: np.ndarray, axis: int, positions: np.ndarray, outside: float) -> np.ndarray:

@@ -87,6 +87,7 @@ def place_body(level: str, mask: Mask, exclusions: list[Mask], covers: str) -> B
     exclusions: what does not count as cancellous bone, such as the basivertebral vein, bone islands or cement.
     Raises NotMeasured where the mask holds nothing.
     """
+    mask = mask.cropped()  # a body that was cut out of a whole vertebra's mask comes on the lattice of the whole
     grid, depth = depth_map(mask)
     clearance = None
     for exclusion in exclusions:
