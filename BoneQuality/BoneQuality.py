@@ -55,6 +55,7 @@ class BoneQualityWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def setup(self):
         from BoneQualityPanel.cases import Cases
+        from BoneQualityPanel.drawing_section import DrawingSection
         from BoneQualityPanel.edits_section import EditsSection
         from BoneQualityPanel.export_section import ExportSection
         from BoneQualityPanel.inputs_section import InputsSection
@@ -74,7 +75,7 @@ class BoneQualityWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.ui.caseSelector.setNodeTypeLabel(_("case"), "vtkMRMLScriptedModuleNode")
         self.ui.caseSelector.baseName = _("case")
         panel.setMRMLScene(slicer.mrmlScene)
-        self.inputs, self.edits = InputsSection(self), EditsSection(self)
+        self.inputs, self.edits, self.drawing = InputsSection(self), EditsSection(self), DrawingSection(self)
         self.results = ResultsSection(self, marked=lambda level: self.inputs.setState(level, "fractured"))
         self.place = PlaceSection(self, shown=self.edits.take)
         self.exports, self.readings = ExportSection(self), ReadingsSection(self)
@@ -104,7 +105,7 @@ class BoneQualityWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         ):
             button.connect("clicked(bool)", guarded(slot))
 
-    def _soon(self, name, slot, pause=0):
+    def later(self, name, slot, pause=0):
         """Call a slot once events have been processed, once however often it was asked for meanwhile."""
         if name not in self._later:
             timer = self._later[name] = qt.QTimer()
@@ -154,7 +155,7 @@ class BoneQualityWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     @vtk.calldata_type(vtk.VTK_OBJECT)
     def onNodeAdded(self, caller, event, node):
         if self.parameters and isinstance(node, (vtkMRMLScalarVolumeNode, vtkMRMLSegmentationNode)):
-            self._soon("choose", self.chooseFirst)
+            self.later("choose", self.chooseFirst)
 
     @vtk.calldata_type(vtk.VTK_OBJECT)
     def onNodeAboutToBeRemoved(self, caller, event, node):
@@ -174,10 +175,10 @@ class BoneQualityWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     @vtk.calldata_type(vtk.VTK_OBJECT)
     def onNodeRemoved(self, caller, event, node):
         if self.parameters and node.GetAttribute("BoneQuality.Role"):
-            self._soon("removed", self.update)
+            self.later("removed", self.update)
 
     def onInputsChanged(self, caller=None, event=None):
-        self._soon("inputs", self.update)
+        self.later("inputs", self.update)
 
     # The case that is shown
 
@@ -205,6 +206,7 @@ class BoneQualityWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def setParameterNode(self, parameters):
         if self.parameters:
+            self.drawing.stop()
             self.place.back()
             self.edits.letGo()
             self.parameters.disconnectGui(self._guiTag)
@@ -251,7 +253,7 @@ class BoneQualityWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             self.cases.followId(self.parameters)
             self.cases.fillFacts(self.parameters)
             self.case = self.cases.results(self.parameters)
-            for section in (self.inputs, self.results, self.place, self.exports, self.readings):
+            for section in (self.inputs, self.drawing, self.results, self.place, self.exports, self.readings):
                 section.update()
             self._observe()
             self.edits.update()

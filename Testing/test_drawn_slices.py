@@ -9,10 +9,11 @@ from BoneQualityLib.anatomy.segments import assign, settle
 from BoneQualityLib.anatomy.structure import Segment
 from BoneQualityLib.case.images import CaseImages, Given
 from BoneQualityLib.case.measure import measure
-from BoneQualityLib.errors import BoneQualityError
+from BoneQualityLib.errors import BoneQualityError, NotMeasured
 from BoneQualityLib.image.grid import Grid
 from BoneQualityLib.image.image import Image
 from BoneQualityLib.image.mask import Mask
+from BoneQualityLib.measures.drawn_slices import ellipse_through, is_drawn_on_slices, pixels_of
 from BoneQualityLib.parameters import CaseFacts
 from spine_files import CT_GRID, bodies, ct, cylinder, image_file, spine_files
 from spine_files import measure as run
@@ -112,3 +113,22 @@ def test_a_label_map_of_ellipses_is_measured_from_the_command_line(tmp_path, cap
     assert [float(row["hu_middle"]) for row in outcome.levels.values()] == pytest.approx(
         [value(level, 0) for level in MIDDLES], abs=0.1
     )
+
+
+def test_three_clicks_make_an_ellipse_on_the_nearest_slice():
+    image, tilt = Image("ct", RAMP, CT_GRID), 0.5 * np.abs(CT_GRID.ijk_to_ras[2, 2])
+    center = CT_GRID.ras(np.round(CT_GRID.ijk([0.0, 0, CENTERS["L2"]])))
+    clicks = center + [[-9, -9, 0.3 * tilt], [9, 9, 0.2 * tilt], [-5, 6, -0.4 * tilt]]
+    roi = ellipse_through("L2", clicks, image)
+    assert roi.semi_axes == pytest.approx((9 * np.sqrt(2), 11 / np.sqrt(2))) and (roi.level, roi.kind, roi.edited) == ("L2", "middle", True)
+    assert roi.center == pytest.approx(center) and abs(roi.u) == pytest.approx([np.sqrt(0.5), np.sqrt(0.5), 0])
+    mask = pixels_of(roi, image)
+    assert is_drawn_on_slices(mask, image) and mask.volume / np.abs(CT_GRID.ijk_to_ras[2, 2]) == pytest.approx(roi.area, rel=0.06)
+    (level,) = measured({"L2 cancellous": mask.on(CT_GRID) > 0.5}, edits={("L2", "middle"): roi}).levels
+    assert level.values["hu_middle"] == pytest.approx(roi.values(image).mean()) and level.values["hu_middle_area_mm2"] == pytest.approx(roi.area)
+
+
+@pytest.mark.parametrize("clicks", [[[0, 0, 0]] * 3, [[-9, 0, 0], [9, 0, 0], [3, 0.1, 0]], [[500, 0, 0], [509, 0, 0], [505, 9, 0]]])
+def test_clicks_that_make_no_ellipse_say_so(clicks):
+    with pytest.raises(NotMeasured):
+        ellipse_through("L1", np.array(clicks, float) + [0, 0, CENTERS["L1"]], Image("ct", RAMP, CT_GRID))

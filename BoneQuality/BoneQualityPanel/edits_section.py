@@ -130,8 +130,9 @@ class EditsSection:
 
     @said
     def onResetRoi(self, checked=False):
-        """Put the ROI in view back to where it was placed."""
+        """Put the ROI in view back to where it was placed; one that a person drew goes, so that it is placed when it is read again."""
         for curve in self.panel.case.curves_of(*self._key):
-            reset(curve)
+            if not reset(curve):
+                slicer.mrmlScene.RemoveNode(curve)
         self.take(*self._key)
         self.update()

@@ -1,6 +1,7 @@
 """Measuring the panel's cases, and their results in the scene."""
 
 import json
+from types import MappingProxyType
 
 from slicer.i18n import tr as _
 
@@ -89,10 +90,11 @@ class Measuring:
             lost[key] = _("The ROI {name} has no place in this case any more.").format(name=" ".join(key))
         return kept, lost
 
-    def measureAndShow(self, parameters, progress, isForced=False):
+    def measureAndShow(self, parameters, progress, isForced=False, drawn=MappingProxyType({})):
         """Measure the case and put it into the scene; ROIs that a person edited are read as they lie now.
 
-        isForced: whether edits that cannot be kept are dropped; else the first of them is the fault that is raised.
+        isForced: whether edits that cannot be kept are dropped; else the first of them is the fault that is raised. drawn: ROIs that
+        a person drew just now, by level and kind.
         """
         mine = picked(parameters)
         missing = self.whatIsMissing(parameters, {each.role.name: self.find(each) for each in mine})
@@ -106,7 +108,7 @@ class Measuring:
             facts_of(parameters.factTexts()),
             parameters=parameters.method(),
             progress=lambda share, text: progress(0.9 * share, text),
-            edits=edits,
+            edits={**edits, **drawn},
             **inputs,
         )
         beside = next(each.image for each in mine if each.image is not None)

@@ -71,6 +71,37 @@ def _names(centers: list[np.ndarray], body: Mask | None, normal: np.ndarray) -> 
     raise NotMeasured("it is not clear which slices of the vertebra the two drawn ones are; draw one, or three")
 
 
+def ellipse_through(level: str, clicks: np.ndarray, image: Image) -> PlanarRoi:
+    """The middle slice's ellipse that a person drew by three clicks, RAS mm, shape (3, 3): the ends of one axis, then the edge across.
+
+    It lies on the image's own slice nearest to the first click. Raises NotMeasured where the clicks lie outside the image or make
+    no ellipse of at least 30 mm2.
+    """
+    plane = image_plane(image, np.asarray(clicks[0], float), level, "drawn by hand")
+    first, second, edge = plane.flat(np.asarray(clicks, float))
+    center, arm = 0.5 * (first + second), 0.5 * (second - first)
+    along = float(np.linalg.norm(arm))
+    if along > 0:
+        direction = arm / along
+        across = float(abs((edge - center) @ [-direction[1], direction[0]]))
+        if np.pi * along * across >= MINIMUM_AREA_MM2:
+            u, v = (part[0] * plane.u + part[1] * plane.v for part in (direction, (-direction[1], direction[0])))
+            middle = plane.center + center[0] * plane.u + center[1] * plane.v
+            return PlanarRoi(level, "middle", middle, u, v, semi_axes=(along, across), edited=True)
+    raise NotMeasured(f"the clicks make no ellipse of at least {MINIMUM_AREA_MM2:g} mm2; click the ends of one axis, then the edge across")
+
+
+def pixels_of(roi: PlanarRoi, image: Image) -> Mask:
+    """The pixels of the image's slice whose centers lie inside an ellipse, as the mask of its level."""
+    grid = image.grid
+    box = grid.slices_around(np.concatenate([roi.curves()[0], [roi.center]]), pad=1)
+    part = grid.box(box)
+    off = part.centers() - roi.center
+    inside = ((off @ roi.u) / roi.semi_axes[0]) ** 2 + ((off @ roi.v) / roi.semi_axes[1]) ** 2 <= 1
+    inside &= np.abs(off @ roi.normal) < 0.5 * grid.spacing[axial_axis(grid)]
+    return Mask(f"{roi.level} cancellous", inside, part).cropped()
+
+
 def measure_level(rois: dict[str, PlanarRoi], image: Image) -> LevelNumbers:
     """The slice values of a level that has nothing but regions on slices. rois: those drawn, or edited by a person since."""
     numbers = LevelNumbers()

@@ -69,10 +69,11 @@ def reshape(curve, ellipse: PlanarRoi) -> None:
     put_points(curve, ellipse.curves(ELLIPSE_POINTS)[0])
 
 
-def reset(curve) -> None:
-    """Put a curve back to where it was placed, if that is known."""
+def reset(curve) -> bool:
+    """Put a curve back to where it was placed; returns whether that is known: not of one that a person drew."""
     placed = json.loads(curve.GetAttribute(PLACED_ATTRIBUTE))
     placed["ellipse"] = placed.get("placed_ellipse")
     curve.SetAttribute(PLACED_ATTRIBUTE, json.dumps(placed))
     if placed["points"]:
         put_points(curve, np.array(placed["points"]))
+    return bool(placed["points"])

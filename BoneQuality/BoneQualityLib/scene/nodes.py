@@ -19,22 +19,28 @@ def volume_node(name: str, array: np.ndarray, grid: Grid, label_map: bool = Fals
 
 def segmentation_node(name: str, masks: list[Mask], node=None):
     """A segmentation node (a new one, or the given one filled anew) with one segment for every mask, named like it."""
-    import slicer
-
     node = node or mrml_scene().AddNewNodeByClass("vtkMRMLSegmentationNode", name)
     node.CreateDefaultDisplayNodes()  # before segments come: each is given a color of its own
     segmentation = node.GetSegmentation()
     segmentation.RemoveAllSegments()
     segmentation.SetSourceRepresentationName("Binary labelmap")
     for mask in masks:
-        labels = slicer.vtkOrientedImageData()
-        labels.DeepCopy(_vtk_image(mask.array.astype(np.uint8)))
-        labels.SetImageToWorldMatrix(matrix_of(mask.grid.ijk_to_ras))
-        segment = slicer.vtkSegment()
-        segment.SetName(mask.name)
-        segment.AddRepresentation("Binary labelmap", labels)
-        segmentation.AddSegment(segment, segmentation.GenerateUniqueSegmentID(mask.name.replace(" ", "_")))
+        add_mask(node, mask)
     return node
+
+
+def add_mask(node, mask: Mask) -> None:
+    """Add a segment with a mask to a segmentation node, named like it."""
+    import slicer
+
+    segmentation = node.GetSegmentation()
+    labels = slicer.vtkOrientedImageData()
+    labels.DeepCopy(_vtk_image(mask.array.astype(np.uint8)))
+    labels.SetImageToWorldMatrix(matrix_of(mask.grid.ijk_to_ras))
+    segment = slicer.vtkSegment()
+    segment.SetName(mask.name)
+    segment.AddRepresentation("Binary labelmap", labels)
+    segmentation.AddSegment(segment, segmentation.GenerateUniqueSegmentID(mask.name.replace(" ", "_")))
 
 
 def _vtk_image(array: np.ndarray):
