@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -64,15 +63,6 @@ def _cropped(spine: phantom_spine.PhantomSpine, grid: Grid) -> Grid:
     return grid.box(tuple(slice(part.start - int(n), part.stop + int(n)) for part, n in zip(box, pad)))
 
 
-@contextmanager
-def _coarser():
-    finest, phantom_spine._FINE_MM = phantom_spine._FINE_MM, SAMPLES_MM
-    try:
-        yield
-    finally:
-        phantom_spine._FINE_MM = finest
-
-
 @dataclass(frozen=True, eq=False)
 class CtSpine:
     """L2-L4 of one of ten kinds, and how their CT is taken: spacing, noise, point spread; random: for what is put in."""
@@ -86,8 +76,7 @@ class CtSpine:
     random: np.random.Generator
 
     def image(self, grid: Grid) -> Image:
-        with _coarser():
-            return Image("CT", phantom_spine.render_ct(self.spine, grid, self.noise, self.seed, self.psf_mm), grid)
+        return Image("CT", phantom_spine.render_ct(self.spine, grid, self.noise, self.seed, self.psf_mm, SAMPLES_MM), grid)
 
 
 def ct_spine(seed: int) -> CtSpine:
@@ -133,8 +122,7 @@ def t1_sample(seed: int) -> Sample:
     slope = float(random.uniform(-0.006, 0.006))
     shading = (lambda points: 1 + slope * points[..., 2] + 0.004 * (points[..., 1] - points[..., 1].mean())) if kind == "shaded" else None
     noise = 22.0 if kind == "noisy" else float(random.uniform(4, 12))
-    with _coarser():
-        array = phantom_spine.render_t1(spine, grid, noise, seed, float(random.uniform(0.5, 0.9)), shading)
+    array = phantom_spine.render_t1(spine, grid, noise, seed, float(random.uniform(0.5, 0.9)), shading, SAMPLES_MM)
     return Sample(kind, Image("T1", array, grid), body(spine, grid), random)
 
 

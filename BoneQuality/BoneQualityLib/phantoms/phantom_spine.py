@@ -220,7 +220,8 @@ def render_ramp(grid: Grid, base: float, per_mm: Sequence[float]) -> np.ndarray:
     return (base + sum(slope * points.along(axis) for slope, axis in zip(per_mm, np.eye(3)))).astype(np.float32)
 
 
-_FINE_MM, _TILE_MM = 0.3, 24.0
+#: Distance of the samples that are averaged to voxels, at most; tiles are as many samples wide.
+SAMPLING_MM, _TILE_SAMPLES = 0.3, 80
 
 
 def _weights(count: int, factor: int, halo: int, sigma: float) -> np.ndarray:
@@ -253,15 +254,17 @@ def _painted(spine: PhantomSpine, grid: Grid, modality: str):
     return values
 
 
-def _render(spine: PhantomSpine, grid: Grid, modality: str, psf_sigma_mm: float, progress: Callable[[float], None]) -> np.ndarray:
-    """Noise-free image, float32 ``[k, j, i]``: samples every 0.3 mm or finer, blurred by the PSF, averaged over the voxels.
+def _render(
+    spine: PhantomSpine, grid: Grid, modality: str, psf_sigma_mm: float, sampling_mm: float, progress: Callable[[float], None]
+) -> np.ndarray:
+    """Noise-free image, float32 ``[k, j, i]``: samples every ``sampling_mm`` or finer, blurred by the PSF, averaged over the voxels.
 
     Tile by tile, so that memory stays small and a tile meets only the solids near it.
     """
-    factors = np.ceil(grid.spacing / _FINE_MM - 1e-6).astype(int)
+    factors = np.ceil(grid.spacing / sampling_mm - 1e-6).astype(int)
     sigma = psf_sigma_mm * factors / grid.spacing
     halo = np.ceil(3 * sigma).astype(int)
-    tile = np.maximum(np.round(_TILE_MM / grid.spacing).astype(int), 1)[::-1]
+    tile = np.maximum(np.round(_TILE_SAMPLES * sampling_mm / grid.spacing).astype(int), 1)[::-1]
     image = np.empty(grid.shape, np.float32)
     tiles = list(np.ndindex(*(-(-n // t) for n, t in zip(grid.shape, tile))))
     for number, start in enumerate(tiles):
@@ -285,13 +288,14 @@ def render_ct(
     noise_sd: float = 0.0,
     seed: int = 0,
     psf_sigma_mm: float = 0.6,
+    sampling_mm: float = SAMPLING_MM,
     progress: Callable[[float], None] = lambda share: None,
 ) -> np.ndarray:
     """CT of the spine, int16 HU ``[k, j, i]``, with white Gaussian noise; rounded: give whole HU where half an HU matters.
 
     progress: called with the share that is done.
     """
-    image = _render(spine, grid, "hu", psf_sigma_mm, progress)
+    image = _render(spine, grid, "hu", psf_sigma_mm, sampling_mm, progress)
     if noise_sd:
         image += np.float32(noise_sd) * np.random.default_rng(seed).standard_normal(grid.shape, np.float32)
     return np.rint(image).astype(np.int16)
@@ -304,13 +308,14 @@ def render_t1(
     seed: int = 0,
     psf_sigma_mm: float = 0.6,
     shading: Callable[[np.ndarray], np.ndarray] | None = None,
+    sampling_mm: float = SAMPLING_MM,
     progress: Callable[[float], None] = lambda share: None,
 ) -> np.ndarray:
     """T1 magnitude image, int16 ``[k, j, i]``: ``shading(points_ras) -> gain`` of the coil, then Rician noise.
 
     The signal floor of Rician noise lifts what is dark (air to 1.25 ``noise_sd``), as on a scanner.
     """
-    image = _render(spine, grid, "t1", psf_sigma_mm, progress)
+    image = _render(spine, grid, "t1", psf_sigma_mm, sampling_mm, progress)
     if shading is not None:
         image *= shading(grid.centers())
     if noise_sd:
