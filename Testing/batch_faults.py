@@ -23,6 +23,7 @@ import sys
 import tempfile
 import threading
 import time
+from itertools import zip_longest
 from pathlib import Path
 
 import numpy as np
@@ -162,6 +163,17 @@ def results(folder: Path) -> dict[str, bytes]:
     return {name: path.read_bytes() for name, path in found.items() if not name.startswith(RECORDS)}
 
 
+def differing(found: dict[str, bytes], expected: dict[str, bytes]) -> str:
+    """The files that are not the same, and where in each."""
+    said = []
+    for name in sorted(found.keys() | expected.keys()):
+        if found.get(name) != expected.get(name):
+            lines = zip_longest(*(files.get(name, b"").splitlines() for files in (found, expected)), fillvalue=b"")
+            first = next(((a, b) for a, b in lines if a != b), (b"", b""))
+            said.append(f"{name}: {first[0][:200]!r} for {first[1][:200]!r}")
+    return f"OTHER BYTES ({'; '.join(said)})" if said else "same bytes"
+
+
 def failures(folder: Path) -> list[dict[str, str]]:
     with open(folder / "failures.csv", newline="") as file:
         return list(csv.DictReader(file))
@@ -284,20 +296,21 @@ def main() -> int:
         good = run.returncode == 1 and len(failures(here / "undisturbed")) == 12
         for n in range(options.kills):
             said = killed_and_resumed(manifest, here / "killed", options.workers, seconds, rng)
-            same = results(here / "killed") == expected
-            good &= same
-            print(f"{n + 1}: {'same bytes' if same else 'OTHER BYTES'}; {said}", flush=True)
+            found = results(here / "killed")
+            good &= found == expected
+            print(f"{n + 1}: {differing(found, expected)}; {said}", flush=True)
             shutil.rmtree(here / "killed")
         said = two_at_once(manifest, here / "two", options.workers)
-        same = results(here / "two") == expected and not said
-        print(f"two batches at once: {'the second refused, same bytes' if same else 'OTHER BYTES'} {said}", flush=True)
-        said, left = full_disk(manifest, here, options.workers, expected)
-        same &= (on_full := left == expected)
-        print(f"full disk: {'same bytes' if on_full else 'OTHER BYTES'}; {said}", flush=True)
+        found = results(here / "two")
+        good &= found == expected and not said
+        print(f"two batches at once: {differing(found, expected)}; {said or 'the second refused'}", flush=True)
+        said, found = full_disk(manifest, here, options.workers, expected)
+        good &= found == expected
+        print(f"full disk: {differing(found, expected)}; {said}", flush=True)
         said = scheduler_killed(manifest, here / "cluster", seconds, rng)
-        same &= (on_cluster := results(here / "cluster") == expected)
-        print(f"scheduler killed: {'same bytes' if on_cluster else 'OTHER BYTES'}; {said}", flush=True)
-        good &= same
+        found = results(here / "cluster")
+        good &= found == expected
+        print(f"scheduler killed: {differing(found, expected)}; {said}", flush=True)
     return 0 if good else 1
 
 
