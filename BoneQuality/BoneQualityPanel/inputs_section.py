@@ -14,6 +14,7 @@ from .cases import picked
 from .messages import said
 from .more_inputs import MoreInputs
 from .parameter_node import STATES, camelCase
+from .translated import translated
 
 SCROLL_BAR_PIXELS = 4
 USE_COLUMN, BLOCKED_COLUMN = 3, 4
@@ -36,7 +37,7 @@ class InputsSection:
             for widget in vars(self.ui).values():
                 if widget.property("SlicerParameterName") == camelCase(field.name) and field.metadata:
                     unit = field.metadata["unit"]
-                    widget.toolTip = field.metadata["help"] + (f" ({unit})" if unit else "")
+                    widget.toolTip = translated(field.metadata["help"]) + (f" ({unit})" if unit else "")
 
     def update(self):
         """Follow the case's parameters and what its segmentations hold now."""
@@ -133,7 +134,7 @@ class InputsSection:
 
     def _blockedBox(self, level):
         box = qt.QCheckBox()
-        box.toolTip = next(field for field in fields(CaseFacts) if field.name == "csf_blocked").metadata["help"]
+        box.toolTip = translated(next(field for field in fields(CaseFacts) if field.name == "csf_blocked").metadata["help"])
         box.connect("clicked(bool)", said(lambda checked: self.onCsfBlocked(level, checked)))
         return box
 

@@ -11,6 +11,7 @@ from BoneQualityLib.errors import BoneQualityError
 from BoneQualityLib.scene.masks import changed_at, checksums, reference_volume
 
 from .cases import picked
+from .translated import translated
 
 SLICES = ("upper", "middle", "lower")
 
@@ -55,7 +56,7 @@ class Measuring:
             parameters.method()
         except BoneQualityError as fault:
             return str(fault)
-        return what_is_missing(parameters.factTexts(), picked(parameters), found)
+        return what_is_missing(parameters.factTexts(), picked(parameters), found, translated)
 
     def notes(self, parameters, found):
         """What a person had better know before measuring, sentences."""

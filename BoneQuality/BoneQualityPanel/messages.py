@@ -14,6 +14,8 @@ from slicer.i18n import tr as _
 
 from BoneQualityLib.errors import BoneQualityError, sentence_of
 
+from .translated import translated
+
 
 class Canceled(Exception):
     """A person pressed Cancel."""
@@ -24,7 +26,7 @@ def say(error, title):
     details = "" if isinstance(error, (BoneQualityError, OSError, MemoryError)) else traceback.format_exc()
     if details:
         logging.debug(details)
-    slicer.util.errorDisplay(sentence_of(error), windowTitle=title, detailedText=details)
+    slicer.util.errorDisplay(translated(sentence_of(error)), windowTitle=title, detailedText=details)
 
 
 def said(method):
@@ -53,7 +55,7 @@ def progress(title):
     dialog.show()  # before any event is processed: a second click must not start a second measurement
 
     def report(share, text):
-        dialog.labelText = text
+        dialog.labelText = translated(text)
         dialog.value = int(100 * share)
         slicer.app.processEvents()
         if dialog.wasCanceled:

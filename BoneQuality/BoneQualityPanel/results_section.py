@@ -6,11 +6,12 @@ import qt
 import slicer
 from slicer.i18n import tr as _
 
-from BoneQualityLib.columns import CASE_COLUMNS
-from BoneQualityLib.outputs.summary import HEADLINES, behind_flag, cutoff_sentences
+from BoneQualityLib.columns import CASE_COLUMNS, LEVEL_COLUMNS, MUSCLE_COLUMNS, SUMMARY_COLUMNS
+from BoneQualityLib.outputs.summary import HEADLINES, behind_flag
 from BoneQualityLib.scene.views import show_table
 
 from .messages import said
+from .translated import translated
 
 #: Columns of the table of levels: what the document calls them, and decimals; None for texts.
 COLUMNS = (
@@ -27,6 +28,8 @@ COLUMNS = (
 SEVERITY_COLORS = dict(error="#d9534f", warning="#c77700", info="#5b8db8")
 MOST_ROWS, WIDEST_PIXELS, FRAME_PIXELS = 12, 130, 4
 NOTHING_SAID = {"", "nan"}
+#: The tables of a case in the scene.
+TABLES = dict(levels=LEVEL_COLUMNS, case=CASE_COLUMNS, summary=SUMMARY_COLUMNS, muscles=MUSCLE_COLUMNS)
 
 
 class ResultsSection:
@@ -53,6 +56,7 @@ class ResultsSection:
                 view.setMRMLTableNode(case.node(role))
         if case.node("case") is not None:
             ui.caseTable.transposed = True  # refused as long as there is no table
+            _translateTitles(case)
         ui.card.visible = ui.resultsSection.visible = ui.resultsSection.enabled = case.is_measured
         if not case.is_measured:
             self.levels = []
@@ -62,7 +66,7 @@ class ResultsSection:
             return
         document = case.document
         ui.cardLabel.text = card(document)
-        ui.cardLabel.toolTip = "<br>".join(html.escape(sentence) for sentence in cutoff_sentences(document))
+        ui.cardLabel.toolTip = "<br>".join(html.escape(sentence) for sentence in cutoffSentences(document))
         ui.flagsText.setHtml(doubts(document))
         self._fillLevels(document)
         self._fitMuscles()
@@ -104,7 +108,7 @@ class ResultsSection:
         if name == "flags":
             mine = flagsOf(document, row["level"])
             item.setText(str(len(mine)) if mine else "")
-            item.setToolTip("\n".join(flag["sentence"] for flag in mine))
+            item.setToolTip("\n".join(translated(flag["sentence"]) for flag in mine))
             if mine:
                 item.setForeground(qt.QBrush(qt.QColor(SEVERITY_COLORS[mine[0]["severity"]])))
         elif name == "height_loss_percent":
@@ -163,6 +167,15 @@ class ResultsSection:
     @said
     def onShowRois(self, checked):
         self.panel.case.set_visible(checked)
+
+
+def _translateTitles(case):
+    """Tables of the case with the titles of their columns in the user's language."""
+    for role, columns in TABLES.items():
+        table = case.node(role)
+        for column in columns if table is not None else ():
+            if table.GetColumnTitle(column.name) != translated(column.title):
+                table.SetColumnTitle(column.name, translated(column.title))
 
 
 def flagsOf(document, level):
@@ -230,7 +243,8 @@ def _measureRow(document, name, title, decimals):
         for cutoff in document["cutoffs"]
         if cutoff["measure"] == name or f"{cutoff['measure']}_{cutoff['level'].lower()}" == name
     )
-    shown = html.escape(title[0].upper() + title[1:] if title[1].islower() else title)
+    shown = translated(title)
+    shown = html.escape(shown[0].upper() + shown[1:] if shown[1].islower() else shown)
     cells = (
         f"<a href='place:{name}' style='text-decoration:none'>{shown}</a>",
         f"<b>{case[name]:.{decimals}f}</b>",
@@ -244,11 +258,27 @@ def _sign(cutoff):
     return {"<=": "\N{LESS-THAN OR EQUAL TO}", ">=": "\N{GREATER-THAN OR EQUAL TO}"}[cutoff["comparison"]]
 
 
+def cutoffSentences(document):
+    """Every published cut-off beside the value that it belongs to."""
+    titles = {column.name: column.title for column in (*LEVEL_COLUMNS, *CASE_COLUMNS)}
+    text = _("{measure} {value}: published cut-off {cutoff} for {purpose} ({source})")
+    return [
+        text.format(
+            measure=" ".join(filter(None, (translated(titles[each["measure"]]), each["level"]))),
+            value=f"{each['value']:.4g}",
+            cutoff=f"{_sign(each)} {each['cutoff']:g}",
+            purpose=translated(each["purpose"]),
+            source="; ".join(filter(None, (each["source"], translated(each["note"])))),
+        )
+        for each in document["cutoffs"]
+    ]
+
+
 def doubts(document):
     """Reasons and flags as sentences in rich text: the case first, then level by level, those of unused levels last."""
     used = [row["level"] for row in document["levels"] if row["used"] == "yes"]
     others = [row["level"] for row in document["levels"] if row["used"] != "yes"]
-    parts = [f"<li>{html.escape(reason)}</li>" for reason in document["reasons"]]
+    parts = [f"<li>{html.escape(translated(reason))}</li>" for reason in document["reasons"]]
     parts += [_flagItem(flag) for flag in flagsOf(document, "")]
     groups = [("", parts)] + [(level, [_flagItem(flag) for flag in flagsOf(document, level)]) for level in (*used, *others)]
     shown = [(f"<b>{title}</b>" if title else "") + f"<ul>{''.join(items)}</ul>" for title, items in groups if items]
@@ -257,7 +287,7 @@ def doubts(document):
 
 def _flagItem(flag):
     behind = behind_flag(flag)
-    text = html.escape(flag["sentence"] + (f" ({behind})" if behind else ""))
+    text = html.escape(translated(flag["sentence"]) + (f" ({behind})" if behind else ""))
     return f"<li><font color='{SEVERITY_COLORS[flag['severity']]}'>\N{BLACK SQUARE}</font> {text}</li>"
 
 

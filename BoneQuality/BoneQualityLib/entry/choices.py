@@ -247,15 +247,23 @@ def facts_of(texts: dict[str, object]) -> CaseFacts:
     return CaseFacts(**{"case_id": "", **values})
 
 
-def what_is_missing(texts: dict[str, object], picked: Sequence[Picked], found: dict[str, Found]) -> str:
+def filled(sentence: str, **values: str) -> str:
+    """A sentence with values in place of its {names}."""
+    return sentence.format(**values)
+
+
+def what_is_missing(
+    texts: dict[str, object], picked: Sequence[Picked], found: dict[str, Found], tell: Callable[..., str] = filled
+) -> str:
     """What has to be given before a case can be measured, as one sentence; "" where nothing is missing.
 
-    texts: see `facts_of`. found: what each segmentation holds, by role.
+    texts: see `facts_of`. found: what each segmentation holds, by role. tell: makes a sentence of one with {names} and their values,
+    as a panel does that translates first.
     """
     if not str(texts.get("case_id") or "").strip():
-        return "Give the case an id: it names the files, so no patient's name."
+        return tell("Give the case an id: it names the files, so no patient's name.")
     for fault in faults_of({name: count for each in picked for name, count in each.counts().items()}):
-        return fault.said(TITLES)
+        return tell(fault.sentence, **{name: tell(title) for name, title in TITLES.items()})
     for each in (each for each in picked if not each.is_empty):
         holds = found[each.role.name]
         if holds.faults:
@@ -263,8 +271,9 @@ def what_is_missing(texts: dict[str, object], picked: Sequence[Picked], found: d
         if not getattr(holds, each.role.shows):
             what, name = each.role.shows, each.segmentations[0].GetName()
             if each.segmentation is not None and takes_scheme(each.segmentation) and not each.scheme:
-                return f"Choose the label scheme of {name}, or in the table of {what} which labels show which."
-            return f"Choose in the table of {what} which segments of {name} show which."
+                sentence = "Choose the label scheme of {name}, or in the table of {table} which labels show which."
+                return tell(sentence, name=name, table=tell(what))
+            return tell("Choose in the table of {table} which segments of {name} show which.", name=name, table=tell(what))
     try:
         facts_of(texts)
     except BoneQualityError as fault:
