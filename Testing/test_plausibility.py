@@ -21,7 +21,7 @@ from BoneQualityLib.measures.units import check_hounsfield
 from BoneQualityLib.parameters import CaseFacts
 from BoneQualityLib.phantoms import phantom_spine
 from BoneQualityLib.vertebra.body import place_body
-from BoneQualityLib.vertebra.pieces import main_piece, split_bodies
+from BoneQualityLib.vertebra.pieces import PIECE_SHARE, main_piece, split_bodies
 from BoneQualityLib.vertebra.vertebra import Surroundings, Vertebra
 from budget._injected_faults import moved, swollen
 from budget.plausibility import spine_masks, wrong_units
@@ -219,6 +219,18 @@ def test_a_whole_vertebra_with_part_of_its_neighbor_is_fragmented_and_the_right_
     assert fragments(Mask("L4", masks["L4"].array | body_above, masks["L4"].grid)) > 0.05
 
 
+def test_the_arch_of_a_neighbor_under_a_vertebras_name_is_a_fragment_and_its_own_is_not():
+    masks, _ = spine_masks(0, True, 3.0)
+    above = masks["L3"].cropped()
+    arch = masks["L3"].array & (masks["L3"].grid.centers()[..., 1] < above.center[1] - 8)
+    pieces = main_piece(Mask("L4", masks["L4"].array | arch, masks["L4"].grid).cropped())
+    mixed = Vertebra("L4", pieces.main, "vertebra", Surroundings())
+    assert pieces.other_share == 0.0, "the arches touch: this is one piece"
+    assert mixed.fragments > 2 * PIECE_SHARE
+    own = Vertebra("L4", masks["L4"].cropped(), "vertebra", Surroundings())
+    assert own.fragments < 0.2 * PIECE_SHARE
+
+
 def test_two_vertebrae_with_the_disc_under_one_name_are_not_measured(near):
     both = (
         phantom_spine.body_mask(SPINE.vertebrae[0], NEAR)
@@ -230,6 +242,16 @@ def test_two_vertebrae_with_the_disc_under_one_name_are_not_measured(near):
 
 
 # Numbering
+
+
+@pytest.mark.parametrize("axis", [0, 1])
+def test_one_vertebra_under_two_names_is_out_of_order(spine, axis):
+    masks = dict(spine[0])
+    whole = masks["L3"]
+    side = whole.grid.centers()[..., axis] < whole.center[axis]
+    halves = {"L3": Mask("L3", whole.array & side, whole.grid), "L4": Mask("L4", whole.array & ~side, whole.grid)}
+    flags = audit({level: masks[level] for level in ("L1", "L2")} | {level: half.cropped() for level, half in halves.items()})
+    assert codes(flags) == ["level-order"]
 
 
 @pytest.fixture(scope="module")

@@ -17,6 +17,8 @@ RARE = ("T13", "L6")
 COLUMN_MM = 8.0
 #: A body more fits between two others where the gap between their endplates exceeds both: mm, and a share of their mean height.
 ROOM_MM, ROOM_SHARE = 19.0, 0.75
+#: The centers of two bodies lie further apart along S, however tilted and crushed: one vertebra under two names does not.
+LEAST_STEP_MM = 8.0
 #: Bodies widen downward; their cross-sections may not shrink by more than this a level, over at least so many levels.
 SHRINKING, FEWEST_SIZES = 0.04, 4
 #: A rib's head lies this close to its vertebra's body, mm.
@@ -37,14 +39,17 @@ def audit(bodies: dict[str, Mask], ribs: Iterable[tuple[str, Mask]] = (), sacrum
     bodies: masks of vertebral bodies by level. ribs: level of the vertebra that a rib belongs to, and its mask. sacrum: its mask,
     or that of S1. known: levels that a person left out, which are not missed.
 
-    `level-order`: a level lies above one that it should lie under. `level-gap`: a level is skipped between two, with or without
+    `level-order`: a level lies above or beside one that it should lie under. `level-gap`: a level is skipped between two, with or without
     room for it. `level-numbering`: bodies without a name between two neighbors, bodies that get smaller downward, a rib at a
     lumbar vertebra or another number than its rib's, another vertebra than L5 or L6 on the sacrum.
     """
     masks = {level: bodies[level] for level in LEVELS if level in bodies and bodies[level].array.any()}
     levels = list(masks)
+    steps = {pair: masks[pair[0]].center[2] - masks[pair[1]].center[2] for pair in zip(levels, levels[1:])}
     out_of_order = [
-        f"{lower} lies above {upper}" for upper, lower in zip(levels, levels[1:]) if masks[upper].center[2] <= masks[lower].center[2]
+        f"{lower} lies above {upper}" if step <= 0 else f"{lower} lies beside {upper}"
+        for (upper, lower), step in steps.items()
+        if step < LEAST_STEP_MM
     ]
     if out_of_order:
         return [Flag("level-order", about=text) for text in out_of_order]
