@@ -16,6 +16,7 @@ from BoneQualityLib.image.mask import Mask
 from BoneQualityLib.phantoms import phantom_spine
 
 LEVELS = ("L2", "L3", "L4")
+SHARED = Path(__file__).resolve().parents[3] / "shared" / "data"
 #: Phantoms are rendered from samples this far apart, mm: four times as quick as the finest, and finer than any voxel here.
 SAMPLES_MM = 0.5
 CT_KINDS = ("ordinary", "osteoporotic", "sclerotic", "3 mm voxels", "5 mm slices", "noise 40", "fine", "small", "large", "wedge")
