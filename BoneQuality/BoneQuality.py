@@ -138,6 +138,7 @@ class BoneQualityWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def onSceneStartClose(self, caller=None, event=None):
         self.setParameterNode(None)
         self.place.forget()
+        self.measuring.forget()
 
     def onSceneEndClose(self, caller=None, event=None):
         if self.parent.isEntered:

@@ -24,7 +24,7 @@ HOME = ROOT / "BoneQuality"
 MODULES = ("BoneQuality", "BoneQualityCohort")
 FORM = HOME / "Resources" / "UI" / "BoneQuality.ui"
 PANEL_CODE = [*sorted((HOME / "BoneQualityPanel").glob("*.py")), *(HOME / f"{name}.py" for name in MODULES)]
-DRIVES = sorted(path for path in (ROOT / "Testing" / "panel").glob("*.py") if path.stem not in ("makers", "pictures"))
+DRIVES = sorted(path for path in (ROOT / "Testing" / "panel").glob("*.py") if path.stem not in ("makers", "pictures", "figures"))
 NEEDED = ("SLICER_PANEL", "SLICER_SOURCE", "CTK_SOURCE")
 #: Facts that the table of levels holds, not a widget of their own.
 IN_THE_TABLE = {"fractured", "cemented", "excluded", "csf_blocked"}

@@ -114,7 +114,7 @@ class OfCase(Enum):
 class Measure:
     """A number that levels or the case can have.
 
-    family: the file in ``measures/`` that reads it; for a CT level the one whose ``measure_level`` is called. of_level: a column of the level table. of_case: of the case table.
+    family: the file in ``measures/`` that reads it; for a CT level the one whose ``place_level`` and ``read_level`` are called. of_level: a column of the level table. of_case: of the case table.
     including_fractured: the case also has it with fractured levels. has_range: ``_low`` and ``_high`` stand beside it.
     headline: what a sentence calls it, with ``people`` decimals; "" where it is no headline. brief: its header in a narrow level
     table. charted: drawn by level. summarized: in the summary table. in_cohort: taken by the statistics where none are named.

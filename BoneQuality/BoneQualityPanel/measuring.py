@@ -6,14 +6,17 @@ from types import MappingProxyType
 from slicer.i18n import tr as _
 
 from BoneQualityLib.anatomy.segments import MEASURED_KINDS
+from BoneQualityLib.case.memory import Memory
 from BoneQualityLib.entry.choices import facts_of, find_beside, find_structures, what_is_missing
 from BoneQualityLib.errors import BoneQualityError
-from BoneQualityLib.scene.masks import changed_at, checksums, reference_volume
+from BoneQualityLib.scene.masks import changed_at, checksums, reference_volume, state_of
 
 from .cases import picked
 from .translated import translated
 
 SLICES = ("upper", "middle", "lower")
+#: Of so many cases what was worked out is kept, the last ones.
+MOST_MEMORIES = 3
 
 
 class Measuring:
@@ -26,6 +29,7 @@ class Measuring:
         self.logic, self.cases = logic, cases
         # looking through large images takes too long for every letter that is typed
         self._foundInLabelMap, self._checksums = {}, {}
+        self._memories = {}
 
     def find(self, each):
         """What the segments of what is picked for one image show."""
@@ -47,6 +51,20 @@ class Measuring:
         if self._checksums.get(node.GetID(), (None,))[0] != changed:
             self._checksums[node.GetID()] = changed, checksums(node)
         return self._checksums[node.GetID()][1]
+
+    def _memory(self, parameters, mine):
+        """What was worked out for a case before, from the same images, masks and method; else a new memory."""
+        owner = parameters.parameterNode.GetID()
+        state = [[each.identity(), [state_of(node) for node in each.nodes]] for each in mine], parameters.method()
+        before, memory = self._memories.pop(owner, (None, None))
+        self._memories[owner] = state, memory if before == state else Memory()
+        while len(self._memories) > MOST_MEMORIES:
+            self._memories.pop(next(iter(self._memories)))
+        return self._memories[owner][1]
+
+    def forget(self):
+        """Let go of what was worked out, as with a closed scene."""
+        self._memories.clear()
 
     def whatIsMissing(self, parameters, found):
         """What has to be given before the case can be measured, in one sentence; found: by role."""
@@ -110,6 +128,7 @@ class Measuring:
             parameters=parameters.method(),
             progress=lambda share, text: progress(0.9 * share, text),
             edits={**edits, **drawn},
+            memory=self._memory(parameters, mine),
             **inputs,
         )
         beside = next(each.image for each in mine if each.image is not None)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from importlib import import_module
 
 from ..anatomy.numbering import heights as heights_along
@@ -17,7 +17,7 @@ from ..measures.acquisition import ct_flags
 from ..measures.drawn_slices import is_drawn_on_slices, place_drawn
 from ..measures.focal import find_outliers
 from ..measures.height_loss import HeightLoss, grade_losses, longest_voxel_mm
-from ..measures.heights import HEIGHTS, measure_heights
+from ..measures.heights import HEIGHTS, Heights, measure_heights
 from ..measures.mask_rim import LEAST_RIM_HU, rim_on_ct
 from ..measures.modality import check_modality
 from ..measures.roi import LevelNumbers, PlanarRoi
@@ -26,9 +26,11 @@ from ..parameters import CaseFacts, Parameters
 from ..states import Exclusion, Flag
 from ..vertebra.body import Body, place_body
 from ..vertebra.endplates import endplate_defect
+from ..vertebra.frame import Frame
 from ..vertebra.mask_checks import bodies_of, check_single, check_whole, mask_flags
 from ..vertebra.vertebra import Vertebra, read_vertebrae
 from .images import Edits, Given, Progress
+from .memory import Memory
 from .result import Level
 from .spine import SpineRead, excluded, left_out
 
@@ -37,29 +39,41 @@ SLICES = ("upper", "middle", "lower")
 FAMILIES = tuple(import_module(f"..measures.{name}", __package__) for name in families(Image.CT) if name != "heights")
 
 
-def read_ct(given: Given, facts: CaseFacts, parameters: Parameters, edits: Edits, progress: Progress) -> SpineRead:
+@dataclass(frozen=True, eq=False)
+class _Asked:
+    """What a level is read with."""
+
+    given: Given
+    facts: CaseFacts
+    parameters: Parameters
+    memory: Memory
+
+
+def read_ct(
+    given: Given, facts: CaseFacts, parameters: Parameters, edits: Edits, progress: Progress, memory: Memory
+) -> SpineRead:  # fmt: skip
     """Measure every vertebra of a CT. Raises BoneQualityError where the image is not a CT in HU."""
-    image = given.image
+    image, asked = given.image, _Asked(given, facts, parameters, memory)
     progress(0.0, "CT: masks")
-    check_modality(image, "CT")
-    drawn, solid = _drawn_on_slices(given)
-    vertebrae, around = read_vertebrae(solid, parameters.mask)
+    memory.once("CT", lambda: check_modality(image, "CT"))
+    drawn, solid = memory.once("CT drawn", lambda: _drawn_on_slices(given))
+    vertebrae, around = memory.once("CT vertebrae", lambda: read_vertebrae(solid, parameters.mask))
     masks = [*(vertebra.mask for vertebra in vertebrae.values()), *drawn.values()]
-    units = check_hounsfield(image, masks, [*around.sacs, *around.cords, *around.sacra])
-    along = heights_along(bodies_of(vertebrae))
+    units = memory.once("CT units", lambda: check_hounsfield(image, masks, [*around.sacs, *around.cords, *around.sacra]))
+    along = memory.once("CT along", lambda: heights_along(bodies_of(vertebrae)))
     levels, bodies = {}, {}
     for n, (name, vertebra) in enumerate(vertebrae.items()):
         progress((n + 0.1) / len(vertebrae), f"CT {name}")
         regions = _of_level(edits, name)
         if name in drawn:
             regions = _placed(name, drawn[name], image, vertebra) | regions
-        levels[name], body = _read_level(vertebra, given, along, facts, parameters, regions)
+        levels[name], body = _read_level(vertebra, asked, along, regions)
         bodies.update({name: body} if body is not None else {})
     for name, mask in drawn.items():
         if name not in vertebrae:
             levels[name] = _read_drawn(name, mask, image, facts, _of_level(edits, name))
     progress(0.95, "CT: heights")
-    levels = _with_outliers(_with_losses(_with_heights(levels, vertebrae, bodies, image), bodies))
+    levels = _with_outliers(_with_losses(_with_heights(levels, vertebrae, bodies, asked), bodies))
     tags = image.tags
     values = dict(
         kvp=tags.kvp,
@@ -101,25 +115,28 @@ def _read_drawn(name: str, mask: Mask, image: CtImage, facts: CaseFacts, edits: 
 
 
 def _read_level(
-    vertebra: Vertebra,
-    given: Given,
-    along: dict[str, float],
-    facts: CaseFacts,
-    parameters: Parameters,
-    edited: dict[str, PlanarRoi],
-) -> tuple[Level, Body | None]:
-    name, why = vertebra.level, excluded(vertebra.level, facts)
+    vertebra: Vertebra, asked: _Asked, along: dict[str, float], edited: dict[str, PlanarRoi]
+) -> tuple[Level, Body | None]:  # fmt: skip
+    name, why, once = vertebra.level, excluded(vertebra.level, asked.facts), asked.memory.once
     try:
-        check_whole(vertebra, given.image)
-        check_single(name, along)
-        body = place_body(name, vertebra.body, vertebra.exclusions, vertebra.covers)
+        body = once(("CT body", name), lambda: _placed_body(vertebra, asked.given, along))
     except NotMeasured as reason:
         return Level(name, LevelNumbers.empty(reason), ct_excluded=why), None
-    read = [family.measure_level(body, given.image, parameters, vertebra.frame, edited) for family in FAMILIES]
-    off_bone = _off_bone(body, given) if not {Exclusion.CEMENTED, Exclusion.EXCLUDED} & set(why) else []
+    image, frame, read = asked.given.image, vertebra.frame, []
+    for family in FAMILIES:
+        placed = once((family.__name__, name), lambda family=family: family.place_level(body, image, asked.parameters, frame))
+        read.append(family.read_level(placed, image, edited))
+    judged = not {Exclusion.CEMENTED, Exclusion.EXCLUDED} & set(why)
+    off_bone = once(("CT rim", name), lambda: _off_bone(body, asked.given)) if judged else []
     numbers = LevelNumbers.joined([*read, LevelNumbers(flags=[*vertebra.doubts, *off_bone])])
     why = (*why, Exclusion.IMPLAUSIBLE) if off_bone else why
-    return Level(name, numbers, ct_excluded=why, frame=vertebra.frame), body
+    return Level(name, numbers, ct_excluded=why, frame=frame), body
+
+
+def _placed_body(vertebra: Vertebra, given: Given, along: dict[str, float]) -> Body:
+    check_whole(vertebra, given.image)
+    check_single(vertebra.level, along)
+    return place_body(vertebra.level, vertebra.body, vertebra.exclusions, vertebra.covers)
 
 
 def _off_bone(body: Body, given: Given) -> list[Flag]:
@@ -137,7 +154,7 @@ def _of_level(edits: Edits, level: str) -> dict[str, PlanarRoi]:
 
 
 def _with_heights(
-    levels: dict[str, Level], vertebrae: dict[str, Vertebra], bodies: dict[str, Body], image: CtImage
+    levels: dict[str, Level], vertebrae: dict[str, Vertebra], bodies: dict[str, Body], asked: _Asked
 ) -> dict[str, Level]:
     """The levels with the heights of every body that has axes."""
     found = dict(levels)
@@ -146,7 +163,7 @@ def _with_heights(
         if level.frame is None:
             continue
         try:
-            heights = measure_heights(body, level.frame, vertebra.unmixed, image, endplate_defect(body, level.frame))
+            heights = asked.memory.once(("CT heights", name), lambda: _heights(body, level.frame, vertebra.unmixed, asked.given.image))
         except NotMeasured as reason:
             found[name] = replace(level, ct=level.ct.with_gap(reason))
             continue
@@ -156,6 +173,10 @@ def _with_heights(
             numbers = numbers.with_gap(NotMeasured(reason))
         found[name] = replace(level, heights=heights, ct=numbers)
     return found
+
+
+def _heights(body: Body, frame: Frame, unmixed: Mask | None, image: CtImage) -> Heights:
+    return measure_heights(body, frame, unmixed, image, endplate_defect(body, frame))
 
 
 def _with_outliers(levels: dict[str, Level]) -> dict[str, Level]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
+from functools import partial
 from types import MappingProxyType
 
 from .. import __version__
@@ -17,6 +18,7 @@ from .axial import AxialRead, read_axial
 from .ct import SLICES, read_ct
 from .described import described, scanners
 from .images import CaseImages, Edits, Progress
+from .memory import Memory
 from .result import CaseResult, Level
 from .spine import SpineRead
 from .t1 import T1Read, read_t1
@@ -34,21 +36,28 @@ def measure(
     edits: Edits = MappingProxyType({}),
     progress: Progress = lambda share, text: None,
     cutoffs: Iterable[Cutoff] = (),
+    memory: Memory | None = None,
 ) -> CaseResult:
     """Measure one case.
 
     edits: ROIs that a person moved or reshaped: they are read in place of those that would be placed. cutoffs: to set beside the
-    values. What could not be measured is absent with its reason. Raises BoneQualityError if an image is not what it was given as,
-    if the segments contradict each other, or if nothing at all can be measured.
+    values. memory: of an earlier measurement with the same images, masks and parameters. What could not be measured is absent with
+    its reason. Raises BoneQualityError if an image is not what it was given as, if the segments contradict each other, or if nothing
+    at all can be measured.
     """
-    steps = _steps(progress, images)
-    ct = read_ct(images.ct, facts, parameters, edits, steps["ct"]) if images.ct else None
+    steps, memory = _steps(progress, images), memory or Memory()
+    ct = read_ct(images.ct, facts, parameters, edits, steps["ct"], memory) if images.ct else None
     _check_edits_at_home(edits, SLICES, ct.vertebrae if ct else {})
-    t1 = read_t1(images.t1, facts, parameters, edits, steps["t1"]) if images.t1 else None
+    t1 = read_t1(images.t1, facts, parameters, edits, steps["t1"], memory) if images.t1 else None
     _check_edits_at_home(edits, ("marrow",), t1.vertebrae if t1 else {})
     spines = tuple((title, read.vertebrae) for title, read in (("T1 MRI", t1), ("CT", ct)) if read)
-    axial = read_axial(images.axial, spines, parameters, edits, steps["axial"]) if images.axial else None
+    axial = None
+    if images.axial:
+        read, without = partial(read_axial, images.axial, spines, parameters), {}
+        is_edited = any(kind not in (*SLICES, "marrow", "csf") for _level, kind in edits)
+        axial = read(edits, steps["axial"]) if is_edited else memory.once("axial", lambda: read(without, steps["axial"]))
     result = _joined(images, facts, parameters, ct, t1, axial)
+    result = replace(result, inputs=memory.once("inputs", lambda: _described(images, ct, t1, axial)))
     _check_anything(result)
     _check_edits_used(result, edits)
     return with_case_values(result, cutoffs)
@@ -69,10 +78,9 @@ def _joined(
 ) -> CaseResult:
     """The result before its case values: what every image said, level by level."""
     values = dict(case_id=facts.case_id, software_version=__version__) | {name: getattr(facts, name) for name in FACTS}
-    inputs, used, flags, reasons = {}, [], [], []
-    for role, given, read in (("ct", images.ct, ct), ("t1", images.t1, t1)):
+    used, flags, reasons = [], [], []
+    for given, read in ((images.ct, ct), (images.t1, t1)):
         if read is not None:
-            inputs[role] = described(role, given.image, read.masks)
             used.append(given.image)
             values.update(read.values)
             flags += read.flags
@@ -80,18 +88,27 @@ def _joined(
         values.update(axial.muscles.case_values(), slice_plane=parameters.slice_plane)
         flags += axial.muscles.flags
         reasons += axial.muscles.case_reasons()
-        for n, there in enumerate(axial.images):
-            for role, image in (("axial_mr", there.signal), ("fat", there.fat), ("water", there.water)):
-                if image is not None:
-                    name = role if n == 0 else f"{role}_{n + 1}"
-                    inputs[name] = described(role, image, axial.masks if n == 0 and image is there.main else {})
-                    used.append(image)
+        used += [image for there in axial.images for image in (there.signal, there.fat, there.water) if image is not None]
     values.update(scanners(used))
     flags += _ignored_flags(images)
     return CaseResult(
         facts, parameters, _levels(ct, t1), values, tuple(flags), tuple(reasons),
-        csf=t1.csf if t1 else {}, muscles=axial.muscles if axial else None, inputs=inputs,
+        csf=t1.csf if t1 else {}, muscles=axial.muscles if axial else None,
     )  # fmt: skip
+
+
+def _described(images: CaseImages, ct: SpineRead | None, t1: T1Read | None, axial: AxialRead | None) -> dict:
+    """Geometry and hashes of every image and of its masks, by input."""
+    inputs = {}
+    for role, given, read in (("ct", images.ct, ct), ("t1", images.t1, t1)):
+        if read is not None:
+            inputs[role] = described(role, given.image, read.masks)
+    for n, there in enumerate(axial.images if axial is not None else ()):
+        for role, image in (("axial_mr", there.signal), ("fat", there.fat), ("water", there.water)):
+            if image is not None:
+                name = role if n == 0 else f"{role}_{n + 1}"
+                inputs[name] = described(role, image, axial.masks if n == 0 and image is there.main else {})
+    return inputs
 
 
 def _ignored_flags(images: CaseImages) -> list[Flag]:

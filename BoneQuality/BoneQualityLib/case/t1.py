@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 
 from ..anatomy.numbering import heights as heights_along
 from ..anatomy.segments import check_alone
@@ -19,6 +20,7 @@ from ..states import Exclusion, Flag
 from ..vertebra.mask_checks import bodies_of, check_single, mask_flags
 from ..vertebra.vertebra import Surroundings, Vertebra, read_vertebrae
 from .images import Edits, Given, Progress
+from .memory import Memory
 from .result import Level
 from .spine import SpineRead, excluded, left_out
 
@@ -30,14 +32,16 @@ class T1Read(SpineRead):
     csf: dict[str, csf.Csf]
 
 
-def read_t1(given: Given, facts: CaseFacts, parameters: Parameters, edits: Edits, progress: Progress) -> T1Read:
+def read_t1(
+    given: Given, facts: CaseFacts, parameters: Parameters, edits: Edits, progress: Progress, memory: Memory
+) -> T1Read:  # fmt: skip
     """Measure the marrow of every vertebra, and the CSF. Raises BoneQualityError where the image is not an MRI."""
-    image = given.image
+    image, once = given.image, memory.once
     progress(0.0, "T1: masks")
-    check_modality(image, "T1 MRI")
+    once("T1", lambda: check_modality(image, "T1 MRI"))
     check_alone(given.segments)
-    vertebrae, around = read_vertebrae(list(given.segments), parameters.mask)
-    bodies, numbers, along = {}, {}, heights_along(bodies_of(vertebrae))
+    vertebrae, around = once("T1 vertebrae", lambda: read_vertebrae(list(given.segments), parameters.mask))
+    bodies, numbers, along = {}, {}, once("T1 along", lambda: heights_along(bodies_of(vertebrae)))
     for name, vertebra in vertebrae.items():
         try:
             if not vertebra.mask.array.any():
@@ -49,10 +53,14 @@ def read_t1(given: Given, facts: CaseFacts, parameters: Parameters, edits: Edits
     plane = marrow.common_plane(image, bodies) if bodies and parameters.vbq_slice == "midsagittal" else None
     for n, name in enumerate(bodies):
         progress((n + 0.1) / (len(bodies) + 1), f"T1 {name}")
-        numbers[name] = marrow.measure_level(vertebrae[name], image, plane, parameters, edits.get((name, "marrow")))
+        edited, read = edits.get((name, "marrow")), partial(marrow.measure_level, vertebrae[name], image, plane, parameters)
+        numbers[name] = read(edited) if edited is not None else once(("T1 marrow", name), read)
     progress(0.95, "T1: CSF")
+    drawn, sac = once("T1 CSF", lambda: _drawn_csf(around, csf.level_extents(bodies)))
     edited = {level: roi for (level, kind), roi in edits.items() if kind == "csf"}
-    fluid = _read_csf(around, csf.level_extents(bodies), image, facts.csf_blocked, edited)
+    placed = once("T1 CSF read", lambda: _read_csf(drawn, sac, around, bodies, image))
+    read = placed | {level: csf.read_edited(level, roi, image) for level, roi in edited.items() if level in placed}
+    fluid = csf.accepted(read, facts.csf_blocked, {*drawn, *edited})
     tags = image.tags
     values = dict(
         field_strength_t=tags.field_strength_t,
@@ -62,19 +70,23 @@ def read_t1(given: Given, facts: CaseFacts, parameters: Parameters, edits: Edits
         vbq_slice=parameters.vbq_slice,
         vbq_margin_mm=parameters.vbq_margin_mm,
     )
-    levels = {name: _level(vertebra, numbers[name], bodies.get(name), image, facts) for name, vertebra in vertebrae.items()}
-    flags = (*t1_flags(given.image), *mask_flags(vertebrae, around, left_out(facts)))
+    off_bone = {name: once(("T1 rim", name), lambda name=name: _doubted(vertebrae[name], bodies[name], image)) for name in bodies}
+    levels = {name: _level(vertebra, numbers[name], off_bone.get(name), facts) for name, vertebra in vertebrae.items()}
+    flags = (*once("T1 flags", lambda: t1_flags(image)), *mask_flags(vertebrae, around, left_out(facts)))
     return T1Read(levels, vertebrae, flags, values, fluid)
 
 
-def _level(vertebra: Vertebra, numbers: LevelNumbers, body: Mask | None, image: Image, facts: CaseFacts) -> Level:
-    """The level with what is doubtful about its mask; without a dark rim along it the level is not used."""
+def _level(vertebra: Vertebra, numbers: LevelNumbers, off_bone: list[Flag] | None, facts: CaseFacts) -> Level:
+    """The level with what is doubtful about its mask; without a dark rim along it the level is not used. off_bone: None without a body."""
     name, why = vertebra.level, excluded(vertebra.level, facts)
-    if body is None:
+    if off_bone is None:
         return Level(name, t1=numbers, t1_excluded=why)
-    off_bone = _off_bone(body, image) if vertebra.covers != "cancellous" else []
     numbers = replace(numbers, flags=[*numbers.flags, *vertebra.mask_doubts, *off_bone])
     return Level(name, t1=numbers, t1_excluded=(*why, Exclusion.IMPLAUSIBLE) if off_bone else why)
+
+
+def _doubted(vertebra: Vertebra, body: Mask, image: Image) -> list[Flag]:
+    return _off_bone(body, image) if vertebra.covers != "cancellous" else []
 
 
 def _off_bone(body: Mask, image: Image) -> list[Flag]:
@@ -86,7 +98,7 @@ def _off_bone(body: Mask, image: Image) -> list[Flag]:
     return [Flag("mask-off-bone", value=100 * rim, unit="% darker rim")] if rim < LEAST_RIM_SHARE else []
 
 
-def _read_csf(around: Surroundings, extents: dict[str, csf.LevelExtent], image: Image, blocked, edits) -> dict[str, csf.Csf]:
+def _drawn_csf(around: Surroundings, extents: dict[str, csf.LevelExtent]) -> tuple[dict[str, Mask], Mask | None]:
     """CSF masks that lie at one level are drawn there; one that is longer counts as a sac."""
     drawn, sacs = {}, list(around.sacs)
     for level, mask in around.csf:
@@ -97,4 +109,8 @@ def _read_csf(around: Surroundings, extents: dict[str, csf.LevelExtent], image: 
             sacs.append(mask)
     if len(sacs) > 1:
         raise BoneQualityError(f"{sacs[0].name} and {sacs[1].name} both show the CSF of the whole sac; keep one of them.")
-    return csf.read_csf(drawn, next(iter(sacs), None), next(iter(around.cords), None), extents, image, blocked, edits)
+    return drawn, next(iter(sacs), None)
+
+
+def _read_csf(drawn: dict[str, Mask], sac: Mask | None, around: Surroundings, bodies: dict[str, Mask], image: Image):
+    return csf.read_placed(drawn, sac, next(iter(around.cords), None), csf.level_extents(bodies), image)

@@ -9,6 +9,7 @@ from ..anatomy.segments import MEASURED_KINDS, Identified, check_clear, settle
 from ..case.axial import axial_stacks
 from ..case.images import AxialGiven, AxialStack, CaseImages, Edits, Given, Progress, on_voxels_of
 from ..case.measure import measure
+from ..case.memory import Memory
 from ..errors import BoneQualityError
 from ..files.cutoffs import CUTOFFS_FILE, read_cutoffs
 from ..parameters import CaseFacts, Parameters
@@ -34,6 +35,7 @@ def measure_case(
     cutoffs: str | Path = CUTOFFS_FILE,
     progress: Progress = lambda share, text: None,
     edits: Edits = MappingProxyType({}),
+    memory: Memory | None = None,
 ) -> MeasuredCase:
     """Measure one case from MRML nodes.
 
@@ -41,7 +43,8 @@ def measure_case(
     or several, as stacks angled to each disc; fat, water: a pair of them, beside axial_mr or in its place; any may be absent. ct_segmentation, t1_segmentation,
     axial_mr_segmentation (of muscles and discs): a segmentation or label map node, a ``Segmentation`` (node and labels), or several.
     progress: called with the share done and what comes next; an exception from it cancels. edits: ROIs that a person moved or
-    reshaped: they are read in place of those that would be placed.
+    reshaped: they are read in place of those that would be placed. memory: of an earlier measurement of the same nodes with the
+    same parameters, so that what facts and edits do not change is not measured again.
 
     Returns a MeasuredCase; what could not be measured is absent with its reason. Raises BoneQualityError where an input is
     unreadable, ambiguous or contradictory, or nothing at all can be measured.
@@ -67,7 +70,7 @@ def measure_case(
         t1=_given(given["t1"], t1_segmentation, "t1"),
         axial=_axial_given(stacks, axial_mr_segmentation) if stacks else None,
     )
-    return MeasuredCase.of(measure(images, facts, parameters, edits, progress, read_cutoffs(cutoffs)), images)
+    return MeasuredCase.of(measure(images, facts, parameters, edits, progress, read_cutoffs(cutoffs), memory), images)
 
 
 def _nodes(given) -> list:

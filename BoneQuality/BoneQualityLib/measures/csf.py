@@ -132,26 +132,24 @@ def level_of(mask: Mask, extents: dict[str, LevelExtent]) -> str:
 
 
 def read_csf(
-    drawn: dict[str, Mask],
-    sac: Mask | None,
-    cord: Mask | None,
-    extents: dict[str, LevelExtent],
-    image: Image,
-    blocked: tuple[str, ...],
-    edits: dict[str, PlanarRoi] | None = None,
+    drawn: dict[str, Mask], sac: Mask | None, cord: Mask | None, extents: dict[str, LevelExtent], image: Image, blocked: tuple[str, ...]
 ) -> dict[str, Csf]:
-    """CSF at L2, L3 and L4, each with its value or the reason why it has none.
+    """CSF at L2, L3 and L4, each with its value or the reason why it has none; see `read_placed` and `accepted`."""
+    return accepted(read_placed(drawn, sac, cord, extents, image), blocked, set(drawn))
+
+
+def read_placed(
+    drawn: dict[str, Mask], sac: Mask | None, cord: Mask | None, extents: dict[str, LevelExtent], image: Image
+) -> dict[str, Csf]:
+    """CSF at L2, L3 and L4 where the masks show it, each level by itself.
 
     drawn: masks drawn as CSF of a level, used as they are. sac: thecal sac or spinal canal, used where none is drawn.
-    extents: of the vertebral bodies. blocked: levels that a person ruled out. edits: ROIs that a person edited, by level; they
-    are read like those placed in a sac.
+    extents: of the vertebral bodies.
     """
-    found, edits = {}, edits or {}
+    found = {}
     for level in sorted(CSF_LEVELS):
         try:
-            if level in edits:
-                found[level] = read_sac(edits[level], image)
-            elif level in drawn:
+            if level in drawn:
                 found[level] = _read_drawn(place_body(level, drawn[level], [], "cancellous"), image)
             elif sac is None:
                 found[level] = Csf(level, blocked="no CSF or sac is segmented at this level")
@@ -161,18 +159,35 @@ def read_csf(
                 found[level] = read_sac(place_sac(level, sac, cord, extents[level], image), image)
                 found[level] = replace(found[level], variations=_other_sacs(found[level], sac, cord, extents[level], image))
         except NotMeasured as reason:
-            found[level] = Csf(level, edits.get(level), blocked=str(reason))
-        if not found[level].blocked and not found[level].signal > 0:
-            found[level] = replace(found[level], blocked="the mean signal there is not above 0")
-        if not found[level].blocked:
-            found[level] = replace(found[level], variations={**found[level].variations, **_moved_csf(found[level], image)})
-        if level in blocked:
-            found[level] = replace(found[level], blocked="ruled out by the reader", variations={})
+            found[level] = Csf(level, blocked=str(reason))
+        found[level] = _varied(found[level], image)
+    return found
+
+
+def read_edited(level: str, roi: PlanarRoi, image: Image) -> Csf:
+    """The CSF of a level in a ROI that a person edited; it is read like one placed in a sac."""
+    try:
+        return _varied(read_sac(roi, image), image)
+    except NotMeasured as reason:
+        return Csf(level, roi, blocked=str(reason))
+
+
+def _varied(csf: Csf, image: Image) -> Csf:
+    """The CSF with its variations, blocked where there is no signal."""
+    if not csf.blocked and not csf.signal > 0:
+        csf = replace(csf, blocked="the mean signal there is not above 0")
+    return csf if csf.blocked else replace(csf, variations={**csf.variations, **_moved_csf(csf, image)})
+
+
+def accepted(read: dict[str, Csf], blocked: tuple[str, ...], by_hand: set[str]) -> dict[str, Csf]:
+    """The CSF of every level, blocked where a person ruled it out, or where it is far brighter than at L2 and was not drawn by hand."""
+    found = {
+        level: replace(csf, blocked="ruled out by the reader", variations={}) if level in blocked else csf for level, csf in read.items()
+    }
     reference = found["L2"]
     for level in ("L3", "L4"):
         csf = found[level]
-        by_hand = level in drawn or level in edits
-        if not reference.blocked and not csf.blocked and not by_hand and csf.signal > BRIGHTER_THAN_L2 * reference.signal:
+        if not reference.blocked and not csf.blocked and level not in by_hand and csf.signal > BRIGHTER_THAN_L2 * reference.signal:
             found[level] = replace(csf, blocked="over 15 % brighter than at L2", variations={})
     return found
 

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -26,6 +27,14 @@ from .uncertainty import FAIR_MASK_MM, fair_slice, fair_slices, moved_region
 SLICES = 3
 
 
+@dataclass(frozen=True, eq=False)
+class PlacedLevel:
+    """What of a level no person edits: the numbers of the solid regions; and where its slices lie, None where there are none."""
+
+    regions: LevelNumbers
+    slices: Slices | None = None
+
+
 def measure_level(
     body: Body, image: Image, parameters: Parameters, frame: Frame | None = None, edits: dict[str, PlanarRoi] | None = None
 ) -> LevelNumbers:
@@ -34,6 +43,11 @@ def measure_level(
     frame: the vertebra's own axes, needed for the slice plane "vertebra"; without one, anterior is the patient's. edits: ROIs that a
     person edited, by slice name; they take the place of the ellipses.
     """
+    return read_level(place_level(body, image, parameters, frame), image, edits or {})
+
+
+def place_level(body: Body, image: Image, parameters: Parameters, frame: Frame | None = None) -> PlacedLevel:
+    """The solid regions, read, and the places of the slices; see `measure_level`."""
     numbers, margin = LevelNumbers(), parameters.cancellous_margin_mm
     try:
         endosteum = read_endosteum(body, image, margin, frame)
@@ -50,11 +64,19 @@ def measure_level(
         if read.dense_volume > CEMENT_MM3:
             numbers.flags.append(Flag("cement-or-metal", value=read.dense_volume, unit="mm3"))
         numbers.flags += _foci(region, image)
-        slices = place_slices(body, image, parameters, endosteum, frame)
-        measure_slices(numbers, slices, edits or {}, image)
+        return PlacedLevel(numbers, place_slices(body, image, parameters, endosteum, frame))
     except NotMeasured as reason:
         numbers.gap(reason)
-    return numbers
+    return PlacedLevel(numbers)
+
+
+def read_level(placed: PlacedLevel, image: Image, edits: dict[str, PlanarRoi]) -> LevelNumbers:
+    """The numbers of a level whose slices are read now. edits: see `measure_level`."""
+    if placed.slices is None:
+        return placed.regions
+    numbers = LevelNumbers()
+    measure_slices(numbers, placed.slices, edits, image)
+    return LevelNumbers.joined([placed.regions, numbers])
 
 
 def _foci(region: RegionRoi, image: Image) -> list[Flag]:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import zlib
 from collections.abc import Callable
 
 import numpy as np
@@ -15,6 +16,8 @@ from ..image.mask import Mask
 from ..measures.roi import COLORS, PlanarRoi, RegionRoi, rgb
 from .nodes import segmentation_node
 
+#: Which masks a segmentation was filled with, and when each was changed last, as JSON.
+HOLDS_ATTRIBUTE = "BoneQuality.Holds"
 #: What a curve was made from, as JSON.
 PLACED_ATTRIBUTE = "BoneQuality.Placed"
 ELLIPSE_POINTS = 8
@@ -35,29 +38,45 @@ def show_regions(nodes, rois: list[RegionRoi], volume) -> None:
         return
     masks = [Mask(f"{roi.level} {roi.kind}", roi.weights >= 0.5, roi.grid) for roi in rois]
     is_new = not nodes.has("regions")
-    node = _fill_segments(nodes, "regions", "regions", [mask for mask in masks if mask.array.any()])
+    node, is_filled = _fill_segments(nodes, "regions", "regions", [mask for mask in masks if mask.array.any()])
+    if volume is not None:
+        node.SetReferenceImageGeometryParameterFromVolumeNode(volume)
+    if not is_filled:
+        return
     for roi in rois:
         segment = node.GetSegmentation().GetSegment(f"{roi.level}_{roi.kind}")
         if segment is not None:
             segment.SetColor(*_color(roi.kind))
-    if volume is not None:
-        node.SetReferenceImageGeometryParameterFromVolumeNode(volume)
     node.CreateClosedSurfaceRepresentation()
     if is_new and node.GetDisplayNode() is not None:
         node.GetDisplayNode().SetOpacity2DFill(0.25)
         node.GetDisplayNode().SetOpacity3D(0.5)
 
 
-def _fill_segments(nodes, role: str, name: str, masks: list[Mask]):
-    """A segmentation node with these segments, of which those stay hidden that a person has hidden."""
+def _fill_segments(nodes, role: str, name: str, masks: list[Mask]) -> tuple:
+    """A segmentation node with these segments, of which those stay hidden that a person has hidden; and whether it was filled anew.
+
+    Where it holds these masks already, it is left alone: closed surfaces take long.
+    """
     node = nodes.get(role, "vtkMRMLSegmentationNode", name)
     display, segmentation = node.GetDisplayNode(), node.GetSegmentation()
+    holds = json.dumps([[m.name, m.grid.ijk_to_ras.tolist(), m.array.shape, zlib.crc32(np.ascontiguousarray(m.array))] for m in masks])
+    if node.GetAttribute(HOLDS_ATTRIBUTE) == json.dumps([holds, _changed_at(segmentation)]):
+        return node, False
     before = [segmentation.GetNthSegmentID(n) for n in range(segmentation.GetNumberOfSegments())]
     hidden = [identifier for identifier in before if display is not None and not display.GetSegmentVisibility(identifier)]
     segmentation_node("", masks, node)
     for identifier in hidden:
         display.SetSegmentVisibility(identifier, False)
-    return node
+    node.SetAttribute(HOLDS_ATTRIBUTE, json.dumps([holds, _changed_at(segmentation)]))
+    return node, True
+
+
+def _changed_at(segmentation) -> list:
+    """When each mask of a segmentation was changed last."""
+    segments = [segmentation.GetNthSegment(n) for n in range(segmentation.GetNumberOfSegments())]
+    masks = [segment.GetRepresentation("Binary labelmap") for segment in segments]
+    return [[segment.GetName(), mask and mask.GetMTime()] for segment, mask in zip(segments, masks)]
 
 
 def show_muscle_pixels(nodes, slices: list) -> None:
@@ -81,7 +100,9 @@ def _show_pixels(nodes, role: str, name: str, masks: dict[str, list[Mask]], kind
     if not masks:
         return
     is_new = not nodes.has(role)
-    node = _fill_segments(nodes, role, name, [_stacked(each, parts) for each, parts in masks.items()])
+    node, is_filled = _fill_segments(nodes, role, name, [_stacked(each, parts) for each, parts in masks.items()])
+    if not is_filled:
+        return
     for n, each in enumerate(masks):
         node.GetSegmentation().GetNthSegment(n).SetColor(*_color(kind(each)))
     if is_new and node.GetDisplayNode() is not None:
@@ -132,7 +153,8 @@ def _curve(nodes, role: str, points: np.ndarray, kind: str, is_spline: bool):
     is_new = not nodes.has(role)
     node = nodes.get(role, "vtkMRMLMarkupsClosedCurveNode", f"{nodes.case_id} {role}")
     node.SetCurveTypeToCardinalSpline() if is_spline else node.SetCurveTypeToLinear()
-    put_points(node, points)
+    if is_new or not np.array_equal(points_of(node), points):
+        put_points(node, points)
     display = node.GetDisplayNode()
     if is_new and display is not None:
         display.SetColor(*_color(kind))

@@ -14,7 +14,18 @@ from ..anatomy.structure import Segment
 from ..errors import BoneQualityError
 from ..image.grid import Grid
 from ..image.mask import Mask
-from .arrays import array_of, check_shear, check_volume, ijk_to_ras_of, image_of, matrix_array, transform_of
+from .arrays import (
+    FRAME_ATTRIBUTE,
+    TAGS_ATTRIBUTE,
+    array_of,
+    check_shear,
+    check_volume,
+    ijk_to_ras_of,
+    image_of,
+    matrix_array,
+    placed_by,
+    transform_of,
+)
 from .labels import Labels, scheme_labels, value_in_name
 
 #: Lattice on which a segment that has nothing but a closed surface is filled, mm.
@@ -142,6 +153,15 @@ def changed_at(node) -> list:
         masks = [segment.GetRepresentation(name) for name in ("Binary labelmap", "Closed surface")]
         found.append([segmentation.GetNthSegmentID(n), segment.GetLabelValue(), *(mask and mask.GetMTime() for mask in masks)])
     return found
+
+
+def state_of(node) -> list:
+    """All that measuring takes from a node, as it is now: another state where anything of it was changed. No voxel is read."""
+    tags = [node.GetAttribute(name) for name in (TAGS_ATTRIBUTE, FRAME_ATTRIBUTE, "DICOM.instanceUIDs")]
+    if node.IsA("vtkMRMLVolumeNode"):
+        return [changed_at(node), ijk_to_ras_of(node).tolist(), tags]
+    names = [[segment.identifier, segment.name, segment.terminology] for segment in named_segments(node)]
+    return [changed_at(node), placed_by(node), tags, names]
 
 
 def _label_values(node) -> list[Segment]:
