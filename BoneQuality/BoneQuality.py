@@ -212,7 +212,8 @@ class BoneQualityWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             self.edits.letGo()
             self.parameters.disconnectGui(self._guiTag)
             self._ofCase.removeObservers()
-        self.parameters, self._deleted = parameters, ""
+            self.inputs.letGo()
+        self.parameters, self.case, self._deleted = parameters, None, ""
         if parameters:
             if not parameters.caseId:
                 parameters.caseId = self.cases.unusedId()

@@ -180,7 +180,7 @@ def test_the_chart_has_a_line_for_every_measure_and_a_dashed_one_for_every_cutof
     cutoffs = [cutoff for cutoff in measured.cutoffs if cutoff["comparison"] == comparison]
     assert len(solid) + len(dashed) == len(lines) and len(dashed) == len(cutoffs) > 1
     for line, cutoff in zip(dashed, cutoffs):
-        assert line.GetName().startswith(f"{comparison} {cutoff['cutoff']:g} ") and cutoff["source"].split(",")[0] in line.GetName()
+        assert line.GetName().startswith(f"{comparison} {cutoff['cutoff']:g} ") and " ".join(cutoff["source"].split()[:2]) in line.GetName()
         assert [table.GetValueByName(n, line.GetYColumnName()).ToDouble() for n in range(3)] == [cutoff["cutoff"]] * 3
 
 

@@ -59,6 +59,10 @@ class InputsSection:
         ui.foundLabel.text = "\n".join([*sentences, *self.panel.measuring.notes(parameters, self.found)])
         ui.foundLabel.visible = bool(ui.foundLabel.text)
 
+    def letGo(self):
+        """Hold on to no node: one that outlives its scene is noticed by Slicer when it is no longer in the subject hierarchy."""
+        self.picked, self.found = {}, {}
+
     def watched(self):
         """What the state of the case follows: objects and their events."""
         watched = []

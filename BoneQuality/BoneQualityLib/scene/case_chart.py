@@ -22,7 +22,7 @@ def show_chart(nodes, document: dict) -> None:
     lines = []
     for n, cutoff in enumerate(document["cutoffs"]):
         if cutoff["measure"].startswith("hu" if has_ct else "vbq"):
-            source = cutoff["source"].partition(",")[0]  # the legend covers the plot if longer
+            source = " ".join(cutoff["source"].split()[:2])  # author and year: the legend covers the plot if longer
             title = f"{cutoff['comparison']} {cutoff['cutoff']:g} {source}"
             lines.append(Column(f"cutoff_{n}", title, decimals=3))
             for row in rows:
