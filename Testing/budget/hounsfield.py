@@ -10,7 +10,9 @@ from BoneQualityLib.image.image import Image
 from BoneQualityLib.image.mask import Mask
 from BoneQualityLib.measures.endosteal import read_endosteum
 from BoneQualityLib.measures.region import place_wide
+from BoneQualityLib.measures.roi import LevelNumbers
 from BoneQualityLib.measures.uncertainty import extremes
+from BoneQualityLib.phantoms.phantom_solids import PhantomVertebra
 from BoneQualityLib.phantoms.phantom_spine import PhantomSpine
 from BoneQualityLib.statistics.intraclass import icc_forms
 from BoneQualityLib.vertebra.body import place_body
@@ -127,37 +129,50 @@ def _forward(degrees: float) -> np.ndarray:
 
 
 def masks_on_thin_slices() -> list[Row]:
-    return _masks("slices of 1 mm", THIN, 30.0, 1.5, GRADED)
+    """Ten vertebrae of 30-170 HU through thirteen masks each, and the agreement of these."""
+    spines = {
+        f"{LEVELS[n % 5]}, {hu:.0f} HU": spine_of((LEVELS[n % 5],), 10.0 * (n // 5), hu=float(hu), **GRADED)
+        for n, hu in enumerate(np.linspace(30, 170, 10))
+    }
+    numbers, cortex = _read_masks(spines, THIN, 30.0)
+    return _rows("slices of 1 mm", numbers, 30.0, 1.5, cortex) + _agreement(numbers)
 
 
 def masks_on_thin_cortex() -> list[Row]:
-    return _masks("slices of 1 mm, cortex of 0.5 mm", THIN, 30.0, 1.5, dict(GRADED, cortex_mm=0.5))
+    spines = {level: spine_of((level,), **dict(GRADED, cortex_mm=0.5)) for level in ("L1", "L3", "L5")}
+    numbers, cortex = _read_masks(spines, THIN, 30.0)
+    return _rows("slices of 1 mm, cortex of 0.5 mm", numbers, 30.0, 1.5, cortex)
 
 
 def masks_on_coarse_voxels() -> list[Row]:
-    return _masks("3 mm isotropic", (3.0,) * 3, 20.0, 2.5, GRADED)
+    numbers, _ = _read_masks({level: spine_of((level,), **GRADED) for level in LEVELS}, (3.0,) * 3, 20.0)
+    return _rows("3 mm isotropic", numbers, 20.0, 2.5, [])
 
 
-def _masks(setting: str, spacing, noise: float, limit: float, bone: dict) -> list[Row]:
-    """Graded bone with noise: how far other masks lie from the right one, and whether the ranges hold what they give."""
+def _read_masks(spines: dict[str, PhantomSpine], spacing, noise: float) -> tuple[dict[str, dict[str, LevelNumbers]], list[float]]:
+    """What every mask of every body gives, by body and mask; and the shares of cortex in the wide region."""
     numbers, cortex = {}, []
-    for level in LEVELS:
-        spine = spine_of((level,), **bone)
+    for seed, (body, spine) in enumerate(spines.items()):
         vertebra = spine.vertebrae[0]
         image = ct_around(spine, vertebra, spacing, noise)
-        for name, mask in other_masks(vertebra, image.grid).items():
-            numbers[level, name] = read(vertebra, mask, image)
+        for name, mask in other_masks(vertebra, image.grid, seed).items():
+            numbers.setdefault(body, {})[name] = read(vertebra, mask, image)
             if spacing == THIN and name in ("right", "1 mm too large", "rough"):
-                cortex.append(_cortex_share(spine, level, mask, image))
-    names = list(dict.fromkeys(name for _, name in numbers))
-    found = []
+                cortex.append(_cortex_share(vertebra, mask, image))
+    return numbers, cortex
+
+
+def _rows(setting: str, numbers: dict, noise: float, limit: float, cortex: list[float]) -> list[Row]:
+    """Graded bone with noise: how far other masks lie from the right one, and whether the ranges hold what they give."""
+    names, found = list(next(iter(numbers.values()))), []
     for measure, title in MEASURES.items():
-        of = {key: read.values.get(measure, np.nan) for key, read in numbers.items()}
         apart = {
-            name: np.nanmean([abs(of[level, name] - of[level, "right"]) for level in LEVELS]) for name in names if name != "right"
+            name: np.nanmean([abs(np.diff([of[which].values.get(measure, np.nan) for which in (name, "right")])) for of in numbers.values()])
+            for name in names
+            if name != "right"
         }
         furthest = max(apart, key=apart.get)
-        text = f"{setting}, graded bone, noise {noise:g}, {len(apart)} masks of {len(LEVELS)} bodies"
+        text = f"{setting}, graded bone, noise {noise:g}, {len(apart)} masks of {len(numbers)} bodies"
         target = {"hu_3d": limit, "hu_3d_wide": 3.0}.get(measure, np.inf)
         mean = float(np.mean([*apart.values()]))
         if np.isfinite(target):
@@ -167,18 +182,18 @@ def _masks(setting: str, spacing, noise: float, limit: float, bone: dict) -> lis
         found.append(Row("", f"{setting}: furthest: {furthest}", f"{apart[furthest]:.2f} HU"))
     if cortex:
         found.append(at_most("cortex in the wide region", f"{setting}: largest share of its weight", 100 * max(cortex), 0.5, "%"))
-    return found + _held(setting, numbers, names)
+    return found + _held(setting, numbers)
 
 
-def _held(setting: str, numbers: dict, names: list[str]) -> list[Row]:
+def _held(setting: str, numbers: dict) -> list[Row]:
     """Share of pairs with the right mask in which the range of one holds the value of the other."""
     found = []
     for measure in ("hu_3d", "hu_multislice", "hu_middle"):
         inside, widths = [], []
-        for level in LEVELS:
-            for name in names[1:]:
-                pair = numbers[level, "right"], numbers[level, name]
-                if any(measure not in one.values for one in pair):
+        for of in numbers.values():
+            for name in of:
+                pair = of["right"], of[name]
+                if name == "right" or any(measure not in one.values for one in pair):
                     continue
                 for one, other in (pair, pair[::-1]):
                     low, high = extremes(one.values[measure], one.variations[measure])
@@ -189,35 +204,21 @@ def _held(setting: str, numbers: dict, names: list[str]) -> list[Row]:
     return found
 
 
-def _cortex_share(spine: PhantomSpine, level: str, mask, image) -> float:
+def _cortex_share(vertebra: PhantomVertebra, mask: Mask, image: Image) -> float:
     """Weight of the wide region's voxels whose centers lie in the true cortex or outside."""
-    vertebra, body = spine.vertebra(level), place_body(level, mask, [], "body")
+    body = place_body(vertebra.level, mask, [], "body")
     wide = place_wide(body, image, 3.0, read_endosteum(body, image, 3.0))
     return float(wide.weights[vertebra.depth(wide.grid.centers()) < vertebra.cortex_mm].sum() / wide.weights.sum())
 
 
-def agreement_of_masks() -> list[Row]:
-    """ICC(2,1) over ten vertebrae of 30-170 HU, thirteen masks each."""
-    rows = {name: [] for name in ("hu_3d", "hu_multislice", "hu_3d_wide")}
-    for n, hu in enumerate(np.linspace(30, 170, 10)):
-        level = LEVELS[n % 5]
-        spine = spine_of((level,), 10.0 * (n // 5), hu=float(hu), **GRADED)
-        image = ct_around(spine, spine.vertebrae[0], THIN, 30.0)
-        read_by = [read(spine.vertebrae[0], mask, image) for mask in other_masks(spine.vertebrae[0], image.grid, n).values()]
-        for name, values in rows.items():
-            values.append([numbers.values[name] for numbers in read_by])
-    return [
-        at_least(
-            f"ICC(2,1) of {MEASURES[name]}",
-            "10 graded vertebrae of 30-170 HU, 13 masks, noise 30",
-            icc_forms(np.array(values))["(2,1)"].value,
-            limit,
-            "",
-            5,
-            readme=True,
-        )
-        for (name, values), limit in zip(rows.items(), (0.9995, 0.999, 0.999))
-    ]
+def _agreement(numbers: dict) -> list[Row]:
+    """ICC(2,1), bodies against masks."""
+    masks = len(next(iter(numbers.values())))
+    setting, found = f"{len(numbers)} graded vertebrae of 30-170 HU, {masks} masks, noise 30", []
+    for name, limit in (("hu_3d", 0.9995), ("hu_multislice", 0.999), ("hu_3d_wide", 0.999)):
+        values = np.array([[each.values[name] for each in of.values()] for of in numbers.values()])
+        found.append(at_least(f"ICC(2,1) of {MEASURES[name]}", setting, icc_forms(values)["(2,1)"].value, limit, "", 5, readme=True))
+    return found
 
 
 def shared_ct() -> list[Row]:
@@ -262,7 +263,6 @@ PARTS = (
     masks_on_thin_slices,
     masks_on_thin_cortex,
     masks_on_coarse_voxels,
-    agreement_of_masks,
     shared_ct,
 )
 

@@ -24,8 +24,8 @@ FAT = {"multifidus": 0.35, "erector spinae": 0.25, "psoas major": 0.1}
 SPACING, SNR = (0.7, 0.7, 4.0), 15.0
 #: Signal of lean muscle over noise; degrees between slices and disc; mm.
 SNRS, TILTS, EDGES_MM = (30.0, 15.0, 8.0), (10.0, 20.0), (-1.0, -0.5, 0.5, 1.0)
-#: Steeper slices leave a disc through its endplates.
-OFF_DISC_DEG = 15.0
+#: Much steeper slices leave a disc through its endplates.
+OFF_DISC_DEG = 10.0
 
 
 def muscle_rows() -> list[Row]:

@@ -14,9 +14,10 @@ from .roi import RegionRoi
 
 #: The region is looked at in cells of about this size, so that noise averages out; only voxels wholly inside count.
 CELL_MM, WHOLE = 2.0, 0.99
-#: A focus has at least this volume; in it every cell differs from the smooth bone around it by more than so many (robust) standard
-#: deviations of all cells, and by more than so many HU. From spheres of 0.3-1 cm3 put into phantoms and the shared CT; see the budget.
-LEAST_MM3, DEVIATIONS, DENSE_HU, LUCENT_HU = 200.0, 3.0, 80.0, 60.0
+#: A focus has at least this volume (what the blur leaves of 0.2 cm3); in it every cell differs from the smooth bone around it by more
+#: than so many (robust) standard deviations of all cells, and by more than so many HU. From spheres of 0.2-1 cm3 put into phantoms, and
+#: the shared CT, where half of these HU cry no more: real texture is judged by the deviations. See the budget.
+LEAST_MM3, DEVIATIONS, DENSE_HU, LUCENT_HU = 150.0, 3.0, 60.0, 50.0
 #: A level stands out if its 3D-HU differs from the median of the others by more than so many of their robust standard deviations, HU
 #: and shares of that median, and its SD by more than this factor and HU. At least so many levels are needed.
 LEVEL_DEVIATIONS, LEVEL_HU, LEVEL_SHARE, SD_FACTOR, SD_HU, FEWEST_LEVELS = 4.0, 45.0, 0.4, 1.6, 20.0, 3
