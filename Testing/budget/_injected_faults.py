@@ -185,6 +185,34 @@ def wrong_masks(sample: Sample, shifts=SHIFTS_MM) -> Iterator[tuple[str, Mask]]:
         yield f"swollen by {by} mm", swollen(mask, by)
 
 
+def odd_masks(sample: Sample) -> Iterator[tuple[str, Mask]]:
+    """Faults of kinds that no threshold was chosen on: turned about an axis through the body, scaled, turned and moved."""
+    random, mask = sample.random, sample.mask
+    for degrees in (10, 15, 20):
+        yield f"turned by {degrees} degrees", turned(mask, degrees * random.choice([-1, 1]), np.eye(3)[random.integers(2)])
+    for factor in (0.85, 1.15, 1.3):
+        yield f"scaled by {factor:g}", scaled(mask, factor)
+    yield "turned by 10 degrees and moved by 4 mm", moved(turned(mask, 10.0, _direction(random)), 4 * _direction(random))
+
+
+def turned(mask: Mask, degrees: float, axis: np.ndarray) -> Mask:
+    """About a unit vector in RAS through the mask's center."""
+    x, y, z = axis
+    skew, angle = np.array([[0, -z, y], [z, 0, -x], [-y, x, 0]]), np.radians(degrees)
+    return _mapped(mask, np.eye(3) + np.sin(angle) * skew + (1 - np.cos(angle)) * skew @ skew)
+
+
+def scaled(mask: Mask, factor: float) -> Mask:
+    return _mapped(mask, factor * np.eye(3))
+
+
+def _mapped(mask: Mask, matrix: np.ndarray) -> Mask:
+    """Its lattice through a linear map about the mask's center."""
+    whole = np.eye(4)
+    whole[:3, :3], whole[:3, 3] = matrix, mask.center - matrix @ mask.center
+    return Mask(mask.name, mask.array, Grid(mask.grid.shape, whole @ mask.grid.ijk_to_ras))
+
+
 def nifti(path: Path) -> tuple[np.ndarray, Grid]:
     """Array and lattice of an image file."""
     image = sitk.ReadImage(str(path))

@@ -32,7 +32,7 @@ from BoneQualityLib.phantoms import phantom_spine
 from BoneQualityLib.vertebra.body import place_body
 from BoneQualityLib.vertebra.pieces import PIECE_SHARE, main_piece, split_bodies
 from budget import Row, at_least, at_most
-from budget._injected_faults import SHIFTS_MM, ct_sample, fair_masks, moved, nifti, percent, swollen, wrong_masks
+from budget._injected_faults import SHIFTS_MM, ct_sample, fair_masks, moved, nifti, odd_masks, percent, swollen, wrong_masks
 
 #: Seeds: a threshold was chosen on the first, its rates are measured on the second.
 CHOSEN_ON, LEFT_OUT = range(0, 10), range(1000, 1015)
@@ -71,25 +71,28 @@ def read(mask: Mask, image: Image) -> Reading:
 
 
 @cache
-def readings(seeds: range, shifts: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Rims of right masks, of fair ones (the right one among them), and of harmful ones."""
-    right, fair, harmful = [], [], []
+def readings(seeds: range, shifts: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Rims of right masks, of fair ones (the right one among them), of harmful ones, and of harmful ones of odd kinds."""
+    right, fair, harmful, odd = [], [], [], []
     for seed in seeds:
         sample = ct_sample(seed)
         read_fair = [read(mask, sample.image) for _, mask in fair_masks(sample)]
         truth = read_fair[0]
         right.append(truth.rim)
         fair += [each.rim for each in read_fair]
-        for _, mask in wrong_masks(sample, shifts):
-            found = read(mask, sample.image)
-            if np.isnan(found.hu) or (abs(found.hu - truth.hu) > HARMFUL_HU and not truth.low <= found.hu <= truth.high):
-                harmful.append(found.rim)
-    return np.array(right), np.array(fair), np.array(harmful)
+        for masks, rims in ((wrong_masks(sample, shifts), harmful), (odd_masks(sample), odd)):
+            every = [read(mask, sample.image) for _, mask in masks]
+            rims += [each.rim for each in every if _is_harmful(each, truth)]
+    return np.array(right), np.array(fair), np.array(harmful), np.array(odd)
+
+
+def _is_harmful(found: Reading, truth: Reading) -> bool:
+    return np.isnan(found.hu) or (abs(found.hu - truth.hu) > HARMFUL_HU and not truth.low <= found.hu <= truth.high)
 
 
 def threshold_of_the_rim() -> list[Row]:
     """The curve that the threshold was read from."""
-    right, fair, harmful = readings(CHOSEN_ON, FEW_SHIFTS)
+    right, fair, harmful, _ = readings(CHOSEN_ON, FEW_SHIFTS)
     setting = f"{len(right)} phantoms, {len(fair)} fair and {len(harmful)} harmful masks, threshold {{:g}} HU"
     return [
         Row("mask-off-bone, curve", setting.format(limit), f"{percent(_caught(harmful, limit))} / {percent(_caught(fair, limit))}", "caught / false")
@@ -103,10 +106,11 @@ def masks_off_the_bone() -> list[Row]:
 
 
 def _rates(seeds: range, shifts: tuple[int, ...]) -> list[Row]:
-    right, fair, harmful = readings(seeds, shifts)
+    right, fair, harmful, odd = readings(seeds, shifts)
     kinds = f"left out of the choice, {len(right)} phantoms of 10 kinds"
     return [
         at_least("mask-off-bone, caught", f"{kinds}, {len(harmful)} harmful masks", 100 * _caught(harmful, LEAST_RIM_HU), 98, "%", 1, True),
+        Row("mask-off-bone, caught", f"{kinds}, {len(odd)} harmful masks turned by 10-20 degrees or scaled by 0.85-1.3", percent(_caught(odd, LEAST_RIM_HU))),
         at_most("mask-off-bone, false alarms", f"{kinds}, right masks", 100 * _caught(right, LEAST_RIM_HU), 1, "%", 1, True),
         at_most("mask-off-bone, false alarms", f"{kinds}, masks off by up to 1 mm", 100 * _caught(fair, LEAST_RIM_HU), 3, "%", 1),
     ]  # fmt: skip
