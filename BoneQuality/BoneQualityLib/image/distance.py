@@ -28,13 +28,20 @@ def signed_distance(mask: np.ndarray, spacing_kji) -> np.ndarray:
 
 def _nearest_across(mask: np.ndarray, spacing_kji) -> np.ndarray:
     """Indices, one array an axis, of the sample beyond the border that is nearest to each sample."""
-    nearest = _nearest_zero(~mask, spacing_kji)
+    border = np.zeros(mask.shape, bool)
+    for axis in range(mask.ndim):  # the nearest sample beyond the border always touches it by a face
+        before, after = ((slice(None),) * axis + (part,) for part in (slice(None, -1), slice(1, None)))
+        crossed = mask[before] != mask[after]
+        border[before] |= crossed
+        border[after] |= crossed
+    nearest = _nearest(border & mask, spacing_kji)
     # what is nearest to a sample inside lies at most one sample outside the mask's bounding box
     box = tuple(slice(max(part.start - 1, 0), part.stop + 1) for part in ndimage.find_objects(mask.view(np.uint8))[0])
-    inside, start = _nearest_zero(mask[box], spacing_kji), np.array([part.start for part in box])
+    inside, start = _nearest((border & ~mask)[box], spacing_kji), np.array([part.start for part in box])
     np.copyto(nearest[(slice(None), *box)], inside + start.reshape(-1, *[1] * mask.ndim).astype(inside.dtype), where=mask[box])
     return nearest
 
 
-def _nearest_zero(array: np.ndarray, spacing_kji) -> np.ndarray:
-    return ndimage.distance_transform_edt(array, spacing_kji, return_distances=False, return_indices=True)
+def _nearest(these: np.ndarray, spacing_kji) -> np.ndarray:
+    """Indices, one array an axis, of the one of ``these`` that is nearest to each sample."""
+    return ndimage.distance_transform_edt(~these, spacing_kji, return_distances=False, return_indices=True)

@@ -9,7 +9,7 @@ import numpy as np
 from scipy import ndimage
 
 from ..errors import NotMeasured
-from ..image.grid import ANTERIOR, SUPERIOR, Grid
+from ..image.grid import ANTERIOR, SUPERIOR, Grid, cross
 from ..image.mask import Mask
 from .midsagittal import midsagittal_section
 
@@ -47,7 +47,7 @@ class Frame:
 
     @property
     def right(self) -> np.ndarray:
-        return np.cross(self.anterior, self.superior)
+        return cross(self.anterior, self.superior)
 
     @property
     def axes(self) -> np.ndarray:
@@ -77,9 +77,9 @@ def _degrees(first: np.ndarray, second: np.ndarray) -> float:
 
 def axes_of(superior: np.ndarray, anterior: np.ndarray) -> np.ndarray:
     """Right, anterior, superior as columns, out of an anterior that need not be perpendicular; the patient's where it is none."""
-    anterior = anterior if np.linalg.norm(np.cross(anterior, superior)) > 1e-6 else ANTERIOR
+    anterior = anterior if np.linalg.norm(cross(anterior, superior)) > 1e-6 else ANTERIOR
     anterior = _unit(anterior - (anterior @ superior) * superior)
-    return np.stack([np.cross(anterior, superior), anterior, superior], axis=1)
+    return np.stack([cross(anterior, superior), anterior, superior], axis=1)
 
 
 def lattice_of(center: np.ndarray, axes: np.ndarray, low, high, step: float = STEP_MM) -> Grid:
@@ -186,7 +186,7 @@ def place_frame(
     if behind is None and posterior is not None and posterior.array.any():
         behind, anterior_from = posterior.center, "posterior elements"
     forward = np.zeros(3) if behind is None else ends.center - behind
-    if np.linalg.norm(np.cross(forward, ends.superior)) <= 0.2 * np.linalg.norm(forward):
+    if np.linalg.norm(cross(forward, ends.superior)) <= 0.2 * np.linalg.norm(forward):
         behind, anterior_from = ends.center - ANTERIOR, "patient"
     anterior = axes_of(ends.superior, ends.center - behind)[:, 1]
     frame = Frame(ends.center, ends.superior, anterior, ends.upper_normal, ends.lower_normal, anterior_from, "")
