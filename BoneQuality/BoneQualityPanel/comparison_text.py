@@ -1,6 +1,7 @@
 """Two measured cases beside each other as rich text: two readers, two dates."""
 
 import html
+from itertools import groupby
 
 import numpy as np
 from slicer.i18n import tr as _
@@ -13,7 +14,7 @@ from BoneQualityLib.outputs.comparison_page import MOST_DECIMALS
 from BoneQualityLib.outputs.summary import shown
 from BoneQualityLib.statistics.intraclass import icc_forms
 
-from .results_section import SEVERITY_COLORS
+from .results_section import SEVERITY_COLORS, link
 from .translated import translated
 
 #: What two readers are compared by, level by level.
@@ -79,14 +80,15 @@ def _heights(baseline, followup, levels):
         first = _colored(_("New fracture suggested: {levels}").format(levels=names), "warning")
     else:
         first = _paragraph(_("No new fracture by the heights."))
-    header = (_("Level"), _("Anterior %"), _("Middle %"), _("Posterior %"), _("Grade"), _("New fracture"))
+    header = (_("Level"), _("Anterior"), _("Middle"), _("Posterior"), _("Grade"), _("Fracture"))
     cells = []
     for row in rows:
         grades = [shown(row[f"genant_grade_{date}"], 0) for date in ("baseline", "followup")]
         heights = [_signed(row[_height(name)], 1) for name in HEIGHTS]
         said = {"yes": _("yes"), "no": _("no")}.get(row["new_fracture"], translated(row["reason"]))
         cells.append((_Link(row["level"], levels), *heights, f"{grades[0]} \N{RIGHTWARDS ARROW} {grades[1]}", said))
-    return [first, _table(header, cells, [row in new for row in rows])] if rows else [first]
+    about = _paragraph(_("Change of heights in percent, suggested grades, new fractures:"))
+    return [first, about, _table(header, cells, [row in new for row in rows])] if rows else [first]
 
 
 def _aboutFracture(row):
@@ -99,18 +101,22 @@ def _height(name):
 
 
 def _changes(baseline, followup, levels):
-    """Every value that both dates have; bold where it changed by more than its least significant change."""
-    rows = changes(baseline, followup)
-    header = (_("Level"), _("Measure"), _("Before"), _("After"), _("Difference"), _("Least significant"), _("Beyond"))
-    cells = []
-    for row in rows:
-        digits = min(_COLUMNS[row["measure"]].decimals, MOST_DECIMALS)
-        numbers = [shown(row[name], digits) for name in ("baseline", "followup")]
-        least = shown(row["least_significant_change"], digits)
-        beyond = {"yes": _("yes"), "no": _("no")}.get(row["beyond"], "")
-        level = _Link(row["level"], levels) if row["level"] else _("case")
-        cells.append((level, _title(row["measure"]), *numbers, _signed(row["difference"], digits), least, beyond))
-    return _table(header, cells, [row["beyond"] == "yes" for row in rows])
+    """Every value that both dates have, those of the case first; bold where it changed by more than its least significant change."""
+    header, parts = (_("Measure"), _("Before"), _("After"), _("Change"), _("LSC"), _("Beyond")), []
+    for level, rows in groupby(changes(baseline, followup), key=lambda row: row["level"]):
+        cells = []
+        for row in rows:
+            column = _COLUMNS[row["measure"]]
+            digits = 1 if column.unit == "HU" else min(column.decimals, MOST_DECIMALS)
+            numbers = [shown(row[name], digits) for name in ("baseline", "followup")]
+            least = shown(row["least_significant_change"], digits)
+            beyond = {"yes": _("yes"), "no": _("no")}.get(row["beyond"], "")
+            cells.append((_title(row["measure"]), *numbers, _signed(row["difference"], digits), least, beyond))
+        title = _cell(_Link(level, levels)) if level else html.escape(_("Values of the case"))
+        marked = [cell[-1] == _("yes") for cell in cells]
+        parts.append(f"<p><b>{title}</b></p>" + _table(header, cells, marked))
+    about = _("LSC: least significant change, 2.77 times the precision error; of HU at least 16. Bold: beyond it.")
+    return _paragraph(about) + "".join(parts)
 
 
 def _title(name):
@@ -136,8 +142,7 @@ class _Link(str):
 
 
 def _cell(text):
-    words = html.escape(text)
-    return f"<a href='level:{words}'>{words}</a>" if getattr(text, "target", "") else words
+    return link(f"level:{text}", text, "underline") if getattr(text, "target", "") else html.escape(text)
 
 
 def _paragraph(text):
@@ -155,4 +160,4 @@ def _table(header, rows, marked=()):
     for number, row in enumerate(rows):
         begin, end = ("<b>", "</b>") if number < len(marked) and marked[number] else ("", "")
         lines.append("<tr>" + "".join(f"<td>{begin}{_cell(cell)}{end}</td>" for cell in row) + "</tr>")
-    return f"<table cellspacing='0' cellpadding='3'>{''.join(lines)}</table>"
+    return f"<table cellspacing='0' cellpadding='2'>{''.join(lines)}</table>"

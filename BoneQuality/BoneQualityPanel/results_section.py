@@ -196,7 +196,7 @@ def card(document):
     every = [flag for level in ("", *levels) for flag in flagsOf(document, level)]
     counts = {severity: sum(flag["severity"] == severity for flag in every) for severity in SEVERITY_COLORS}
     titles = dict(error=_("errors"), warning=_("warnings"), info=_("notes"))
-    found = [f"<font color='{SEVERITY_COLORS[s]}'>{titles[s]} {count}</font>" for s, count in counts.items() if count]
+    found = [f"<font color='{SEVERITY_COLORS[s]}'>{titles[s]}: {count}</font>" for s, count in counts.items() if count]
     below = [_("Doubts: {counts}").format(counts=", ".join(found)) if found else _("No doubts.")]
     below += [_("ROIs were edited by hand.")] if document["case"].get("edited") else []
     return "".join(map(_paragraph, lines)) + table + "".join(map(_paragraph, below))
@@ -225,8 +225,14 @@ def _suggestion(row):
     loss = f"{row['height_loss_percent']:.0f}" if row.get("height_loss_percent") is not None else "?"
     text = _("{level}: fracture suggested (grade {grade}, {loss} % loss of height)")
     text = text.format(level=row["level"], grade=f"{row['genant_grade']:.0f}", loss=loss)
-    link = f"<a href='fractured:{row['level']}'>{html.escape(_('mark as fractured'))}</a>"
-    return f"<font color='{SEVERITY_COLORS['warning']}'>{html.escape(text)}</font> {link}"
+    mark = link(f"fractured:{row['level']}", _("mark as fractured"), "underline")
+    return f"<font color='{SEVERITY_COLORS['warning']}'>{html.escape(text)}</font> {mark}"
+
+
+def link(target, text, decoration):
+    """A link in the color of the text: Qt's own blue cannot be read on dark ground."""
+    color = slicer.app.palette().color(qt.QPalette.WindowText).name()
+    return f"<a href='{target}' style='color:{color}; text-decoration:{decoration}'>{html.escape(text)}</a>"
 
 
 def _measureRow(document, name, title, decimals):
@@ -244,9 +250,9 @@ def _measureRow(document, name, title, decimals):
         if cutoff["measure"] == name or f"{cutoff['measure']}_{cutoff['level'].lower()}" == name
     )
     shown = translated(title)
-    shown = html.escape(shown[0].upper() + shown[1:] if shown[1].islower() else shown)
+    shown = shown[0].upper() + shown[1:] if shown[1].islower() else shown
     cells = (
-        f"<a href='place:{name}' style='text-decoration:none'>{shown}</a>",
+        link(f"place:{name}", shown, "none"),
         f"<b>{case[name]:.{decimals}f}</b>",
         f"{column.unit if column.unit != '%' else ''} {spread}".strip(),
         chips,

@@ -68,9 +68,10 @@ cells = ui.compareText.toHtml()
 for level, beyond in (("L4", "yes"), ("L1", "no")):
     first, second = (each["hu_3d"] for each in row[level])
     lines = text.splitlines()
-    at = next(n for n, line in enumerate(lines) if line == level and lines[n + 1] == "3D-HU (HU)")
-    said = lines[at + 2 : at + 7]
-    assert said[:3] == [f"{first:.2f}", f"{second:.2f}", f"{second - first:+.2f}"] and said[3:] == ["16.00", beyond], said
+    begin = next(n for n, line in enumerate(lines) if line == level and lines[n + 1] == "Measure")
+    at = lines.index("3D-HU (HU)", begin)
+    said = lines[at + 1 : at + 6]
+    assert said[:3] == [f"{first:.1f}", f"{second:.1f}", f"{second - first:+.1f}"] and said[3:] == ["16.0", beyond], said
 assert "cemented at baseline" in text and "Single-level VBQ" not in text
 
 # both dates at the same level, each in its own view

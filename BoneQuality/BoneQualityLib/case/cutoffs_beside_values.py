@@ -5,12 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 
-from ..columns import Cutoff
+from ..columns import CASE_COLUMNS, LEVEL_COLUMNS, Cutoff
 from ..states import Flag
 from .result import CaseResult
 
 #: How far beyond its range a value may lie from a cut-off and still be uncertain against it: our own choice.
 STRADDLE_HU, STRADDLE_VBQ_SHARE = 10.0, 0.05
+
+_TITLES = {column.name: column.title for column in (*LEVEL_COLUMNS, *CASE_COLUMNS)}
 
 
 def beside_cutoffs(result: CaseResult, cutoffs: Iterable[Cutoff]) -> tuple[tuple[dict, ...], tuple[Flag, ...]]:
@@ -26,7 +28,7 @@ def beside_cutoffs(result: CaseResult, cutoffs: Iterable[Cutoff]) -> tuple[tuple
         straddles = low - width <= cutoff.cutoff <= high + width
         found.append(dict(cutoff.beside(value), low=low, high=high, straddles=straddles))
         if straddles:
-            flags.append(Flag("straddles-cutoff", value=cutoff.cutoff, about=f"{cutoff.measure}, {cutoff.source}"))
+            flags.append(Flag("straddles-cutoff", value=cutoff.cutoff, about=f"{_TITLES[cutoff.measure]}, {cutoff.source}"))
     return tuple(found), tuple(flags)
 
 
