@@ -72,17 +72,17 @@ class BoneQualityCohortLogic(ScriptedLoadableModuleLogic):
         BoneQualityCohortLogic().analyzeCohort("results/cohort.csv", "fracture=yes", "statistics", adjust="age,sex")
     """
 
-    def analyzeCohort(self, source, outcome, folder="", progress=lambda share, text: None, **question):
+    def analyzeCohort(self, source, outcome, folder="", progress=lambda share, text: None, overwrite=False, **question):
         """Statistics of a cohort's CSV file as table and plot nodes; with a folder also as files, cohort.html first.
 
-        outcome and question: those of BoneQualityLib.statistics.analysis.analyze. Returns the nodes by name.
+        overwrite: replace the files of an earlier analysis in the folder. outcome and question: those of BoneQualityLib.statistics.analysis.analyze. Returns the nodes by name.
         """
         from BoneQualityLib.scene.cohort_nodes import show_cohort
         from BoneQualityLib.statistics.analysis import analyze
 
         result = analyze(source, outcome, progress=progress, **question)
         if folder:
-            result.write_files(folder, overwrite=False)
+            result.write_files(folder, overwrite)
         return show_cohort(result)
 
 

@@ -78,6 +78,10 @@ class CohortSection:
     @said
     def onBatch(self, checked=False):
         ui, batch = self.ui, None
+        isThere = (Path(ui.batchFolderEdit.currentPath) / "cohort.csv").is_file()
+        question = _("The folder holds the results of many cases already. Keep those that are done and unchanged, and measure the others?")
+        if isThere and not ui.resumeBox.checked and not slicer.util.confirmYesNoDisplay(question):
+            return
         withReports = installedOnClick(*REPORT_PACKAGES)
         with progress(_("Measuring many cases")) as report:
 
@@ -91,7 +95,7 @@ class CohortSection:
                 ui.manifestEdit.currentPath,
                 ui.batchFolderEdit.currentPath,
                 workers=0,
-                resume=ui.resumeBox.checked,
+                resume=ui.resumeBox.checked or isThere,
                 progress=logged,
                 pages=Pages(reports=withReports),
             )

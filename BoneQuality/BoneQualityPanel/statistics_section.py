@@ -44,13 +44,16 @@ class StatisticsSection:
 
     @said
     def onAnalyze(self, checked=False):
+        ui, isThere = self.ui, self._page().is_file()
+        question = _("The folder holds the statistics of a cohort already. Replace them?")
+        if isThere and not slicer.util.confirmYesNoDisplay(question):
+            return
         if not installedOnClick(*PACKAGES):
             return
-        ui = self.ui
         question = dict(by=ui.byEdit.text or None, adjust=ui.adjustEdit.text, time=ui.timeEdit.text or None)
         with progress(_("Statistics")) as report:
             nodes = self.logic.analyzeCohort(
-                ui.cohortEdit.currentPath, ui.outcomeEdit.text, ui.statisticsFolderEdit.currentPath, report, **question
+                ui.cohortEdit.currentPath, ui.outcomeEdit.text, ui.statisticsFolderEdit.currentPath, report, isThere, **question
             )
             slicer.modules.plots.logic().ShowChartInLayout(nodes["chart"])
         self.update()

@@ -65,6 +65,15 @@ assert doubts[2].foreground().color().name() == "#d9534f" and "cut short" in dou
 flags = rows["one"]["flags"].split("; ")
 assert doubts[0].toolTip().splitlines() == [CATALOG[code][1] for code in flags] and doubts[0].text().startswith(CATALOG[flags[0]][1])
 
+# measured again: a person is asked, and what is done is kept; no word of the command line
+before = (folder / "out" / "one.json").stat().st_mtime_ns
+messages.answer(False)
+ui.batchButton.click()
+assert "already. Keep those that are done" in messages.texts()[-1]
+ui.batchButton.click()
+assert messages.texts("info")[-1].startswith("2 cases measured, 1 failed.") and (folder / "out" / "one.json").stat().st_mtime_ns == before
+assert not any("--" in text for text in messages.texts()), messages
+
 # a case of the list is opened in the case panel, with its images and facts, and measured there
 loadScriptedModule(str(Path(__file__).resolve().parents[2] / "BoneQuality" / "BoneQuality.py"))
 ui.caseTable.cellDoubleClicked.emit(0, 0)
@@ -103,6 +112,12 @@ areas = {
 assert areas["hu_3d"] > 0.9 and 0.5 < areas["vbq"] < 1
 chart = slicer.util.getNodesByClass("vtkMRMLPlotChartNode")[0]
 assert chart.GetNumberOfPlotSeriesNodes() == 3
+
+messages.answer(False)
+ui.analyzeButton.click()
+assert "holds the statistics of a cohort already" in messages.texts()[-1] and len(opened) == 1
+ui.analyzeButton.click()
+assert len(opened) == 2
 
 ui.outcomeEdit.text = "absent"
 ui.analyzeButton.click()

@@ -329,7 +329,7 @@ def _joined(done: list[Row], folder: Path, table: str) -> Iterator[str]:
             if header is None:
                 yield (header := first)
             elif first != header:
-                raise BoneQualityError(f"{path} has other columns than the cases before; measure all again (--overwrite).")
+                raise BoneQualityError(f"{path} has other columns than the cases before; measure all cases again.")
             yield from file
 
 

@@ -113,7 +113,7 @@ def load(source, question: Question) -> Cohort:
     frame = _without_empty(frame, question, warnings, name)
     measures = tuple(column_of(measure) for measure in measures if measure in frame)
     if not measures and not question.methods:
-        raise BoneQualityError(f"{name} holds none of the measures {', '.join(MEASURES)}; name columns with --measures.")
+        raise BoneQualityError(f"{name} holds none of the measures {', '.join(MEASURES)}; name the columns to analyze.")
     cohort = Cohort(name, question, frame, events, measures, flow, readings, warnings)
     _check_subgroups(cohort)
     return cohort
@@ -249,7 +249,7 @@ def _check_unique(ids, name: str) -> None:
     doubled = ids[ids.notna() & ids.duplicated()]
     if len(doubled):
         raise BoneQualityError(
-            f"{name} has two rows of case {doubled.iloc[0]!r} (row {doubled.index[0]}); keep one, or name the readers' column (--readers)."
+            f"{name} has two rows of case {doubled.iloc[0]!r} (row {doubled.index[0]}); keep one, or name the column of the readers."
         )
 
 
