@@ -75,7 +75,8 @@ def _extent(direction: np.ndarray, grid: Grid) -> float:
 def fair_slice(roi: PlanarRoi, image: Image, read, inward: np.ndarray | None = None) -> Variations:
     """What other fair masks and readers give for an ellipse: moved by 1 mm in its plane, made larger or smaller, another slice.
 
-    Another slice lies half a slice distance or 1.5 mm away, whichever is more. inward: for an end slice the direction to the middle;
+    Another slice lies half a slice distance or 1.5 mm away, whichever is more; of a middle slice also the next ones count, whose noise is
+    their own and not a mean of two slices'. inward: for an end slice the direction to the middle;
     to the other side lies cortex, so the change that way is taken as the opposite one. A ROI that a person drew keeps its size.
     """
     here = _or_nan(read, roi, image)
@@ -93,6 +94,9 @@ def fair_slice(roi: PlanarRoi, image: Image, read, inward: np.ndarray | None = N
             found[name] = 2 * here - _or_nan(read, replace(roi, center=roi.center - step), image)
         else:
             found[name] = _or_nan(read, replace(roi, center=roi.center + step), image)
+        if inward is None and _extent(roi.normal, image.grid) < READER_SLICE_MM:
+            step *= _extent(roi.normal, image.grid) / _slide(roi, image)
+            found[f"next {name}"] = _or_nan(read, replace(roi, center=roi.center + step), image)
     return found
 
 
