@@ -112,3 +112,18 @@ def test_the_distance_to_a_face_is_that_to_the_middle_between_samples_along_each
     mask[(slice(None),) * axis + (slice(4, None),)] = True
     along = np.moveaxis(signed_distance(mask, spacing), axis, 0)[:, 6, 6]
     assert along == pytest.approx((np.arange(12) - 3.5) * spacing[axis], abs=1e-4)
+
+
+@pytest.mark.parametrize("spacing", [(0.5, 0.7, 0.7), (1.0, 1.0, 1.0)])
+def test_the_nearest_sample_across_the_border_is_sought_along_it_alone(spacing):
+    """The same distances as from all samples; at the array's edge too."""
+    mask = np.random.default_rng(2).random((14, 15, 16)) < 0.3
+    mask[3:11, :9, 4:12] = True
+    mask[:, :, -3:] = False
+    direct = []
+    for side in (mask, ~mask):
+        there = ndimage.distance_transform_edt(side, spacing, return_distances=False, return_indices=True)
+        squares = [np.square((to - at) * step) for to, at, step in zip(there, np.indices(mask.shape), spacing)]
+        square = np.maximum(sum(squares), 1e-9)
+        direct.append(np.sqrt(square) - sum(0.5 * step * (part / square) ** 3 for part, step in zip(squares, spacing)))
+    assert signed_distance(mask, spacing) == pytest.approx(np.where(mask, direct[0], -direct[1]), abs=1e-5)

@@ -201,6 +201,16 @@ def test_the_range_of_a_slice_slides_by_half_the_slice_distance_or_1_5_mm():
         assert high - low == pytest.approx(20 * slid, abs=0.2)
 
 
+def test_the_range_of_a_thin_middle_slice_holds_the_next_slices_with_their_own_noise():
+    grid = Grid((31, 60, 60), np.diag([0.8, 0.8, 1.0, 1.0]))
+    array = np.full(grid.shape, 100, np.int16)
+    array[16], array[13] = 120, 90
+    roi = PlanarRoi("L1", "middle", np.array([24.0, 24, 15]), np.eye(3)[0], np.eye(3)[1], (10.0, 8.0))
+    assert extremes(100.0, fair_slice(roi, Image("CT", array, grid), mean)) == pytest.approx((95, 120))
+    array[14] = 70
+    assert extremes(100.0, fair_slice(roi, Image("CT", array, grid), mean)) == pytest.approx((70, 120))
+
+
 def test_an_end_slice_does_not_slide_into_the_cortex():
     grid = Grid((31, 60, 60), np.diag([0.8, 0.8, 1.0, 1.0]))
     array = phantom_spine.render_ramp(grid, 0.0, (0, 0, 1.0))
