@@ -106,12 +106,11 @@ class Crashes(threading.Thread):
         self.fifo = fifo
 
     def run(self) -> None:
+        os.open(self.fifo, os.O_RDWR)  # held open, so that nobody who reads comes to an end before the kill
         while True:
-            with open(self.fifo, "w"):  # waits for a reader, which may not be seen to have it open yet
-                wait_until(self.readers)
-                for pid in self.readers():
-                    os.kill(pid, signal.SIGSEGV)
-                wait_until(lambda: not self.readers())
+            for pid in self.readers():
+                os.kill(pid, signal.SIGSEGV)
+            time.sleep(0.1)
 
     def readers(self) -> list[int]:
         return [int(pid) for pid in os.listdir("/proc") if pid.isdigit() and self.is_read_in(pid)]
