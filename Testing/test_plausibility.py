@@ -154,6 +154,14 @@ def test_a_level_whose_mask_is_off_the_bone_is_not_used_and_says_why(near):
     assert flag.level == "L2" and flag.severity.value == "error" and flag.value < LEAST_RIM_HU
 
 
+def test_the_other_endplate_of_a_crushed_body_is_no_interior():
+    flat = dict(height_anterior_mm=9.0, height_middle_mm=7.0, height_posterior_mm=11.0)
+    spine = phantom_spine.lumbar_spine(("L3",), cancellous_hu=110.0, changes={"L3": flat})
+    grid = phantom_spine.grid_for(spine, (1.0, 1.0, 1.0), margin_mm=12)
+    image = Image("CT", phantom_spine.render_ct(spine, grid, 12.0, seed=2), grid)
+    assert rim_on_ct(place_body("L3", masks_on(grid, spine)["L3"], [], "body"), image) > 130
+
+
 T1_GRID = phantom_spine.grid_for(SPINE, (0.8, 0.8, 4.4), orientation="sagittal")
 
 
