@@ -48,6 +48,7 @@ class ExportSection:
         written = [path for path in self._written if path.parent == Path(folder) and path.name in names]
         text = _("Written: {names}") if written and case.is_measured else _("Files: {names}")
         ui.exportFilesLabel.text = text.format(names=", ".join(names)) if case.is_measured else ""
+        ui.exportFilesLabel.toolTip = ui.exportFilesLabel.text
         ui.exportButton.enabled = bool(folder) and case.is_measured
         ui.exportButton.toolTip = "" if folder else _("Choose a folder")
         ui.openFolderButton.enabled = bool(folder)

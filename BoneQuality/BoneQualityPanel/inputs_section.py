@@ -17,7 +17,19 @@ from .parameter_node import STATES, camelCase
 from .translated import translated
 
 SCROLL_BAR_PIXELS = 4
+SELECTORS = ("case", "ct", "ctSegmentation", "t1", "t1Segmentation", "axialMr", "axialMrSegmentation", "fat", "water")
 USE_COLUMN, BLOCKED_COLUMN = 3, 4
+
+
+def elide(selector):
+    """Keep a node selector as narrow as the panel; the whole name of its node is in the tooltip."""
+    about = selector.toolTip
+    selector.setSizePolicy(qt.QSizePolicy(qt.QSizePolicy.Ignored, qt.QSizePolicy.Fixed))
+
+    def follow(node):
+        selector.toolTip = f"{about}: {node.GetName()}" if node is not None else about
+
+    selector.connect("currentNodeChanged(vtkMRMLNode*)", follow)
 
 
 class InputsSection:
@@ -30,6 +42,8 @@ class InputsSection:
         self.more = MoreInputs(panel)
         self.ui.resetButton.connect("clicked(bool)", self.onReset)
         self._explain()
+        for name in SELECTORS:
+            elide(getattr(self.ui, f"{name}Selector"))
 
     def _explain(self):
         """Tooltips from the library's one description of every fact and parameter."""
@@ -111,6 +125,7 @@ class InputsSection:
                 box, found = table.cellWidget(row, column), self.found[role.name]
                 box.setItemText(0, found.beside.get(structure, "-"))
                 box.currentIndex = box.findData(found.shows.get(structure, ""))
+                box.toolTip = box.currentText
 
     def _build(self, table, rows, roles, titles):
         table.clear()
