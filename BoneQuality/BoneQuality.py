@@ -190,14 +190,12 @@ class BoneQualityWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.onCaseSelected(node)
 
     def onCaseSelected(self, node):
-        from BoneQualityPanel.parameter_node import BoneQualityParameterNode
-
         if node is None and self.parameters is not None:
             self.setParameterNode(None)
             qt.QTimer.singleShot(0, guarded(self.initializeParameterNode))
         elif node is not None and (self.parameters is None or self.parameters.parameterNode is not node):
             isOther = self.parameters is not None
-            self.setParameterNode(BoneQualityParameterNode(node))
+            self.setParameterNode(self.cases.parametersOf(node))
             if isOther:
                 self.showViews()
 
@@ -231,11 +229,9 @@ class BoneQualityWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def showViews(self):
         """Show the images and the ROIs of this case alone."""
-        from BoneQualityLib.scene.case_nodes import case_ids
-        from BoneQualityLib.scene.scene_case import SceneCase
+        from BoneQualityLib.scene.scene_case import show_alone
 
-        for caseId in case_ids():
-            SceneCase(caseId).set_shown(caseId == self.case.case_id)
+        show_alone(self.case.case_id)
         volume = next((each.image for each in self.inputs.picked.values() if each.image is not None), None)
         if volume is not None:
             slicer.util.setSliceViewerLayers(background=volume, fit=True)

@@ -6,7 +6,7 @@ from BoneQualityLib.anatomy.schemes import SCHEMES
 from BoneQualityLib.entry.choices import MUSCLE_ROLE, ROLES, Picked
 from BoneQualityLib.entry.first_choices import first_choices
 from BoneQualityLib.parameters import is_id
-from BoneQualityLib.scene.case_nodes import case_ids, id_measured_for, ids_given_twice, is_ours
+from BoneQualityLib.scene.case_nodes import case_ids, id_measured_for, ids_given_twice, ids_measured, is_ours
 from BoneQualityLib.scene.dicom_facts import facts_of
 from BoneQualityLib.scene.scene_case import SceneCase
 
@@ -41,6 +41,14 @@ class Cases:
 
     def __init__(self, logic):
         self.logic = logic
+        self._wrapped = {}
+
+    def parametersOf(self, node):
+        """The parameters that a node holds; wrapping one takes long, so it is done once."""
+        known = self._wrapped.get(node.GetID())
+        if known is None or known.parameterNode is not node:
+            known = self._wrapped[node.GetID()] = BoneQualityParameterNode(node)
+        return known
 
     def create(self):
         """A new, empty case; returns its parameters."""
@@ -49,7 +57,7 @@ class Cases:
     def every(self, butNot=None):
         """The parameters of every case in the scene."""
         nodes = [node for node in self.logic.getAllParameterNodes() if butNot is None or node is not butNot.parameterNode]
-        return [BoneQualityParameterNode(node) for node in nodes]
+        return [self.parametersOf(node) for node in nodes]
 
     def unusedId(self, stem="case", first="case-1"):
         """An id that no case of the scene has."""
@@ -175,8 +183,9 @@ class Cases:
 
     def idIsTaken(self, parameters):
         """Whether another case has the id, or its results lie under it still."""
-        others = self.every(butNot=parameters)
-        return parameters.caseId in [name for other in others for name in (other.caseId, id_measured_for(other.parameterNode))]
+        others, measured = self.every(butNot=parameters), ids_measured()
+        names = [name for other in others for name in (other.caseId, measured.get(other.parameterNode.GetID()))]
+        return parameters.caseId in names
 
     def followId(self, parameters):
         """Take the results of a case along when its id is changed, once the new id can be used and is no other case's."""
@@ -191,7 +200,7 @@ class Cases:
         older: IDs of the nodes that were there before.
         """
         for node in self.logic.getAllParameterNodes():
-            parameters = BoneQualityParameterNode(node)
+            parameters = self.parametersOf(node)
             isEmpty = not hasInputs(parameters) and id_measured_for(node) is None
             if isEmpty and len(self.logic.getAllParameterNodes()) > 1:
                 slicer.mrmlScene.RemoveNode(node)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 from importlib import import_module
 
 from ..anatomy.numbering import heights as heights_along
@@ -125,7 +126,8 @@ def _read_level(
     image, frame, read = asked.given.image, vertebra.frame, []
     for family in FAMILIES:
         placed = once((family.__name__, name), lambda family=family: family.place_level(body, image, asked.parameters, frame))
-        read.append(family.read_level(placed, image, edited))
+        again = partial(family.read_level, placed, image, edited)
+        read.append(again() if edited else once((family.__name__, name, "read"), again))
     judged = not {Exclusion.CEMENTED, Exclusion.EXCLUDED} & set(why)
     off_bone = once(("CT rim", name), lambda: _off_bone(body, asked.given)) if judged else []
     numbers = LevelNumbers.joined([*read, LevelNumbers(flags=[*vertebra.doubts, *off_bone])])

@@ -40,8 +40,15 @@ def ids_given_twice(older: Container[str]) -> list[str]:
 
 def id_measured_for(owner) -> str | None:
     """The id under which one of the panel's cases was measured; None where it was not."""
-    mine = [document for document in documents() if document.GetNodeReferenceID(OWNER_REFERENCE) == owner.GetID()]
-    return mine[0].GetAttribute(CASE_ATTRIBUTE) if mine else None
+    return ids_measured().get(owner.GetID())
+
+
+def ids_measured() -> dict[str, str]:
+    """The id under which each of the panel's cases was measured, by the ID of its node."""
+    found = {}
+    for document in documents():
+        found.setdefault(document.GetNodeReferenceID(OWNER_REFERENCE), document.GetAttribute(CASE_ATTRIBUTE))
+    return found
 
 
 def nodes_of(case_id: str, older: Container[str] = ()) -> dict[str, object]:

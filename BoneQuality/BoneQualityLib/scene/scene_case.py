@@ -267,6 +267,14 @@ class SceneCase:
         return edited + [" ".join(key) for key, place in places.items() if place.get("edited") and key not in there]
 
 
+def show_alone(case_id: str) -> None:
+    """Put every other case of the scene aside, and take this one up again."""
+    for document in documents():
+        other, is_aside = document.GetAttribute(CASE_ATTRIBUTE), document.GetAttribute(ASIDE_ATTRIBUTE) is not None
+        if is_aside == (other == case_id):
+            SceneCase(other).set_shown(other == case_id)
+
+
 def rois_in(document: dict) -> dict[Key, dict]:
     """The places of all ROIs of a document, by level and kind."""
     places = {(roi["level"], roi["kind"]): roi for level in document["levels"] for roi in level["rois"]}

@@ -35,7 +35,9 @@ def mrml_scene():
 
 def every_node(kind: str = "vtkMRMLNode") -> list:
     """The nodes of the scene of a class."""
-    return [node for node in mrml_scene().GetNodes() if node.IsA(kind)]
+    found = mrml_scene().GetNodesByClass(kind)
+    found.UnRegister(None)
+    return list(found)
 
 
 @contextlib.contextmanager
