@@ -81,7 +81,8 @@ def _reach(mask: Mask, center: np.ndarray, axis: np.ndarray) -> tuple[float, flo
     """From where to where a mask reaches along a line, mm along ``axis`` from the center, its voxels counted whole."""
     offset = mask.points - center
     along = offset @ axis
-    near = np.linalg.norm(offset - along[:, None] * axis, axis=1) <= max(COLUMN_MM, float(max(mask.grid.spacing)))
+    aside = np.sqrt(sum(np.square(part - along * share) for part, share in zip(offset.T, axis)))
+    near = aside <= max(COLUMN_MM, float(max(mask.grid.spacing)))
     along = along[near] if near.any() else along
     half = 0.5 * float(np.abs(axis @ mask.grid.ijk_to_ras[:3, :3]).max())
     return float(along.min()) - half, float(along.max()) + half
