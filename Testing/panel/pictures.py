@@ -114,6 +114,17 @@ ui.measureButton.click()
 makers.click_level(widget, "L4", "hu_middle")
 picture("panel_flags.png", *FOUR)
 
+# two dates: the flagged case, and the demo before it
+ui.compareSection.collapsed = False
+ui.compareBox.currentIndex = ui.compareBox.findText("demo-ct")
+ui.compareDatesButton.click()
+for name in ("Red", "Yellow"):
+    getattr(views, name).window.SetSize(VIEW[0], 2 * VIEW[1])
+    getattr(views, name).logic.ResizeSliceNode(VIEW[0], 2 * VIEW[1])
+ui.compareText.anchorClicked.emit(qt.QUrl("level:L2"))
+picture("panel_two_dates.png", *TWO, of=ui.compareSection)
+ui.backButton.click()
+
 if ALL:
     # two readers: the second one moved an ellipse
     widget.showCase(widget.cases.secondReading(next(each for each in widget.cases.every() if each.caseId == "demo-ct")))
@@ -122,25 +133,12 @@ if ALL:
     makers.move(makers.curve(widget, "L2 middle"), [3, 1, 0])
     makers.process_events()
     ui.updateButton.click()
-    ui.compareSection.collapsed = False
     ui.compareBox.currentIndex = ui.compareBox.findText("demo-ct")
     ui.compareReadersButton.click()
     picture("panel_two_readers.png", of=ui.compareSection)
+    show(nodes["ct"][0])
+    makers.click_level(widget, "L2", "hu_middle")
     picture("panel_second_reader.png", *FOUR)
-
-    # two dates: the flagged case, and the demo before it
-    widget.showCase(flagged)
-    ui.compareBox.currentIndex = ui.compareBox.findText("demo-ct")
-    ui.compareDatesButton.click()
-    for name in ("Red", "Yellow"):
-        getattr(views, name).window.SetSize(VIEW[0], 2 * VIEW[1])
-        getattr(views, name).logic.ResizeSliceNode(VIEW[0], 2 * VIEW[1])
-    ui.compareText.anchorClicked.emit(qt.QUrl("level:L2"))
-    picture("panel_two_dates.png", *TWO, of=ui.compareSection)
-    ui.backButton.click()
-    for name in ("Red", "Yellow"):
-        getattr(views, name).window.SetSize(*VIEW)
-        getattr(views, name).fit()
 
     dark = qt.QPalette()
     for role, color in (("Window", "#323232"), ("Base", "#242424"), ("AlternateBase", "#2b2b2b"), ("Button", "#3a3a3a"), ("Mid", "#5a5a5a")):
@@ -149,4 +147,6 @@ if ALL:
         dark.setColor(getattr(qt.QPalette, role), qt.QColor("#e0e0e0"))
     slicer.app._qtApplication.setPalette(dark)
     widget.update()
+    ui.compareReadersButton.click()
     picture("panel_dark.png", *FOUR)
+    picture("panel_dark_compared.png", of=ui.compareSection)
