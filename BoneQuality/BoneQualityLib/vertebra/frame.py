@@ -11,7 +11,7 @@ from scipy import ndimage
 from ..errors import NotMeasured
 from ..image.grid import ANTERIOR, SUPERIOR, Grid, cross
 from ..image.mask import Mask
-from .midsagittal import midsagittal_section
+from .midsagittal import hull_corners
 
 #: Step of the lattices; half-length of rays along the superior axis; most a body reaches to either side of its middle, mm.
 STEP_MM, HALF_HEIGHT_MM, HALF_WIDTH_MM = 1.0, 30, 34
@@ -204,7 +204,7 @@ def _along_the_posterior_wall(body: Mask, frame: Frame) -> Frame:
     if share == 0:
         return frame
     try:
-        corners = midsagittal_section(body, frame).corners
+        corners = hull_corners(body, frame)
     except NotMeasured:
         return frame
     wall = corners["upper posterior"] - corners["lower posterior"]

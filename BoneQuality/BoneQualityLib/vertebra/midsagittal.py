@@ -14,6 +14,7 @@ from ..errors import NotMeasured
 from ..image.grid import Grid
 from ..image.mask import Mask
 from ..image.outlines import outlines
+from .sides import meeting_point, smooth_side
 
 if TYPE_CHECKING:
     from .frame import Frame
@@ -32,6 +33,13 @@ CORE_MM, REACH_MM = 12.0, 45.0
 DIRECTIONS = 120
 #: In cyclic order, with where each lies: anterior, superior.
 CORNERS = {"upper anterior": (1, 1), "upper posterior": (-1, 1), "lower posterior": (-1, -1), "lower anterior": (1, -1)}
+PLATES = ("upper", "lower")
+#: The sides, by the corners where they begin and end. A corner lies at most this far beyond the mask, voxels: as much as voxels cut off
+#: a right one. More would sharpen rims that are round. Corners and sides follow from each other in this many rounds.
+SIDES = {name: (f"{name} posterior", f"{name} anterior") for name in PLATES} | {
+    name: (f"lower {name}", f"upper {name}") for name in ("anterior", "posterior")
+}
+CORNER_BEYOND_VOXELS, ROUNDS = 0.5, 2
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,10 +67,40 @@ def midsagittal_section(mask: Mask, frame: Frame) -> MidsagittalSection:
     """The section of a mask of a body, or of a whole vertebra, whose arch lies apart from the body there.
 
     The 0.5 contour of the mask's mean over the slab around the plane through the frame's center along its anterior and superior
-    axes, without osteophytes. The corners are those of the largest quadrilateral in the contour's hull; the frame only names
-    them, so that it may lean by 40 degrees.
+    axes, without osteophytes. The corners are those of the largest quadrilateral in the contour's hull, moved to where the sides
+    between them meet once the voxels' steps are smoothed; the frame only names them, so that it may lean by 40 degrees.
     Raises NotMeasured where the mask does not meet the plane near the frame's center.
     """
+    outline, first, share, start = _outline_and_corners(mask, frame)
+    voxel_mm = float(mask.grid.spacing.max())
+    distance = ndimage.distance_transform_edt(share < 0.5) * STEP_MM
+    rimmed = mask.padded(1)
+    corners = dict(first)
+    for _ in range(ROUNDS):
+        sides = {
+            name: smooth_side(
+                rimmed,
+                frame,
+                _between(outline, first[begin], first[end]),
+                corners[begin],
+                corners[end],
+                HALF_WIDTH_MM,
+                name not in PLATES,
+            )
+            for name, (begin, end) in SIDES.items()
+        }
+        corners = {name: _corner(name, sides, corners[name], first[name], voxel_mm, distance, start) for name in corners}
+    upper, lower = (_from_corner_to_corner(plate, sides[plate], corners, outline, first) for plate in PLATES)
+    return MidsagittalSection(outline, corners, upper, lower, frame, voxel_mm)
+
+
+def hull_corners(mask: Mask, frame: Frame) -> dict[str, np.ndarray]:
+    """The corners of the largest quadrilateral in the section's hull, by the names in CORNERS: to about a voxel."""
+    return _outline_and_corners(mask, frame)[1]
+
+
+def _outline_and_corners(mask: Mask, frame: Frame) -> tuple[np.ndarray, dict[str, np.ndarray], np.ndarray, np.ndarray]:
+    """Outline, corners of its hull, the mask's share on the section [z, y], and where that array begins (y, z), mm."""
     voxel_mm = float(mask.grid.spacing.max())
     grid = _slab(mask, frame, min(max(HALF_WIDTH_MM, HALF_WIDTH_VOXELS * voxel_mm), WIDEST_MM))
     start = (grid.ijk_to_ras[:3, 3] - frame.center) @ frame.axes[:, 1:]
@@ -70,9 +108,29 @@ def midsagittal_section(mask: Mask, frame: Frame) -> MidsagittalSection:
     body = _without_osteophytes(_body_piece(share >= 0.5, -start[::-1] / STEP_MM), voxel_mm)
     near = ndimage.binary_dilation(body)
     outline = max(outlines(np.where(near, share, 0.0) - 0.5), key=_enclosed) * STEP_MM + start
-    corners = _corners(outline)
-    upper, lower = (_between(outline, corners[f"{plate} posterior"], corners[f"{plate} anterior"]) for plate in ("upper", "lower"))
-    return MidsagittalSection(outline, corners, upper, lower, frame, voxel_mm)
+    return outline, _corners(outline), share, start
+
+
+def _corner(name: str, sides, now: np.ndarray, first: np.ndarray, voxel_mm: float, distance: np.ndarray, start) -> np.ndarray:
+    """Where the two sides of a corner meet, drawn back toward its first place until it lies near enough to the mask."""
+    one, other = (sides[side] for side in name.split())
+    met = meeting_point(one, other, now, voxel_mm) if one is not None and other is not None else None
+    if met is None:
+        return first
+    way = met + (first - met) * np.linspace(0, 1, 41)[:, None]
+    column, row = np.clip(np.rint((way - start) / STEP_MM).astype(int), 0, np.array(distance.shape[::-1]) - 1).T
+    is_near = distance[row, column] <= CORNER_BEYOND_VOXELS * voxel_mm
+    return way[is_near.argmax()] if is_near.any() else first
+
+
+def _from_corner_to_corner(plate: str, side: np.ndarray | None, corners, outline: np.ndarray, first) -> np.ndarray:
+    """An endplate's curve with its corners as ends; the outline itself where no side was found."""
+    begin, end = SIDES[plate]
+    if side is None:
+        side = _between(outline, first[begin], first[end])
+    start, along = corners[begin], corners[end] - corners[begin]
+    at = (side - start) @ along / (along @ along)
+    return np.concatenate([start[None], side[(at > 0.01) & (at < 0.99)], corners[end][None]])
 
 
 def _slab(mask: Mask, frame: Frame, half_width_mm: float) -> Grid:
