@@ -84,6 +84,7 @@ class ReadingsSection:
     def showDates(self, level):
         """Show a level of both dates in linked views; *Views back* restores what was there."""
         self.panel.place.remember()
+        self.panel.edits.letGo()  # the handles of a ROI that was clicked before
         self.linked.show(self._levels()[level], level)
 
     def _levels(self):
