@@ -66,7 +66,7 @@ assert "after since before" in text and "L3 (adjacent to a cemented level)" in t
 # every value of both dates: the difference, its least significant change, and whether it is beyond it
 documents = [SceneCase(name).document for name in ("before", "after")]
 row = {name: [next(row for row in each["levels"] if row["level"] == name) for each in documents] for name in LEVELS}
-cells = ui.compareText.toHtml()
+assert all(f'href="level:{level}"' in ui.compareText.toHtml() for level in LEVELS), "every level that both have can be shown"
 for level, beyond in (("L4", "yes"), ("L1", "no")):
     first, second = (each["hu_3d"] for each in row[level])
     lines = text.splitlines()
