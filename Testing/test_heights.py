@@ -113,6 +113,26 @@ def test_a_pit_in_a_band_leaves_that_height_out_and_no_other():
     assert losses({"L3": heights})["L3"].grade == 0
 
 
+@pytest.mark.parametrize(("radius", "depth"), [(3.0, 4.0), (9.0, 11.0), (11.0, 7.0)])
+def test_a_pit_of_any_size_leaves_the_middle_out_and_the_other_heights_right(radius, depth):
+    spine = single_vertebra(pit=Pit(depth, radius, 0.0, 0.0))
+    grid = phantom_spine.grid_for(spine, (0.9, 0.9, 0.9), margin_mm=6)
+    mask = Mask("L3", phantom_spine.body_mask(spine.vertebra("L3"), grid), grid).cropped()
+    heights = measured(Vertebra("L3", mask, "body", Surroundings()), with_defects=True)
+    assert heights.middle is None
+    assert (heights.anterior, heights.posterior) == pytest.approx((28, 28), abs=0.3)
+    assert losses({"L3": heights})["L3"].grade == 0
+
+
+@pytest.mark.parametrize("onto", [-1, 0, 1])
+def test_a_biconcave_fracture_is_no_pit(onto):
+    rng = np.random.default_rng(7)
+    for share in (0.35, 0.6):
+        body = random_body(rng, "L2", Fracture("biconcave", share, onto))
+        heights = measured(body.vertebra([0.8] * 3, rng, False), with_defects=True)
+        assert heights.middle == pytest.approx(body.truth["middle"], abs=1.0) and heights.reasons == ()
+
+
 def test_the_image_goes_into_the_uncertainty_and_not_into_the_heights():
     spine = single_vertebra()
     grid = phantom_spine.grid_for(spine, (0.8, 0.8, 0.8), margin_mm=10)

@@ -8,7 +8,7 @@ where it is.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -26,8 +26,8 @@ BANDS = {"anterior": (0.80, 0.95), "middle": (0.40, 0.60), "posterior": (0.05, 0
 HEIGHTS, PLATES = tuple(BANDS), ("upper", "lower")
 #: Points in a band, and of planes across it at which the image is read.
 POINTS, PLANES_MM = 31, np.arange(-HALF_WIDTH_MM, HALF_WIDTH_MM + 0.1, 1.0)
-#: A pit that takes this share of a band leaves the height out. One larger than this share of its endplate is the endplate's own
-#: collapse, which the height is there to show.
+#: A pit that takes this share of a band leaves the height out. One without steep walls and larger than this share of its endplate is
+#: the endplate's own collapse, which the height is there to show.
 PIT_OF_BAND, COLLAPSE_OF_ENDPLATE = 0.25, 0.25
 #: Standard deviation of a height's error, mm: a constant and a factor on the square of the voxel's longest edge (mm2). On 400 phantoms
 #: of all shapes: 0.07 mm at 0.5, 0.12 at 1, 0.2 at 1.5, 0.3 at 2 and 0.7 at 3 mm.
@@ -83,12 +83,14 @@ def measure_heights(
     if body.covers == "cancellous":
         raise NotMeasured("no heights: a mask of cancellous bone does not show the endplates")
     section = midsagittal_section(body.mask if whole is None else whole, frame)
+    pits = {plate: defect for plate, defect in (defects or {}).items() if _is_pit(defect)}
+    section = replace(section, **{plate: _bridged(getattr(section, plate), section, pit) for plate, pit in pits.items()})
     values, lines, on_image, reasons = dict.fromkeys(HEIGHTS), {}, {}, []
     for name, band in BANDS.items():
         ends = {plate: along(getattr(section, plate), np.linspace(*band, POINTS)) for plate in PLATES}
-        pits = [plate for plate in ends if defects and plate in defects and _is_pitted(ends[plate], section, defects[plate])]
-        if pits:
-            reasons.append(f"no {name} height: a pit in the {' and the '.join(pits)} endplate lies where it is measured")
+        pitted = [plate for plate in pits if _in_pit(ends[plate], section, pits[plate]).mean() >= PIT_OF_BAND]
+        if pitted:
+            reasons.append(f"no {name} height: a pit in the {' and the '.join(pitted)} endplate lies where it is measured")
             continue
         values[name] = float(np.linalg.norm(ends["upper"] - ends["lower"], axis=1).mean())
         lines[name] = section.ras(np.stack([ends["lower"].mean(axis=0), ends["upper"].mean(axis=0)]))
@@ -119,14 +121,23 @@ def along(curve: np.ndarray, shares: np.ndarray) -> np.ndarray:
     return np.stack([np.interp(shares * length[-1], length, curve[:, axis]) for axis in (0, 1)], axis=1)
 
 
-def _is_pitted(points: np.ndarray, section: MidsagittalSection, defect: EndplateDefect) -> bool:
-    """Whether a pit takes part of a band in the slab around the section."""
-    if defect.kind != "pit" or defect.share > COLLAPSE_OF_ENDPLATE:
-        return False
+def _is_pit(defect: EndplateDefect) -> bool:
+    return defect.kind == "hole" or (defect.kind == "pit" and defect.share <= COLLAPSE_OF_ENDPLATE)
+
+
+def _bridged(curve: np.ndarray, section: MidsagittalSection, pit: EndplateDefect) -> np.ndarray:
+    """An endplate's curve straight across a pit: the way down and up again is no part of its length."""
+    is_sound = _in_pit(curve, section, pit).mean(axis=1) < 0.5
+    is_sound[[0, -1]] = True
+    return curve[is_sound]
+
+
+def _in_pit(points: np.ndarray, section: MidsagittalSection, pit: EndplateDefect) -> np.ndarray:
+    """Which points (n, 2) of the section lie in a pit, on each of the planes across it: 0 or 1, (n, planes)."""
     there = section.ras(np.stack([points[:, 0], np.zeros(len(points))], axis=1))
     columns = (there[:, None] + PLANES_MM[:, None] * section.frame.right).reshape(-1, 3)
-    pitted = sample(defect.columns[None].astype(np.float32), defect.grid, _on_plane(columns, defect), order=0, outside=0.0)
-    return bool(pitted.mean() >= PIT_OF_BAND)
+    pitted = sample(pit.columns[None].astype(np.float32), pit.grid, _on_plane(columns, pit), order=0, outside=0.0)
+    return pitted.reshape(len(points), -1)
 
 
 def _on_plane(points: np.ndarray, defect: EndplateDefect) -> np.ndarray:

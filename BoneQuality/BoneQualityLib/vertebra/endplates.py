@@ -26,6 +26,9 @@ DEGREE = 4
 #: height within STEP_REACH_MM, over this much of the endplate. Found on 400 phantoms of 0.7 to 3 mm voxels: intact, wedged and biconcave
 #: endplates reach 0.5 mm + 0.4 voxels and 0.2 mm + 1 voxel; pits 3.5 to 8 mm deep exceed the step at 2.6 mm (2 mm voxels) and up.
 PIT_MM, PIT_MM_AND_VOXELS, PIT_MM2 = 2.0, (1.0, 0.6), 12.0
+#: A hole is a pit with walls all around: columns whose slope is at least WALL_SLOPE (mm per mm; gaps of 2 mm closed) enclose at least HOLE_MM2.
+#: Pits of 8 to 25 mm, 5 to 11 mm deep, on voxels of 0.9 and 1.5 mm do so; of 200 wedged, biconcave and crushed bodies none.
+WALL_SLOPE, HOLE_MM2 = 1.25, 10.0
 BREAK_MM, BREAK_MM_AND_VOXELS, STEP_REACH_MM, BREAK_MM2 = 2.5, (1.2, 0.9), 2.0, 12.0
 
 
@@ -54,7 +57,8 @@ class EndplateMap:
 class EndplateDefect:
     """A pit or a break in an endplate.
 
-    kind: "pit" or "break". depth_mm: how far it lies below the smooth endplate, or how high the step is. area_mm2: of the
+    kind: "pit", "hole" (a pit of any size with steep walls all around) or "break". depth_mm: how far it lies below the smooth
+    endplate or the hole's rim, or how high the step is. area_mm2: of the
     endplate; share: of what is judged of it. center: RAS mm of its middle, in the vertebra's mid-plane. columns: bool [y, x], the
     columns of the endplate's map that lie in it; grid: their lattice.
     """
@@ -145,7 +149,32 @@ def _largest_defect(plate: EndplateMap) -> EndplateDefect | None:
         *_pieces("pit", below, max(PIT_MM, PIT_MM_AND_VOXELS[0] + PIT_MM_AND_VOXELS[1] * plate.voxel_mm), PIT_MM2, plate),
         *_pieces("break", step, max(BREAK_MM, BREAK_MM_AND_VOXELS[0] + BREAK_MM_AND_VOXELS[1] * plate.voxel_mm), BREAK_MM2, plate),
     ]
-    return max(candidates, key=lambda defect: (defect.kind == "pit", defect.area_mm2), default=None)
+    candidates += _holes(plate)
+    return max(candidates, key=lambda defect: (defect.kind != "break", defect.area_mm2), default=None)
+
+
+def _holes(plate: EndplateMap) -> list[EndplateDefect]:
+    slope = np.hypot(*np.gradient(plate.height, STEP_MM))
+    walls = np.pad(plate.judged & (slope >= WALL_SLOPE), 3)
+    walls = ndimage.binary_closing(walls, iterations=2)[3:-3, 3:-3] & plate.judged
+    labels, count = ndimage.label(ndimage.binary_fill_holes(walls))
+    found = []
+    for number in range(1, count + 1):
+        columns = labels == number
+        rim = ndimage.binary_dilation(columns) & ~columns & np.isfinite(plate.height)
+        inner = plate.height[columns & ~walls]
+        if len(inner) * STEP_MM**2 >= HOLE_MM2 and rim.any():
+            depth = float(np.median(plate.height[rim]) - np.nanmin(inner))
+            if depth > 0:
+                found.append(_defect("hole", depth, columns, plate))
+    return found
+
+
+def _defect(kind: str, depth_mm: float, columns: np.ndarray, plate: EndplateMap) -> EndplateDefect:
+    y, x = ndimage.center_of_mass(columns)
+    share, center = float(columns.sum() / plate.judged.sum()), plate.grid.ras([x, y, 0])
+    area = float(np.count_nonzero(columns)) * STEP_MM**2
+    return EndplateDefect(kind, depth_mm, area, share, center, columns, plate.grid)
 
 
 def _pieces(kind: str, depth: np.ndarray, least_mm: float, least_mm2: float, plate: EndplateMap) -> list[EndplateDefect]:
@@ -153,9 +182,6 @@ def _pieces(kind: str, depth: np.ndarray, least_mm: float, least_mm2: float, pla
     found = []
     for number in range(1, count + 1):
         columns = labels == number
-        area = float(np.count_nonzero(columns)) * STEP_MM**2
-        if area >= least_mm2:
-            y, x = ndimage.center_of_mass(columns)
-            share, center = columns.sum() / plate.judged.sum(), plate.grid.ras([x, y, 0])
-            found.append(EndplateDefect(kind, float(depth[columns].max()), area, float(share), center, columns, plate.grid))
+        if np.count_nonzero(columns) * STEP_MM**2 >= least_mm2:
+            found.append(_defect(kind, float(depth[columns].max()), columns, plate))
     return found
