@@ -27,20 +27,19 @@ class Measuring:
 
     def __init__(self, logic, cases):
         self.logic, self.cases = logic, cases
-        # looking through large images takes too long for every letter that is typed
-        self._foundInLabelMap, self._checksums = {}, {}
+        # looking through large images and many segments takes too long for every letter that is typed
+        self._found, self._checksums = {}, {}
         self._memories = {}
 
     def find(self, each):
         """What the segments of what is picked for one image show."""
-        node = each.segmentation
-        isLabelMap = node is not None and node.IsA("vtkMRMLLabelMapVolumeNode")
-        state = (each.identity(), node.GetImageData() and node.GetImageData().GetMTime()) if isLabelMap else None
-        before, found = self._foundInLabelMap.get(each.role, (None, None))
-        if state is None or before != state:
-            found = find_structures(node, each.segments, each.scheme, MEASURED_KINDS[each.role.name])
-            self._foundInLabelMap[each.role] = state, found
-        return find_beside(found, each.more_segmentations, MEASURED_KINDS[each.role.name])
+        node, kinds = each.segmentation, MEASURED_KINDS[each.role.name]
+        key, state = (each.role, node and node.GetID()), [each.segments, each.scheme, knownState(node)]
+        before, found = self._found.get(key, (None, None))
+        if found is None or before != state or state[-1] is None:
+            found = find_structures(node, each.segments, each.scheme, kinds)
+            self._found[key] = state, found
+        return find_beside(found, each.more_segmentations, kinds)
 
     def inputsAsText(self, parameters):
         """What the images and the segments in use hold, in short; another text where anything of it was changed."""
@@ -64,7 +63,8 @@ class Measuring:
 
     def forget(self):
         """Let go of what was worked out, as with a closed scene."""
-        self._memories.clear()
+        for kept in (self._memories, self._found, self._checksums):
+            kept.clear()
 
     def whatIsMissing(self, parameters, found):
         """What has to be given before the case can be measured, in one sentence; found: by role."""
@@ -142,3 +142,11 @@ class Measuring:
             return case.is_stale(facts_of(parameters.factTexts()), parameters.method(), self.inputsAsText(parameters))
         except BoneQualityError:
             return True
+
+
+def knownState(node):
+    """The state of a segmentation node; None where it cannot be told, as under a non-linear transform."""
+    try:
+        return node and state_of(node)
+    except BoneQualityError:
+        return None

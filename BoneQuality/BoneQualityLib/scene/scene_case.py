@@ -269,10 +269,11 @@ class SceneCase:
 
 def show_alone(case_id: str) -> None:
     """Put every other case of the scene aside, and take this one up again."""
-    for document in documents():
-        other, is_aside = document.GetAttribute(CASE_ATTRIBUTE), document.GetAttribute(ASIDE_ATTRIBUTE) is not None
-        if is_aside == (other == case_id):
-            SceneCase(other).set_shown(other == case_id)
+    with many_nodes():  # each change of a node alone would have every displayed node looked through
+        for document in documents():
+            other, is_aside = document.GetAttribute(CASE_ATTRIBUTE), document.GetAttribute(ASIDE_ATTRIBUTE) is not None
+            if is_aside == (other == case_id):
+                SceneCase(other).set_shown(other == case_id)
 
 
 def rois_in(document: dict) -> dict[Key, dict]:

@@ -77,7 +77,7 @@ def _degrees(first: np.ndarray, second: np.ndarray) -> float:
 
 def axes_of(superior: np.ndarray, anterior: np.ndarray) -> np.ndarray:
     """Right, anterior, superior as columns, out of an anterior that need not be perpendicular; the patient's where it is none."""
-    anterior = anterior if np.linalg.norm(cross(anterior, superior)) > 1e-6 else ANTERIOR
+    anterior = next(each for each in (anterior, ANTERIOR, SUPERIOR) if np.linalg.norm(cross(each, superior)) > 1e-6)
     anterior = _unit(anterior - (anterior @ superior) * superior)
     return np.stack([cross(anterior, superior), anterior, superior], axis=1)
 
