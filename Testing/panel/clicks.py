@@ -9,10 +9,9 @@ import numpy as np
 
 sys.path.insert(0, str(Path(makers.__file__).resolve().parents[1]))
 
-from total_segments import total_segments  # noqa: E402
-
 from BoneQualityLib.image.mask import Mask  # noqa: E402
 from BoneQualityLib.scene.nodes import segmentation_node  # noqa: E402
+from total_segments import total_segments  # noqa: E402
 
 ui, clicks = widget.ui, []
 
