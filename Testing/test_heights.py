@@ -124,6 +124,17 @@ def test_a_pit_of_any_size_leaves_the_middle_out_and_the_other_heights_right(rad
     assert losses({"L3": heights})["L3"].grade == 0
 
 
+@pytest.mark.parametrize(("y_mm", "left_out"), [(10.0, "anterior"), (-11.0, "posterior")])
+def test_a_pit_near_the_rim_leaves_out_the_height_there(y_mm, left_out):
+    spine = single_vertebra(pit=Pit(6.0, 4.0, 0.0, y_mm))
+    grid = phantom_spine.grid_for(spine, (0.9, 0.9, 0.9), margin_mm=6)
+    mask = Mask("L3", phantom_spine.body_mask(spine.vertebra("L3"), grid), grid).cropped()
+    heights = measured(Vertebra("L3", mask, "body", Surroundings()), with_defects=True)
+    right = {"anterior": 28, "middle": 26, "posterior": 28}
+    assert [name for name in HEIGHTS if heights[name] is None] == [left_out]
+    assert all(heights[name] == pytest.approx(right[name], abs=0.3) for name in HEIGHTS if name != left_out)
+
+
 @pytest.mark.parametrize("onto", [-1, 0, 1])
 def test_a_biconcave_fracture_is_no_pit(onto):
     rng = np.random.default_rng(7)

@@ -11,12 +11,15 @@ from pathlib import Path
 
 import numpy as np
 import SimpleITK as sitk
+from scipy.spatial.transform import Rotation
 
 from BoneQualityLib.image.grid import Grid
 from BoneQualityLib.image.image import Image
 from BoneQualityLib.image.mask import Mask
 from BoneQualityLib.measures.height_loss import HeightLoss, grade_losses, grade_of
 from BoneQualityLib.measures.heights import HEIGHTS, Heights, measure_heights
+from BoneQualityLib.phantoms.phantom_solids import Pit
+from BoneQualityLib.phantoms.phantom_spine import body_mask, grid_for, lumbar_spine
 from BoneQualityLib.vertebra.body import place_body
 from BoneQualityLib.vertebra.endplates import endplate_defect
 from BoneQualityLib.vertebra.vertebra import Surroundings, Vertebra
@@ -179,6 +182,41 @@ def intact_bodies() -> list[Row]:
     return rows
 
 
+def pits() -> list[Row]:
+    """A pit where a height is measured leaves that height out and the others as they are; a collapse is no pit."""
+    rng, wrong, off = np.random.default_rng(8), 0, []
+    for radius, depth in ((3.0, 4.0), (4.0, 6.0), (5.0, 6.0), (7.0, 9.0), (9.0, 11.0), (11.0, 7.0)):
+        for spacing in (0.8, 1.0, 1.5):
+            spine = lumbar_spine(
+                ("L3",),
+                lordosis_deg=float(rng.uniform(-20, 20)),
+                posterior_elements=False,
+                changes={"L3": dict(pit=Pit(depth, radius))},
+            )
+            grid = grid_for(
+                spine,
+                [spacing] * 3,
+                rotation=Rotation.from_euler("XYZ", rng.uniform(-20, 20, 3), degrees=True).as_matrix(),
+                margin_mm=6,
+            )
+            mask = Mask("L3", body_mask(spine.vertebrae[0], grid), grid).cropped()
+            found = read(Vertebra("L3", mask, "body", Surroundings()))
+            wrong += found.middle is not None
+            off += [abs(found[name] - 28.0) for name in ("anterior", "posterior") if found[name] is not None]
+    collapsed = [
+        read(random_body(rng, "L3", Fracture("biconcave", share, onto)).vertebra([0.9] * 3, rng, False))
+        for share in (0.3, 0.45, 0.6)
+        for onto in (-1, 0, 1)
+    ]
+    return [
+        at_most(
+            "middle height of a pit given", "18 pits of 6-22 mm in the middle, voxels 0.8-1.5 mm", wrong, 0, "", 0, readme=True
+        ),
+        at_most("other heights, worst", "the same pits", max(off), 1.0, "mm"),
+        at_most("heights left out", "9 biconcave fractures of 30-60 %", sum(map(len, (f.reasons for f in collapsed))), 0, "", 0),
+    ]
+
+
 def shared_images() -> list[Row]:
     """The wedge of the shared cases, and two models' masks of one real CT."""
     rows = []
@@ -230,7 +268,7 @@ def _read(path: Path) -> tuple[np.ndarray, Grid]:
 
 
 PARTS = (
-    voxels_to_1_mm, voxels_of_1_5_mm, voxels_of_2_mm, masks_too_large_or_small, voxels_of_3_mm, intact_bodies, shared_images,
+    voxels_to_1_mm, voxels_of_1_5_mm, voxels_of_2_mm, masks_too_large_or_small, voxels_of_3_mm, intact_bodies, pits, shared_images,
 )  # fmt: skip
 
 

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
+from scipy import ndimage
 
 from ..errors import NotMeasured
 from ..image.image import Image
@@ -29,6 +30,8 @@ POINTS, PLANES_MM = 31, np.arange(-HALF_WIDTH_MM, HALF_WIDTH_MM + 0.1, 1.0)
 #: A pit that takes this share of a band leaves the height out. One without steep walls and larger than this share of its endplate is
 #: the endplate's own collapse, which the height is there to show.
 PIT_OF_BAND, COLLAPSE_OF_ENDPLATE = 0.25, 0.25
+#: Columns known as a pit are its deep ones, 4 mm off the rim; its walls lie within this many columns (mm) of them. A hole's are known.
+WALLS_OF_PIT = 2
 #: Standard deviation of a height's error, mm: a constant and a factor on the square of the voxel's longest edge (mm2). On 400 phantoms
 #: of all shapes: 0.07 mm at 0.5, 0.12 at 1, 0.2 at 1.5, 0.3 at 2 and 0.7 at 3 mm.
 UNCERTAINTY_MM, UNCERTAINTY_PER_MM = 0.05, 0.075
@@ -136,7 +139,8 @@ def _in_pit(points: np.ndarray, section: MidsagittalSection, pit: EndplateDefect
     """Which points (n, 2) of the section lie in a pit, on each of the planes across it: 0 or 1, (n, planes)."""
     there = section.ras(np.stack([points[:, 0], np.zeros(len(points))], axis=1))
     columns = (there[:, None] + PLANES_MM[:, None] * section.frame.right).reshape(-1, 3)
-    pitted = sample(pit.columns[None].astype(np.float32), pit.grid, _on_plane(columns, pit), order=0, outside=0.0)
+    taken = pit.columns if pit.kind == "hole" else ndimage.binary_dilation(pit.columns, np.ones((3, 3)), iterations=WALLS_OF_PIT)
+    pitted = sample(taken[None].astype(np.float32), pit.grid, _on_plane(columns, pit), order=0, outside=0.0)
     return pitted.reshape(len(points), -1)
 
 
