@@ -326,7 +326,7 @@ class BoneQualityWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         slicer.util.selectModule("BoneQualityCohort")
 
     def open(self, facts, nodes, schemes):
-        """Show a case of a manifest as a new case: its facts, its nodes by input, label schemes of its label maps."""
+        """Show a case of a manifest as a new case: its facts, its lists of nodes by input, label schemes of its label maps."""
         self.enter()
         self.showCase(self.cases.of(facts, nodes, schemes))
         self.showViews()

@@ -136,15 +136,24 @@ def wait_until(condition, seconds: float = 60) -> None:
         time.sleep(0.005)
 
 
-def start(manifest: Path, folder: Path, workers: int, *options) -> subprocess.Popen:
-    """The command as a user without the rights of root, whose memory is limited."""
-    command = [sys.executable, "-m", "BoneQualityLib.cli", "batch", manifest, "--output", folder, "--workers", workers, *options]
+def as_user(*command) -> list[str]:
+    """A command without the rights of root."""
     if os.geteuid() == 0:
         dropped = "-dac_override,-dac_read_search"
-        command = ["setpriv", f"--bounding-set={dropped}", f"--inh-caps={dropped}", *command]
+        command = ("setpriv", f"--bounding-set={dropped}", f"--inh-caps={dropped}", *command)
+    return [str(part) for part in command]
+
+
+def limit_memory() -> None:
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY_LIMIT,) * 2)
+
+
+def start(manifest: Path, folder: Path, workers: int, *options) -> subprocess.Popen:
+    """The command as a user without the rights of root, whose memory is limited."""
+    command = (sys.executable, "-m", "BoneQualityLib.cli", "batch", manifest, "--output", folder, "--workers", workers, *options)
     return subprocess.Popen(
-        [str(part) for part in command], env=os.environ | {"PYTHONPATH": str(ROOT / "BoneQuality")}, text=True,
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (MEMORY_LIMIT,) * 2),
+        as_user(*command), env=os.environ | {"PYTHONPATH": str(ROOT / "BoneQuality")}, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, preexec_fn=limit_memory,
     )  # fmt: skip
 
 
@@ -237,10 +246,10 @@ def full_disk(manifest: Path, here: Path, workers: int, expected: dict[str, byte
     needed = sum(-(-len(content) // page) * page for content in expected.values()) + page * len(expected)
     disk, copy = here / "disk", here / "copy"
     disk.mkdir()
-    command = [sys.executable, "-m", "BoneQualityLib.cli", "batch", manifest, "--workers", workers]
+    command = as_user(sys.executable, "-m", "BoneQualityLib.cli", "batch", manifest, "--workers", workers)
     arguments = [str(part) for part in (2 * needed, disk, 2 * needed - needed // 2, *command)]
     done = subprocess.run(
-        ["unshare", "-rm", "sh", "-c", _ON_A_FULL_DISK, "sh", *arguments], capture_output=True, text=True,
+        ["unshare", "-rm", "sh", "-c", _ON_A_FULL_DISK, "sh", *arguments], capture_output=True, text=True, preexec_fn=limit_memory,
         env=os.environ | {"PYTHONPATH": str(ROOT / "BoneQuality"), "DISK": str(disk), "COPY": str(copy)},
     )  # fmt: skip
     if done.returncode == 99:

@@ -144,7 +144,7 @@ class Cases:
         return parameters
 
     def of(self, facts, nodes, schemes):
-        """A new case with these facts (CaseFacts), nodes by input and label schemes; returns its parameters."""
+        """A new case with these facts (CaseFacts), lists of nodes by input, and label schemes; returns its parameters."""
         parameters = self.create()
         with slicer.util.NodeModify(parameters.parameterNode):
             parameters.caseId = self.unusedId(facts.case_id, facts.case_id)
@@ -154,10 +154,13 @@ class Cases:
                     setattr(parameters, camelCase(name), f"{value:g}" if isinstance(value, float) else value)
             parameters.levelStates = {level: state for state in STATES[1:] for level in getattr(facts, state)}
             parameters.csfBlocked = list(facts.csf_blocked)
-            for name, node in nodes.items():
+            for name, (node, *more) in nodes.items():
                 setattr(parameters, camelCase(name), node)
+                if more:
+                    isMask = name.endswith("_segmentation")
+                    setattr(parameters, f"{camelCase(name.removesuffix('_segmentation'))}{'More' if isMask else 'Stacks'}", more)
             for name, scheme in schemes.items():
-                if scheme in SCHEMES and nodes[name].IsA("vtkMRMLLabelMapVolumeNode"):
+                if scheme in SCHEMES and nodes[name][0].IsA("vtkMRMLLabelMapVolumeNode"):
                     setattr(parameters, camelCase(name.removesuffix("_segmentation")) + "LabelScheme", scheme)
         return parameters
 

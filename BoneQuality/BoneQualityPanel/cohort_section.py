@@ -12,7 +12,7 @@ from BoneQualityLib.batch.run import Pages, run_batch
 from BoneQualityLib.entry.names import INPUTS
 from BoneQualityLib.errors import BoneQualityError
 from BoneQualityLib.scene.labels import path_and_labels
-from BoneQualityLib.scene.reading import read_segmentation, read_volume, remove_nodes
+from BoneQualityLib.scene.reading import read_segmentation, read_stacks, read_volume, remove_nodes
 
 from .case_list import CaseList
 from .export_section import REPORT_PACKAGES
@@ -121,23 +121,34 @@ class CohortSection:
 
 
 def readNodes(inputs):
-    """The images and masks of a case as nodes, by name of the input, and the label schemes of its label maps.
+    """The images and masks of a case as lists of nodes, by name of the input, and the label schemes of its label maps.
 
-    Raises BoneQualityError where a file cannot be read, or an image has several masks: the case panel takes one segmentation.
+    Raises BoneQualityError where a file cannot be read; no node stays then.
     """
     nodes, schemes = {}, {}
-    for item in INPUTS:
-        for given in inputs.given.get(item.name, ()):
-            path, scheme = path_and_labels(given) if item.of else (given, "")
-            read = read_segmentation(path) if item.of else [read_volume(path, next(iter(inputs.series), None))]
-            if item.name in nodes or len(read) > 1:
-                remove_nodes([*nodes.values(), *read])
-                sentence = _("The case has several files for {input}: load them, and merge their masks into one segmentation.")
-                raise BoneQualityError(sentence.format(input=item.name))
-            nodes[item.name] = read[0]
-            schemes[item.name] = scheme or inputs.label_scheme or ""
-    for name, node in nodes.items():
-        node.CreateDefaultDisplayNodes()
-        if name.endswith("_segmentation") and node.IsA("vtkMRMLSegmentationNode"):
-            node.SetReferenceImageGeometryParameterFromVolumeNode(nodes.get(name.removesuffix("_segmentation")))
+    try:
+        for item in INPUTS:
+            for given in inputs.given.get(item.name, ()):
+                path, scheme = path_and_labels(given) if item.of else (given, "")
+                nodes.setdefault(item.name, []).extend(readInput(item, path, inputs.series))
+                schemes.setdefault(item.name, scheme or inputs.label_scheme or "")
+        stacks = [name for name in ("fat", "water") if len(nodes.get(name, ())) > 1]
+        if stacks:
+            raise BoneQualityError(_("The panel takes one {input} image; measure this case as part of the batch.").format(input=stacks[0]))
+    except BoneQualityError:
+        remove_nodes([node for several in nodes.values() for node in several])
+        raise
+    for name, several in nodes.items():
+        for node in several:
+            node.CreateDefaultDisplayNodes()
+            if name.endswith("_segmentation") and node.IsA("vtkMRMLSegmentationNode"):
+                (volume, *_others) = nodes.get(name.removesuffix("_segmentation")) or [None]
+                node.SetReferenceImageGeometryParameterFromVolumeNode(volume)
     return nodes, schemes
+
+
+def readInput(item, path, series):
+    """The nodes of a file or folder that was given for an input."""
+    if item.of:
+        return read_segmentation(path)
+    return read_stacks(path, *series) if item.several else [read_volume(path, *series)]

@@ -17,13 +17,15 @@ folder = Path(tempfile.mkdtemp())
 for role, name in (("ct", "ct.nrrd"), ("t1", "t1.nrrd")):
     write_node(makers.volume(role), folder / name)
     write_node(makers.segmentation(role), folder / name.replace(".nrrd", ".seg.nrrd"))
+write_node(makers.segmentation("t1", makers.bodies("t1")), folder / "t1.seg.nrrd")
+write_node(makers.segmentation("t1", [makers.sac()]), folder / "sac.seg.nrrd")
 (folder / "damaged.nrrd").write_bytes((folder / "ct.nrrd").read_bytes()[:5000])
 slicer.mrmlScene.Clear()
 before = makers.scene_state()
 
 (folder / "manifest.csv").write_text(
     "case_id,ct,ct_segmentation,t1,t1_segmentation,outcome\n"
-    "one,ct.nrrd,ct.seg.nrrd,,,yes\ntwo,,,t1.nrrd,t1.seg.nrrd,no\nthree,damaged.nrrd,ct.seg.nrrd,,,no\n"
+    "one,ct.nrrd,ct.seg.nrrd,,,yes\ntwo,,,t1.nrrd,t1.seg.nrrd;sac.seg.nrrd,no\nthree,damaged.nrrd,ct.seg.nrrd,,,no\n"
 )
 assert not ui.batchButton.enabled and "Choose a manifest" in ui.batchButton.toolTip
 ui.manifestEdit.currentPath = str(folder / "manifest.csv")
@@ -81,6 +83,10 @@ case_panel = slicer.modules.bonequality.widgetRepresentation().self()
 assert case_panel.parameters.caseId == "one" and case_panel.ui.measureButton.enabled, case_panel.ui.stateLabel.text
 case_panel.ui.measureButton.click()
 assert f"{case_panel.case.document['case']['hu_3d']:.2f}" == rows["one"]["hu_3d"]
+ui.caseTable.cellDoubleClicked.emit(1, 0)
+assert case_panel.parameters.caseId == "two" and len(case_panel.parameters.t1More) == 1
+case_panel.ui.measureButton.click()
+assert f"{case_panel.case.document['case']['vbq']:.4f}" == rows["two"]["vbq"]
 slicer.mrmlScene.Clear()
 case_panel.cleanup()
 
