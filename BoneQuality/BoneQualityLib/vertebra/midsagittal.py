@@ -35,7 +35,8 @@ DIRECTIONS = 120
 CORNERS = {"upper anterior": (1, 1), "upper posterior": (-1, 1), "lower posterior": (-1, -1), "lower anterior": (1, -1)}
 PLATES = ("upper", "lower")
 #: The sides, by the corners where they begin and end. A corner lies at most this far beyond the mask, voxels: as much as voxels cut off
-#: a right one. More would sharpen rims that are round. Corners and sides follow from each other in this many rounds.
+#: a right one. More would sharpen rims that are round. Corners and sides follow from each other in this many rounds;
+#: none on voxels over COARSE_MM, where a side has too few of them.
 SIDES = {name: (f"{name} posterior", f"{name} anterior") for name in PLATES} | {
     name: (f"lower {name}", f"upper {name}") for name in ("anterior", "posterior")
 }
@@ -75,8 +76,8 @@ def midsagittal_section(mask: Mask, frame: Frame) -> MidsagittalSection:
     voxel_mm = float(mask.grid.spacing.max())
     distance = ndimage.distance_transform_edt(share < 0.5) * STEP_MM
     rimmed = mask.padded(1)
-    corners = dict(first)
-    for _ in range(ROUNDS):
+    corners, sides = dict(first), dict.fromkeys(SIDES)
+    for _ in range(ROUNDS if voxel_mm <= COARSE_MM + 1e-6 else 0):
         sides = {
             name: smooth_side(
                 rimmed,

@@ -26,9 +26,8 @@ ENDPLATE_HALF_WIDTH_MM, WALL_HALF_WIDTH_MM = 11.0, 5.0
 ALONG_MM, ACROSS_MM, RAY_MM, BEYOND_MM = 1.0, 1.0, 0.4, 3.5
 #: Nearer than this to a corner the mask's surface is that of the corner: mm, or voxels where that is more.
 CORNER_MM, CORNER_VOXELS = 1.0, 0.5
-#: Cubic B-splines over this many intervals follow an endplate; STIFFNESS weighs their second differences. Over 2 mm voxels a
-#: side has few steps: its endplate is stiffer there, and its wall straight.
-INTERVALS, STIFFNESS, COARSE_STIFFNESS, COARSE_MM = 6, 0.01, 0.1, 2.0
+#: Cubic B-splines over this many intervals follow an endplate; STIFFNESS weighs their second differences.
+INTERVALS, STIFFNESS = 6, 0.01
 #: No point is moved further than this many voxels off the mask's surface.
 MOST_MOVED_VOXELS = 0.5
 #: Least scale of the fit's residuals, voxels; Tukey's biweight leaves out what is 4.7 times as far off.
@@ -83,10 +82,9 @@ def _fitted(surface, shares, across, voxel_mm: float, half_width_mm: float, is_w
     is_met = np.isfinite(surface)
     if np.count_nonzero(is_met) < 3 * INTERVALS:
         return None
-    is_coarse = voxel_mm > COARSE_MM + 1e-6
     t = (shares - shares[0]) / np.ptp(shares)
     u = 2 * t - 1
-    own = np.stack([u**n for n in range(2 if is_coarse else 3)], axis=1) if is_wall else _splines(t)
+    own = np.stack([u**n for n in range(3)], axis=1) if is_wall else _splines(t)
     aside = np.stack([u**n for n in range(2 if is_wall else 3)], axis=1)
     row, column = np.nonzero(is_met)
     x, heights = across[row, None] / 10, surface[is_met]
@@ -94,8 +92,7 @@ def _fitted(surface, shares, across, voxel_mm: float, half_width_mm: float, is_w
     penalty = np.zeros((terms.shape[1],) * 2)
     if not is_wall:
         second = np.diff(np.eye(own.shape[1]), 2, axis=0)
-        stiffness = COARSE_STIFFNESS if is_coarse else STIFFNESS
-        penalty[: own.shape[1], : own.shape[1]] = stiffness * len(heights) / INTERVALS * second.T @ second
+        penalty[: own.shape[1], : own.shape[1]] = STIFFNESS * len(heights) / INTERVALS * second.T @ second
     penalty += 1e-9 * len(heights) * np.eye(len(penalty))
     weights = np.ones(len(heights))
     for _ in range(ROUNDS):
