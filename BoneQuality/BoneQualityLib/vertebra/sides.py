@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 #: Rays onto an endplate start this far to both sides of the section and those onto a wall this far, mm: a wall bends more.
 ENDPLATE_HALF_WIDTH_MM, WALL_HALF_WIDTH_MM = 11.0, 5.0
 #: Distance of the rays along a side and across the section, and of samples along a ray; how far rays start beyond the outline.
-ALONG_MM, ACROSS_MM, RAY_MM, BEYOND_MM = 1.0, 1.0, 0.4, 3.5
+ALONG_MM, ACROSS_MM, RAY_MM, BEYOND_MM = 1.0, 2.0, 0.4, 3.5
 #: Nearer than this to a corner the mask's surface is that of the corner: mm, or voxels where that is more.
 CORNER_MM, CORNER_VOXELS = 1.0, 0.5
 #: Cubic B-splines over this many intervals follow an endplate; STIFFNESS weighs their second differences.
