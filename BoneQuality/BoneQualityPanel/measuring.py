@@ -45,10 +45,10 @@ class Measuring:
         """What the images and the segments in use hold, in short; another text where anything of it was changed."""
         return json.dumps([each.contents(self.find(each), self._checksumsOf) for each in picked(parameters)], sort_keys=True)
 
-    def _checksumsOf(self, node):
-        changed = changed_at(node)
-        if self._checksums.get(node.GetID(), (None,))[0] != changed:
-            self._checksums[node.GetID()] = changed, checksums(node)
+    def _checksumsOf(self, node, identifiers=None):
+        state = changed_at(node), identifiers
+        if self._checksums.get(node.GetID(), (None,))[0] != state:
+            self._checksums[node.GetID()] = state, checksums(node, identifiers)
         return self._checksums[node.GetID()][1]
 
     def _memory(self, parameters, mine):

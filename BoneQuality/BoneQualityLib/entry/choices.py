@@ -117,7 +117,7 @@ class Picked:
         """
         nodes = (self.volume, *self.others.values(), *self.more_volumes, *self.more_segmentations)
         images = [node and [checksums(node), placed_by(node)] for node in nodes]
-        masks = checksums(self.segmentation) if found.shows else {}
+        masks = checksums(self.segmentation, frozenset(found.shows.values())) if found.shows else {}
         shown = {structure: masks[identifier] for structure, identifier in found.shows.items()}
         return [images, shown, placed_by(self.segmentation) if shown else None]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zlib
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -136,11 +137,12 @@ def same_lattice(segmentation, volume) -> bool:
     return bool(np.allclose(offset, np.round(offset), atol=0.01))
 
 
-def checksums(node) -> dict[str, int]:
-    """Checksums of a volume's voxels (by ""), or of every segment's mask by its identifier; the same after saving and loading."""
+def checksums(node, identifiers: Collection[str] | None = None) -> dict[str, int]:
+    """Checksums of a volume's voxels (by ""), or of the masks of all segments or these, by identifier; the same after saving and loading."""
     if node.IsA("vtkMRMLScalarVolumeNode") and not node.IsA("vtkMRMLLabelMapVolumeNode"):
         return {"": zlib.crc32(np.ascontiguousarray(image_of(node).array))}
-    return {segment.identifier: zlib.crc32(np.ascontiguousarray(segment.load().array)) for segment in named_segments(node)}
+    segments = (each for each in named_segments(node) if identifiers is None or each.identifier in identifiers)
+    return {segment.identifier: zlib.crc32(np.ascontiguousarray(segment.load().array)) for segment in segments}
 
 
 def changed_at(node) -> list:
