@@ -26,7 +26,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "BoneQuality"))
 
 from BoneQualityLib import CaseFacts, measure_case
 from BoneQualityLib.batch.manifest import read_manifest  # noqa: E402
-from BoneQualityLib.batch.run import run_batch  # noqa: E402
+from BoneQualityLib.batch.run import Pages, run_batch  # noqa: E402
 from BoneQualityLib.image.grid import Grid
 from BoneQualityLib.image.mask import Mask  # noqa: E402
 from BoneQualityLib.phantoms import phantom_spine  # noqa: E402
@@ -163,8 +163,8 @@ def manifest_seconds(folder: Path) -> float:
     return time.perf_counter() - start
 
 
-def batch_seconds(folder: Path, workers: int) -> dict[str, float]:
-    """Seconds a case of a batch run, and of SimpleITK reading the same files before and after it."""
+def batch_seconds(folder: Path, workers: int, reports: bool) -> dict[str, float]:
+    """Seconds a case of a batch run, with or without reports, and of SimpleITK reading the same files before and after it."""
     import SimpleITK as sitk
 
     sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(1)
@@ -185,8 +185,9 @@ def batch_seconds(folder: Path, workers: int) -> dict[str, float]:
 
     marks, reading = [], [read() for _ in range(5)]
     batch = run_batch(
-        folder / "batch.csv", folder / "results", workers, overwrite=True, progress=lambda *_: marks.append(time.perf_counter())
-    )
+        folder / "batch.csv", folder / "results", workers, overwrite=True, progress=lambda *_: marks.append(time.perf_counter()),
+        pages=Pages(reports=reports),
+    )  # fmt: skip
     assert len(batch.done) == BATCH_CASES, batch.failures
     reading += [read() for _ in range(5)]
     return dict(case=(marks[-1] - marks[workers]) / (BATCH_CASES - workers), reading=float(np.median(reading)))
@@ -225,7 +226,7 @@ def cohort_seconds(folder: Path) -> float:
 
 STEPS = {
     "manifest": lambda folder: manifest_seconds(Path(folder)),
-    "batch": lambda folder, workers: batch_seconds(Path(folder), int(workers)),
+    "batch": lambda folder, workers, *reports: batch_seconds(Path(folder), int(workers), bool(reports)),
     "cohort": lambda folder: cohort_seconds(Path(folder)),
     "make": lambda folder: make_files(Path(folder)),
     "time": lambda folder, repeats: times(Path(folder), int(repeats)),
@@ -277,6 +278,8 @@ def many_cases(folder: str) -> bool:
         print(
             f"{f'a case, {workers} workers, seconds':30}{run['case']:9.2f}{ratio:8.2f}{READING_TARGET:8.2f}{missed[ratio > READING_TARGET]}"
         )
+    reported = in_fresh_process("batch", folder, 2, "reports")["case"]
+    print(f"{'with reports, 2 workers':30}{reported:9.2f}{reported / two['case']:8.2f}")
     print(f"{'gain of a second worker':30}{'':9}{gain:8.2f}{GAIN_TARGET:8.2f}{missed[gain < GAIN_TARGET]}")
     return (
         checked <= MANIFEST_SECONDS

@@ -20,7 +20,7 @@ import pytest
 
 from batch_faults import Crashes, worker_ids
 from BoneQualityLib import cli
-from BoneQualityLib.batch.run import RECORDS, run_batch
+from BoneQualityLib.batch.run import RECORDS, Pages, run_batch
 from BoneQualityLib.errors import BoneQualityError
 from BoneQualityLib.scene.session import mrml_scene
 from spine_files import CT_GRID, HU, LIBRARY, bodies, ct, image_file, measure, segmentation_file
@@ -100,7 +100,7 @@ def test_every_case_gets_the_files_of_measure_and_the_tables_their_rows_in_the_m
     assert mrml_scene().GetNumberOfNodes() == nodes
     alone = measure(
         capfd, tmp_path / "alone", "--ct", study.parent / "3.nii.gz", "--ct-segmentation", study.parent / "masks.seg.nrrd",
-        "--age", "73", case_id="c3",
+        "--age", "73", case_id="c3", report=True,
     )  # fmt: skip
     assert alone.status == 0 and alone.files.items() <= results(tmp_path / "out").items()
 
@@ -267,12 +267,13 @@ def _other(study):
     ],
 )
 def test_a_case_whose_inputs_or_parameters_changed_is_measured_again(study, tmp_path, change, again):
-    run_batch(study, tmp_path / "out", workers=0)
+    how = dict(workers=0, pages=Pages(reports=False))
+    run_batch(study, tmp_path / "out", **how)
     written = times(tmp_path / "out")
     change(study)
-    assert not run_batch(study, tmp_path / "out", workers=0, resume=True).failures
+    assert not run_batch(study, tmp_path / "out", resume=True, **how).failures
     assert {name for name, at in times(tmp_path / "out").items() if written[name] != at} == again
-    run_batch(study, tmp_path / "fresh", workers=0)
+    run_batch(study, tmp_path / "fresh", **how)
     assert results(tmp_path / "out") == results(tmp_path / "fresh")
 
 

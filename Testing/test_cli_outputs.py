@@ -61,7 +61,7 @@ def files(tmp_path_factory):
 @pytest.fixture
 def done(tmp_path, capfd):
     """A run with these options that did its work."""
-    return lambda *options, folder=tmp_path / "out": measure(capfd, folder, *options).done()
+    return lambda *options, folder=tmp_path / "out", report=False: measure(capfd, folder, *options, report=report).done()
 
 
 @pytest.fixture
@@ -262,7 +262,7 @@ def _refused(run):
 @pytest.mark.parametrize("there", ["case.json", "case.html", "case_case.csv", "case_levels.csv"])
 def test_an_existing_result_is_neither_replaced_nor_touched(tmp_path, files, capfd, there):
     (tmp_path / there).write_text("mine")
-    run = measure(capfd, tmp_path, *files.of_t1)
+    run = measure(capfd, tmp_path, *files.of_t1, report=True)
     assert f"{there} is there already" in _refused(run) and run.files == {there: b"mine"}
 
 
@@ -362,7 +362,7 @@ def test_a_locale_with_a_decimal_comma_changes_nothing(tmp_path, files, done, de
         "from BoneQualityLib.cli import main; sys.exit(main())"
     )
     run = process(tmp_path / "de", *files.of_ct, *files.of_t1, code=code, env=decimal_comma).done()
-    assert run.files == done(*files.of_ct, *files.of_t1).files
+    assert run.files == done(*files.of_ct, *files.of_t1, report=True).files
 
 
 def test_the_command_as_a_process_says_its_results_on_a_terminal_of_any_letters(tmp_path, files):
@@ -384,7 +384,7 @@ def test_no_patient_and_no_formula_gets_from_dicom_into_a_file(tmp_path, files, 
         SeriesDescription="Geheimserie", InstitutionName="Geheimklinik", AccessionNumber="4711", StudyDate="20200229",
         Manufacturer='=HYPERLINK("x")', ManufacturerModelName="@a,b\tc", ConvolutionKernel=["Br40", "'3\""], KVP=100,
     )  # fmt: skip
-    run = done("--ct", dicom_folder(tmp_path / "Geheim^Greta", **secret), *files.of_ct[2:])
+    run = done("--ct", dicom_folder(tmp_path / "Geheim^Greta", **secret), *files.of_ct[2:], report=True)
     assert not re.search(b"geheim|greta|4711|1950|2020", b"".join(run.files.values()), re.IGNORECASE)
     assert (run.case["kvp"], run.case["manufacturer"], run.case["model"]) == ("100.0", "", "")
     assert "kvp" in run.case["flags"].split("; ")

@@ -68,11 +68,11 @@ GOOD = HEADER + "".join(f"c{n},{'yes' if n < 4 else 'no'},{50 + 3 * n},{70 + n %
         (GOOD.replace("c1,yes,53,71", "c1,yes,53"), "Row 3 .* has 3 cells for 4 columns"),
         (GOOD.replace("c1,yes,53,71", "c1,yes,53 HU,71"), r"Row 3 of cohort.csv holds '53 HU' in 'hu_3d'"),
         (GOOD.replace("c1,yes,53,71", "c1,yes,inf,71"), "'inf' in 'hu_3d'"),
-        (GOOD.replace("c1,", "c0,"), "two rows of case 'c0' .*--readers"),
+        (GOOD.replace("c1,", "c0,"), "two rows of case 'c0' .*name the column of the readers"),
         (GOOD.replace("age", "hu_3d"), "two columns called 'hu_3d'"),
         (GOOD.replace("no", "yes"), "'fracture' of cohort.csv has one class only"),
         (GOOD.replace("no", "maybe"), "holds 'maybe', 'yes'; say which value is the event: fracture=VALUE"),
-        (GOOD.replace("hu_3d", "density"), "holds none of the measures .*--measures"),
+        (GOOD.replace("hu_3d", "density"), "holds none of the measures .*name the columns to analyze"),
     ],
 )
 def test_a_file_that_cannot_be_used_is_refused_in_one_sentence_with_the_remedy(tmp_path, text, said):

@@ -288,9 +288,9 @@ def test_images_moved_from_where_the_series_says_are_refused(written, tmp_path):
 def test_the_command_writes_dicom_on_request_alone_and_refuses_what_nothing_can_refer_to(series, tmp_path, capfd):
     spine = spine_files(tmp_path / "spine")
     masks = spine.of_ct[2:]
-    plain = measure(capfd, tmp_path / "a", "--ct", series / "ct", *masks, "--no-report")
+    plain = measure(capfd, tmp_path / "a", "--ct", series / "ct", *masks)
     assert plain.status == 0 and not list(tmp_path.rglob("*.dcm"))
-    asked = measure(capfd, tmp_path / "b", "--ct", series / "ct", *masks, "--no-report", "--dicom", tmp_path / "pacs")
+    asked = measure(capfd, tmp_path / "b", "--ct", series / "ct", *masks, "--dicom", tmp_path / "pacs")
     assert asked.status == 0 and {p.name for p in (tmp_path / "pacs").iterdir()} == {"case_ct_regions.dcm", "case_ct_measurements.dcm"}
     assert not any(b"Doe" in content for content in asked.files.values())
     assert "is there already" in measure(capfd, tmp_path / "e", "--ct", series / "ct", *masks, "--dicom", tmp_path / "pacs").err
@@ -308,9 +308,9 @@ def test_the_command_writes_dicom_on_request_alone_and_refuses_what_nothing_can_
 def test_the_command_writes_pictures_on_request_alone_and_with_the_other_files_or_not_at_all(series, tmp_path, capfd):
     masks = ["--ct", series / "ct", *spine_files(tmp_path / "spine").of_ct[2:], "--no-report"]
     pacs = tmp_path / "pacs"
-    lone = measure(capfd, tmp_path / "a", *masks, "--dicom-pictures")
+    lone = measure(capfd, tmp_path / "a", *masks, "--dicom-pictures", report=True)
     assert "give --dicom DIR too" in lone.refusal()
-    asked = measure(capfd, tmp_path / "b", *masks, "--dicom", pacs, "--dicom-pictures")
+    asked = measure(capfd, tmp_path / "b", *masks, "--dicom", pacs, "--dicom-pictures", report=True)
     assert asked.status == 0 and str(pacs / "case_picture_ct_L1_middle.dcm") in asked.out
     names = {path.name for path in pacs.iterdir()}
     assert len(names) == 2 + 1 + 9 and {"case_picture_ct_overview.dcm", "case_ct_regions.dcm"} < names

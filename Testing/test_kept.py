@@ -296,7 +296,7 @@ def test_no_output_names_a_patient_wherever_the_name_was_written(tmp_path, capfd
     planted(folder / "ct of hans")
     masks = {"L2 body": MASK, "MUELLER HANS": np.roll(MASK, 4, 0) & ~MASK}
     segmentation_file(folder / "Hans Mueller.seg.nrrd", masks, CT_GRID)
-    done = measure(capfd, tmp_path / "out", "--ct", folder / "ct of hans", "--ct-segmentation", folder / "Hans Mueller.seg.nrrd")
+    done = measure(capfd, tmp_path / "out", "--ct", folder / "ct of hans", "--ct-segmentation", folder / "Hans Mueller.seg.nrrd", report=True)
     assert done.status == 0, done.err
     assert len(done.files) >= 3  # tables, JSON and what else a case writes
     assert_nameless(*all_bytes(tmp_path / "out").values())

@@ -178,7 +178,7 @@ def test_texts_of_a_dialog_give_the_values_of_the_command(study, tmp_path, capfd
     with inputs.nodes() as nodes:
         result = inputs.measure(nodes)
     options = ["--ct", study / "ct.nii.gz", "--ct-segmentation", study / "labels.nii.gz", "--label-scheme", "totalsegmentator"]
-    run = measure(capfd, tmp_path / "out", *options).done()
+    run = measure(capfd, tmp_path / "out", *options, report=True).done()
     result.write_files(tmp_path / "in")
     assert {path.name: path.read_bytes() for path in (tmp_path / "in").iterdir()} == run.files
     with pytest.raises(BoneQualityError, match="age: 'old' is no number; ct: x is not there"):

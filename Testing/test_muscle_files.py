@@ -77,7 +77,7 @@ def masked(files) -> list:
 
 def rows_of(outcome) -> list[dict]:
     assert (outcome.status, outcome.err) == (0, ""), outcome
-    assert sorted(outcome.files) == ["case.html", "case.json", "case_case.csv", "case_levels.csv", "case_muscles.csv"]
+    assert sorted(outcome.files) == ["case.json", "case_case.csv", "case_levels.csv", "case_muscles.csv"]
     return list(csv.DictReader(outcome.files["case_muscles.csv"].decode().splitlines()))
 
 

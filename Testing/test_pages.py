@@ -260,10 +260,10 @@ def spine(tmp_path_factory):
 
 
 def test_the_command_prints_the_text_for_a_ris_alone_and_leaves_out_the_report(tmp_path, spine, capfd):
-    run = measure(capfd, tmp_path / "out", *spine.of_ct, "--text", "--no-report")
+    run = measure(capfd, tmp_path / "out", *spine.of_ct, "--text")
     assert run.status == 0 and run.out.startswith("Bone quality of the lumbar spine, case case\n") and "Written" not in run.out
     assert sorted(run.files) == ["case.json", "case_case.csv", "case_levels.csv"]
-    again = measure(capfd, tmp_path / "out", *spine.of_ct, "--template", tmp_path, "--overwrite")
+    again = measure(capfd, tmp_path / "out", *spine.of_ct, "--template", tmp_path, "--overwrite", report=True)
     assert again.status == 2 and "holds no template; put report.html or ris.txt there" in again.err
 
 

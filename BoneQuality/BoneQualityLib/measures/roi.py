@@ -70,7 +70,7 @@ class PlanarRoi:
         """mm2"""
         if self.semi_axes:
             return float(np.pi * np.prod(self.semi_axes))
-        return float(len(self._points_inside()[0]) * SAMPLING_MM**2)
+        return float(len(self._points_inside[0]) * SAMPLING_MM**2)
 
     def contains(self, u: np.ndarray, v: np.ndarray) -> np.ndarray:
         """Which points of a lattice in plane coordinates, columns at rising ``u`` and rows at ``v``, lie inside: bool [v, u]."""
@@ -99,7 +99,7 @@ class PlanarRoi:
 
         On one of the image's own planes every point takes its pixel's value, elsewhere it is interpolated.
         """
-        u, v = self._points_inside()
+        u, v = self._points_inside
         order = 0 if self._on_lattice_plane(image.grid) else 1
         steps = max(int(np.ceil(self.thickness)), 1)
         offsets = (np.arange(steps) - (steps - 1) / 2) * self.thickness / steps
@@ -109,6 +109,7 @@ class PlanarRoi:
         _check_data(1 - known.mean())
         return total[known]
 
+    @cached_property
     def _points_inside(self) -> tuple[np.ndarray, np.ndarray]:
         """Plane coordinates u and v of points 0.2 mm apart inside."""
         if self.semi_axes:
