@@ -11,6 +11,7 @@ from BoneQualityLib.phantoms.phantom_solids import Pit
 from BoneQualityLib.vertebra.body import place_body
 from BoneQualityLib.vertebra.endplates import endplate_defect
 from BoneQualityLib.vertebra.frame import place_frame
+from budget.sound_cases import false_alarms
 from conftest import rotation
 
 SMOOTH = {
@@ -36,6 +37,10 @@ def defects(spacing, cut=None, covers="body", **changes):
 @pytest.mark.parametrize("shape", SMOOTH)
 def test_a_smooth_endplate_has_no_defect_however_it_is_dished(shape, spacing):
     assert defects(spacing, **SMOOTH[shape]) == {}
+
+
+def test_a_step_of_thick_slices_that_closes_to_a_ring_is_no_hole():
+    assert false_alarms(3254) == ("5 mm slices", [])
 
 
 @pytest.mark.parametrize("spacing", [(0.7, 0.7, 0.7), (1, 1, 1), (1.5, 1.5, 1.5)])

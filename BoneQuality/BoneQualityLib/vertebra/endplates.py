@@ -27,8 +27,9 @@ DEGREE = 4
 #: endplates reach 0.5 mm + 0.4 voxels and 0.2 mm + 1 voxel; pits 3.5 to 8 mm deep exceed the step at 2.6 mm (2 mm voxels) and up.
 PIT_MM, PIT_MM_AND_VOXELS, PIT_MM2 = 2.0, (1.0, 0.6), 12.0
 #: A hole is a pit with walls all around: columns whose slope is at least WALL_SLOPE (mm per mm; gaps of 2 mm closed) enclose at least HOLE_MM2.
+#: It is deeper than one step of the voxels: on slices of 5 mm such a step can close to a ring by itself.
 #: Pits of 8 to 25 mm, 5 to 11 mm deep, on voxels of 0.9 and 1.5 mm do so; of 200 wedged, biconcave and crushed bodies none.
-WALL_SLOPE, HOLE_MM2 = 1.25, 10.0
+WALL_SLOPE, HOLE_MM2, HOLE_MM_AND_VOXELS = 1.25, 10.0, (0.5, 1.0)
 BREAK_MM, BREAK_MM_AND_VOXELS, STEP_REACH_MM, BREAK_MM2 = 2.5, (1.2, 0.9), 2.0, 12.0
 
 
@@ -165,7 +166,7 @@ def _holes(plate: EndplateMap) -> list[EndplateDefect]:
         inner = plate.height[columns & ~walls]
         if len(inner) * STEP_MM**2 >= HOLE_MM2 and rim.any():
             depth = float(np.median(plate.height[rim]) - np.nanmin(inner))
-            if depth > 0:
+            if depth > max(PIT_MM, HOLE_MM_AND_VOXELS[0] + HOLE_MM_AND_VOXELS[1] * plate.voxel_mm):
                 found.append(_defect("hole", depth, columns, plate))
     return found
 
