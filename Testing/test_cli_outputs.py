@@ -272,6 +272,11 @@ def test_overwrite_replaces_what_is_there(tmp_path, files, done):
     assert all(first[name] != second[name] for name in first)
 
 
+def test_a_report_of_an_earlier_run_does_not_stay_beside_newer_values(tmp_path, done, files):
+    assert "case.html" in done(*files.of_t1, report=True).files
+    assert "case.html" not in done(*files.of_t1, "--overwrite").files
+
+
 def test_a_folder_in_the_place_of_a_result_is_named_and_nothing_else_written(tmp_path, files, capfd):
     (tmp_path / "out" / "case.json").mkdir(parents=True)
     assert "cannot be written" in _refused(measure(capfd, tmp_path / "out", *files.of_t1, "--overwrite"))

@@ -17,7 +17,7 @@ from BoneQualityLib.scene.arrays import image_of
 from BoneQualityLib.scene.masks import Segmentation, identified
 from BoneQualityLib.scene.nodes import segmentation_node, volume_node
 from BoneQualityLib.scene.reading import read_segmentation, read_volume, write_node
-from BoneQualityLib.scene.session import mrml_scene
+from BoneQualityLib.scene.session import errors_of_vtk, mrml_scene
 from conftest import rotation, single_vertebra
 from spine_files import image_file
 
@@ -216,3 +216,11 @@ def test_one_damaged_file_of_a_folder_of_masks_leaves_no_node_of_the_others(tmp_
     with pytest.raises(BoneQualityError, match="L3.nii.gz is cut short"):
         read_segmentation(str(tmp_path))
     assert mrml_scene().GetNumberOfNodesByClass("vtkMRMLVolumeNode") == 0
+
+
+def test_errors_of_vtk_are_told_from_its_warnings():
+    with errors_of_vtk() as said:
+        window = vtk.vtkOutputWindow.GetInstance()
+        window.DisplayWarningText("ERROR is only a word here")
+        window.DisplayErrorText("the file is damaged\n")
+    assert said == ["the file is damaged"]

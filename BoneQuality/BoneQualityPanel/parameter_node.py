@@ -42,9 +42,9 @@ class BoneQualityParameterNode:
     """A case as the panel holds it.
 
     Facts that a person types are texts, "" where not given. ...Segments: the structure that a segment shows, by the segment's id,
-    where a person chose it. ...More, ...Stacks: further segmentations and axial volumes. levelStates: "fractured", "cemented" or "excluded" by level. offered: the nodes that were chosen
-    without asking, and the inputs that nothing is chosen for any more because their node was deleted.
-
+    where a person chose it. ...More, ...Stacks: further segmentations and axial volumes. levelStates: "fractured", "cemented" or
+    "excluded" by level. offered: the nodes that were chosen without asking, and the inputs that nothing is chosen for any more
+    because their node was deleted.
     """
 
     caseId: str
