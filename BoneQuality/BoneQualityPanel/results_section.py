@@ -8,6 +8,8 @@ from slicer.i18n import tr as _
 
 from BoneQualityLib.columns import CASE_COLUMNS, LEVEL_COLUMNS, MUSCLE_COLUMNS, SUMMARY_COLUMNS
 from BoneQualityLib.outputs.summary import HEADLINES, behind_flag
+from BoneQualityLib.scene.chart_names import keep_names
+from BoneQualityLib.scene.session import every_node
 from BoneQualityLib.scene.views import show_table
 
 from .messages import said
@@ -26,6 +28,7 @@ COLUMNS = (
 )
 #: Readable on light and on dark ground.
 SEVERITY_COLORS = dict(error="#d9534f", warning="#c77700", info="#5b8db8")
+NAMED_PROPERTY = "BoneQuality.Named"
 MOST_ROWS, WIDEST_PIXELS, FRAME_PIXELS = 12, 130, 4
 NOTHING_SAID = {"", "nan"}
 #: The tables of a case in the scene.
@@ -41,6 +44,7 @@ class ResultsSection:
     def __init__(self, panel, marked):
         self.panel, self.ui, self.marked = panel, panel.ui, marked
         self.levels = []  # the rows of the table of levels
+        self.isNamed = False  # whether the chart views have been looked for
         ui = self.ui
         ui.cardLabel.connect("linkActivated(QString)", self.onCardLink)
         ui.allLevelsBox.connect("clicked(bool)", self.onAllLevels)
@@ -71,6 +75,8 @@ class ResultsSection:
         self._fillLevels(document)
         self._fitMuscles()
         ui.chartButton.enabled = case.node("chart") is not None
+        if any(node.GetPlotChartNodeID() for node in every_node("vtkMRMLPlotViewNode")):  # also of a scene that was opened
+            self._nameCharts()
         ui.showRoisButton.checked = case.is_visible()
 
     # The table of levels
@@ -156,6 +162,18 @@ class ResultsSection:
         if chart is not None:
             self.panel.place.remember()
             slicer.modules.plots.logic().ShowChartInLayout(chart)
+            self.isNamed = False  # the layout may have got a view
+            self._nameCharts()
+
+    def _nameCharts(self):
+        """Levels and cut-offs are named in the main window's chart views: a view once, for as long as it lives."""
+        window = None if self.isNamed else slicer.util.mainWindow()
+        for widget in slicer.util.findChildren(window.centralWidget(), className="qMRMLPlotWidget") if window else ():
+            self.isNamed = True
+            if not widget.property(NAMED_PROPERTY):
+                view = widget.plotView()
+                keep_names(view.chart(), view.renderWindow(), widget.mrmlPlotViewNode)
+                widget.setProperty(NAMED_PROPERTY, True)
 
     @said
     def onAllColumns(self, checked=False):
