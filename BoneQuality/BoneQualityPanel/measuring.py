@@ -9,7 +9,7 @@ from BoneQualityLib.anatomy.segments import MEASURED_KINDS
 from BoneQualityLib.case.memory import Memory
 from BoneQualityLib.entry.choices import facts_of, find_beside, find_structures, what_is_missing
 from BoneQualityLib.errors import BoneQualityError
-from BoneQualityLib.scene.masks import changed_at, checksums, reference_volume, state_of
+from BoneQualityLib.scene.masks import changed_at, checksums, checksums_of, reference_volume, state_of
 
 from .cases import picked
 from .translated import translated
@@ -50,6 +50,16 @@ class Measuring:
         if self._checksums.get(node.GetID(), (None,))[0] != state:
             self._checksums[node.GetID()] = state, checksums(node, identifiers)
         return self._checksums[node.GetID()][1]
+
+    def _keepChecksums(self, each, result):
+        """Keep the checksums of what was measured for one image: neither it nor its masks are looked through again."""
+        given = getattr(result.images, each.role.name, None)  # of the muscles there may be several stacks
+        if given is None or each.more_segmentations:
+            return
+        shown = frozenset(self.find(each).shows.values())
+        masks = checksums_of(segment for segment in given.segments if segment.identifier in shown)
+        self._checksums[each.volume.GetID()] = (changed_at(each.volume), None), {"": result.inputs[each.role.name]["sha256"]}
+        self._checksums[each.segmentation.GetID()] = (changed_at(each.segmentation), shown), masks
 
     def _memory(self, parameters, mine):
         """What was worked out for a case before, from the same images, masks and method; else a new memory."""
@@ -132,6 +142,8 @@ class Measuring:
             **inputs,
         )
         beside = next(each.image for each in mine if each.image is not None)
+        for each in mine:
+            self._keepChecksums(each, result)
         shown = self.logic.showCase(result, beside, lambda share, text: progress(0.9 + 0.1 * share, text))
         shown.remember_inputs(self.inputsAsText(parameters), parameters.parameterNode)
         return result

@@ -18,12 +18,12 @@ def described(role: str, image: Image, masks: dict[str, Mask]) -> dict:
         shape_kji=image.grid.shape,
         ijk_to_ras=image.grid.ijk_to_ras,
         type=str(image.array.dtype),
-        sha256=_sha256(image.array),
+        sha256=sha256_of(image.array),
         tags=asdict(image.tags),
         unknown_tags=unknown_tags(image, role),
         masks={
             name: dict(
-                sha256=_sha256(mask.array),
+                sha256=sha256_of(mask.array),
                 shape_kji=mask.grid.shape,
                 ijk_to_ras=mask.grid.ijk_to_ras,
                 volume_mm3=mask.volume,
@@ -43,5 +43,6 @@ def scanners(images: list[Image]) -> dict[str, str]:
     return found
 
 
-def _sha256(array: np.ndarray) -> str:
+def sha256_of(array: np.ndarray) -> str:
+    """The SHA-256 of an array's values, hexadecimal."""
     return hashlib.sha256(np.ascontiguousarray(array)).hexdigest()

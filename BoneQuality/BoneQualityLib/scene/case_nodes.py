@@ -7,6 +7,7 @@ visibility stay as a person set them; nodes that are no longer needed go.
 from __future__ import annotations
 
 from collections.abc import Container
+from functools import cached_property
 
 from .session import every_node, mrml_scene
 
@@ -98,9 +99,11 @@ class CaseNodes:
     def _put_into_folder(self, node) -> None:
         hierarchy = hierarchy_node()
         if hierarchy is not None:
-            hierarchy.CreateItem(self._folder(hierarchy), node)
+            hierarchy.CreateItem(self._folder, node)
 
-    def _folder(self, hierarchy) -> int:
+    @cached_property
+    def _folder(self) -> int:
+        hierarchy = hierarchy_node()
         for folder in folders(hierarchy, self.case_id):
             return folder
         volume = hierarchy.GetItemByDataNode(self.beside) if self.beside is not None else hierarchy.GetInvalidItemID()

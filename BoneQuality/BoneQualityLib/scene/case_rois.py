@@ -23,6 +23,8 @@ PLACED_ATTRIBUTE = "BoneQuality.Placed"
 ELLIPSE_POINTS = 8
 #: Outlines are drawn with as few points as keep within this distance of them, mm.
 OUTLINE_TOLERANCE_MM = 0.15
+#: Surface nets, smoothed a little: regions are smooth by themselves, and Slicer's defaults take twice as long.
+QUICK_SURFACES = {"Conversion method": "1", "Smoothing factor": "0.2"}
 #: A curve counts as edited when a point moved farther than a file rounds it, mm.
 MOVED_MM = 0.01
 #: A curve whose points lie farther than this from one plane is no flat ROI any more, mm.
@@ -47,6 +49,8 @@ def show_regions(nodes, rois: list[RegionRoi], volume) -> None:
         segment = node.GetSegmentation().GetSegment(f"{roi.level}_{roi.kind}")
         if segment is not None:
             segment.SetColor(*_color(roi.kind))
+    for name, value in QUICK_SURFACES.items():
+        node.GetSegmentation().SetConversionParameter(name, value)
     node.CreateClosedSurfaceRepresentation()
     if is_new and node.GetDisplayNode() is not None:
         node.GetDisplayNode().SetOpacity2DFill(0.25)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import zlib
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from scipy import ndimage
 
 from ..anatomy.segments import Identified, assign
 from ..anatomy.structure import Segment
+from ..case.described import sha256_of
 from ..errors import BoneQualityError
 from ..image.grid import Grid
 from ..image.mask import Mask
@@ -137,12 +137,16 @@ def same_lattice(segmentation, volume) -> bool:
     return bool(np.allclose(offset, np.round(offset), atol=0.01))
 
 
-def checksums(node, identifiers: Collection[str] | None = None) -> dict[str, int]:
+def checksums(node, identifiers: Collection[str] | None = None) -> dict[str, str]:
     """Checksums of a volume's voxels (by ""), or of the masks of all segments or these, by identifier; the same after saving and loading."""
     if node.IsA("vtkMRMLScalarVolumeNode") and not node.IsA("vtkMRMLLabelMapVolumeNode"):
-        return {"": zlib.crc32(np.ascontiguousarray(image_of(node).array))}
-    segments = (each for each in named_segments(node) if identifiers is None or each.identifier in identifiers)
-    return {segment.identifier: zlib.crc32(np.ascontiguousarray(segment.load().array)) for segment in segments}
+        return {"": sha256_of(image_of(node).array)}
+    return checksums_of(each for each in named_segments(node) if identifiers is None or each.identifier in identifiers)
+
+
+def checksums_of(segments: Iterable[Segment]) -> dict[str, str]:
+    """Checksums of the masks of segments, by identifier."""
+    return {segment.identifier: sha256_of(segment.load().array) for segment in segments}
 
 
 def changed_at(node) -> list:
