@@ -32,7 +32,7 @@ from BoneQualityLib.phantoms import phantom_spine
 from BoneQualityLib.vertebra.body import place_body
 from BoneQualityLib.vertebra.pieces import PIECE_SHARE, main_piece, split_bodies
 from budget import Row, at_least, at_most
-from budget._injected_faults import SHIFTS_MM, ct_sample, fair_masks, moved, nifti, odd_masks, percent, swollen, wrong_masks
+from budget._injected_faults import SHIFTS_MM, ct_sample, fair_masks, mirrored, moved, nifti, odd_masks, percent, swollen, wrong_masks
 
 #: Seeds: a threshold was chosen on the first, its rates are measured on the second.
 CHOSEN_ON, LEFT_OUT = range(0, 10), range(1000, 1015)
@@ -113,6 +113,30 @@ def _rates(seeds: range, shifts: tuple[int, ...]) -> list[Row]:
         Row("mask-off-bone, caught", f"{kinds}, {len(odd)} harmful masks turned by 10-20 degrees or scaled by 0.85-1.3", percent(_caught(odd, LEAST_RIM_HU))),
         at_most("mask-off-bone, false alarms", f"{kinds}, right masks", 100 * _caught(right, LEAST_RIM_HU), 1, "%", 1, True),
         at_most("mask-off-bone, false alarms", f"{kinds}, masks off by up to 1 mm", 100 * _caught(fair, LEAST_RIM_HU), 3, "%", 1),
+    ]  # fmt: skip
+
+
+def mirrored_scoliosis() -> list[Row]:
+    """Masks mirrored left to right, across the image and each across its own middle, in spines bent to one side."""
+    harmful, false = [], []
+    for seed in range(3):
+        random = np.random.default_rng(seed)
+        spine = phantom_spine.lumbar_spine(
+            lordosis_deg=float(random.uniform(20, 50)), scoliosis_deg=float(random.choice([-1, 1]) * random.uniform(25, 50)),
+            cancellous_hu=list(random.uniform(40, 160, 5)), gradient_hu_per_mm=float(random.uniform(-1.5, 1.5)),
+        )  # fmt: skip
+        grid = phantom_spine.grid_for(spine, (0.9, 0.9, float(random.choice([1, 2, 3]))))
+        image = Image("CT", phantom_spine.render_ct(spine, grid, 15.0, seed, sampling_mm=0.5), grid)
+        masks = [Mask(v.level, phantom_spine.body_mask(v, grid), grid).cropped() for v in spine.vertebrae]
+        for mask in masks:
+            truth = read(mask, image)
+            false.append(truth.rim)
+            wrong = [read(mirrored(mask, 0, float(about)), image) for about in (masks[2].center[0], mask.center[0])]
+            harmful += [each.rim for each in wrong if _is_harmful(each, truth)]
+    setting = f"mirrored left to right, 3 scoliotic spines, {len(harmful)} harmful masks"
+    return [
+        at_least("mask-off-bone, caught", setting, 100 * _caught(np.array(harmful), LEAST_RIM_HU), 98, "%", 1),
+        at_most("mask-off-bone, false alarms", f"{len(false)} right masks of 3 scoliotic spines", 100 * _caught(np.array(false), LEAST_RIM_HU), 1, "%", 1),
     ]  # fmt: skip
 
 
@@ -274,7 +298,7 @@ def _is_refused(values: np.ndarray, grid: Grid, masks: list[Mask]) -> bool:
     return False
 
 
-PARTS = (threshold_of_the_rim, masks_off_the_bone, real_masks, pieces, numbering, units)
+PARTS = (threshold_of_the_rim, masks_off_the_bone, mirrored_scoliosis, real_masks, pieces, numbering, units)
 
 
 def rows() -> list[Row]:
