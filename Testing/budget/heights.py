@@ -57,7 +57,9 @@ def read(vertebra: Vertebra, image: Image | None = None) -> Heights:
 
 def true_heights(body: FracturedBody) -> Heights:
     truth = body.truth
-    return Heights(**truth, lowest=min(truth.values()), lines={}, corners={}, uncertainty=0.0, on_image={})
+    return Heights(
+        **truth, lowest_share=min(truth.values()) / truth["posterior"], lines={}, corners={}, uncertainty=0.0, on_image={}
+    )
 
 
 def trial(rng, level: str, fracture: Fracture | None, spacing, whole: bool, grown_mm: float = 0.0, **shape) -> Trial:

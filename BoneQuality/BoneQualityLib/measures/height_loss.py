@@ -126,11 +126,12 @@ def grade_losses(
 
 
 def _lowest(heights: Heights) -> _Loss | None:
-    """Loss where the body is lowest, against its own posterior height."""
+    """Loss where the body is lowest, against its own height at the back."""
     if heights.posterior is None:
         return None
-    uncertainty = _from_heights(heights.lowest, heights.posterior, heights.uncertainty, heights.uncertainty)
-    return _Loss(_percent(heights.lowest, heights.posterior), uncertainty)
+    lowest = heights.lowest_share * heights.posterior
+    uncertainty = _from_heights(lowest, heights.posterior, heights.uncertainty, heights.uncertainty)
+    return _Loss(_percent(lowest, heights.posterior), uncertainty)
 
 
 def _is_mild(loss: _Loss | None) -> bool:
