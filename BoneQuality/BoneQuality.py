@@ -169,7 +169,7 @@ class BoneQualityWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             results = SceneCase.owned_by(node)
             if results is not None:
                 qt.QTimer.singleShot(0, guarded(results.remove))
-        elif self.parameters and self.cases.letGo(self.parameters, node):
+        elif isinstance(node, (vtkMRMLScalarVolumeNode, vtkMRMLSegmentationNode)) and self.cases.letGo(node, self.parameters):
             self._deleted = node.GetName()
             self.showState()
 
@@ -278,7 +278,7 @@ class BoneQualityWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         elif self.measuring.isStale(self.parameters, self.case):
             state = _("Changed since it was measured: measure again.")
         elif self.ui.updateButton.enabled:
-            state = _("ROIs were edited since their values were read.")
+            state = _("ROIs were edited or deleted since their values were read.")
         else:
             state = _("Measured.")
         ui.stateLabel.text = " ".join(filter(None, (deleted, state)))

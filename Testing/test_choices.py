@@ -350,6 +350,17 @@ def test_contents_change_with_what_is_measured_alone():
         assert contents() != before
         moved.SetAndObserveTransformNodeID(None)
     assert contents() == before
+    for moved in (scan, node):
+        moved.SetAndObserveTransformNodeID(moving.GetID())
+        moved.HardenTransform()
+        assert contents() != before, "a lattice or a mask that lies elsewhere"
+        matrix.Invert()
+        moving.SetMatrixTransformToParent(matrix)
+        moved.SetAndObserveTransformNodeID(moving.GetID())
+        moved.HardenTransform()
+        matrix.Invert()
+        moving.SetMatrixTransformToParent(matrix)
+    assert contents() == before
 
 
 # What is missing

@@ -26,6 +26,8 @@ from BoneQualityLib.scene.arrays import image_of
 from BoneQualityLib.scene.case_nodes import nodes_of
 from BoneQualityLib.scene.masks import named_segments
 from BoneQualityLib.scene.nodes import segmentation_node, volume_node
+from BoneQualityLib.scene.scene_case import SceneCase
+from BoneQualityLib.scene.session import mrml_scene
 from scene_cases import edited_names, edited_rois, node_of, show_case, unread_edits
 from spine_files import image_file, measure, segmentation_file
 
@@ -327,6 +329,21 @@ def test_a_muscle_with_a_speck_beside_it_can_be_edited():
     assert row["fat_infiltration_percent"] == pytest.approx(30, abs=1)
 
 
+def test_one_of_two_outlines_that_was_deleted_is_an_edit_until_the_roi_is_put_back(shown):
+    key, drawn = ("L3-L4", "left multifidus"), mask_of(PHANTOM, "left multifidus", GRID)
+    drawn[:, 4:9, 4:9] = True
+    inputs = dict(shown, axial_mr_segmentation=segmentation_node("muscles", [Mask("left multifidus", drawn, GRID)]))
+    inputs["parameters"] = Parameters(disc_slices="L3-L4=20", fat_threshold="400")
+    show_case(measure_case(CaseFacts("a"), **inputs), inputs["axial_mr"])
+    assert len(edited_rois("a")) == 0 and node_of("a", "L3-L4 left multifidus 2") is not None
+    mrml_scene().RemoveNode(node_of("a", "L3-L4 left multifidus"))
+    assert edited_names("a") == unread_edits("a") == [" ".join(key)] and len(edited_rois("a")[key].outlines) == 1
+    show_case(measure_case(CaseFacts("a"), edits=edited_rois("a"), **inputs), inputs["axial_mr"])
+    assert unread_edits("a") == [] and edited_names("a") == [" ".join(key)]
+    SceneCase("a").put_back(key)
+    assert edited_names("a") == [] and unread_edits("a") == [" ".join(key)], "to be placed anew"
+
+
 @pytest.mark.parametrize("pair", [False, True])
 def test_slices_without_a_disc_show_every_pixel_that_was_read_in_few_segments(pair):
     inputs = nodes(names=MUSCLES)
@@ -342,7 +359,7 @@ def test_slices_without_a_disc_show_every_pixel_that_was_read_in_few_segments(pa
         assert set(map(tuple, indices[:, ::-1])) == set(map(tuple, np.argwhere(masks()[name])))
     fat = node_of("a", "fat")
     assert (fat is None) == pair and (pair or fat.GetSegmentation().GetNumberOfSegments() == len(MUSCLES))
-    assert not [role for role in nodes_of("a") if "slice" in role or role.startswith("S ")]
+    assert not [role for role in nodes_of("a") if "slice" in role or role.startswith("S ")] and unread_edits("a") == []
 
 
 def test_at_discs_curves_show_the_muscles_and_no_regions_lie_over_them(shown):

@@ -109,17 +109,22 @@ class Cases:
                         setattr(parameters, name, value)
                 parameters.offered = [*parameters.offered, mark]
 
-    def letGo(self, parameters, node):
-        """Empty the inputs that are a node which is about to be removed; returns whether there were any."""
+    def letGo(self, node, shown):
+        """Empty the inputs of every case that are a node which is about to be removed; returns whether the case shown has any."""
+        return any([self._letGo(parameters, node) and parameters is shown for parameters in self.every()])
+
+    def _letGo(self, parameters, node):
         mine = [name for name in parameters.nodeInputs() if getattr(parameters, name) is node]
         lists = [name for name in NODE_LISTS if node in list(getattr(parameters, name))]
+        if not mine + lists:
+            return False
         with slicer.util.NodeModify(parameters.parameterNode):
             for name in mine:
                 setattr(parameters, name, None)
             for name in lists:
                 setattr(parameters, name, [other for other in getattr(parameters, name) if other is not node])
             parameters.offered = [*parameters.offered, *(DELETED.format(name=name) for name in mine + lists)]
-        return bool(mine + lists)
+        return True
 
     def loadDemo(self, parameters, progress):
         """Make the demo case's images and masks and choose them, in a new case where this one has inputs; returns its parameters."""

@@ -1,5 +1,6 @@
 """ROIs that a person moves: handles on ellipses, the value while one moves, reading again, back to where it was placed."""
 
+import numpy as np
 import qt
 import slicer
 from slicer.i18n import tr as _
@@ -10,11 +11,12 @@ from BoneQualityLib.measures.slices import read_slice
 from BoneQualityLib.scene.arrays import image_of
 from BoneQualityLib.scene.case_nodes import CASE_ATTRIBUTE
 from BoneQualityLib.scene.case_rois import points_of
-from BoneQualityLib.scene.ellipse_handles import dragged, ellipse_of, reset, reshape, show_handles
+from BoneQualityLib.scene.ellipse_handles import dragged, ellipse_of, handle_points, reshape, show_handles
 
 from .messages import progress, said
 
 PAUSE_MS = 200
+SAME_PLACE_MM = 1e-3
 SLICES = ("upper", "middle", "lower")
 
 
@@ -53,6 +55,8 @@ class EditsSection:
         """Say which ROIs were edited since their values were read."""
         if self.panel.parameters is None:
             return
+        if self._isLeftBehind():
+            self.take(*self._key)
         edited = self.panel.case.unread_edits()
         self.ui.updateButton.enabled = bool(edited)
         read = _("Read these ROIs again: {names}").format(names=", ".join(edited))
@@ -73,7 +77,7 @@ class EditsSection:
         self.letGo()
         curve = self.panel.case.node(f"{level} {kind}")
         self._curve, self._key = curve, (level, kind)
-        self._ellipse = ellipse_of(curve) if curve is not None and kind in SLICES else None
+        self._ellipse = self._ellipseShown(curve)
         if self._ellipse is not None:
             self._showHandles()
         self.ui.resetRoiButton.enabled = curve is not None
@@ -85,7 +89,22 @@ class EditsSection:
             self._curve.SetLocked(False)
         if self._handles is not None and slicer.mrmlScene.IsNodePresent(self._handles):
             slicer.mrmlScene.RemoveNode(self._handles)
-        self._curve = self._handles = self._ellipse = None
+        self._curve, self._handles, self._ellipse, self._key = None, None, None, ("", "")
+
+    def _isLeftBehind(self):
+        """Whether the ROI in hand has gone or come back, or something else than its handles moved it, as Undo does."""
+        curve = self.panel.case.node(" ".join(self._key))
+        if curve is not self._curve or curve is None:
+            return curve is not self._curve
+        ellipse = self._ellipseShown(self._curve)
+        if ellipse is None or self._ellipse is None:
+            return ellipse is not self._ellipse
+        points = points_of(self._handles)
+        return points.shape != (3, 3) or not np.allclose(points, handle_points(ellipse), atol=SAME_PLACE_MM)
+
+    def _ellipseShown(self, curve):
+        """The ellipse that the ROI in hand is; None for ROIs of another kind, and for one that was reshaped point by point."""
+        return ellipse_of(curve) if curve is not None and self._key[1] in SLICES else None
 
     def _showHandles(self):
         node = slicer.vtkMRMLMarkupsFiducialNode()
@@ -103,6 +122,7 @@ class EditsSection:
         self._handles = node
         self._curve.SetLocked(True)
         show_handles(node, self._ellipse, self._label(self._ellipse))
+        node.SetFixedNumberOfControlPoints(True)
         self._ofHandles.addObserver(node, slicer.vtkMRMLMarkupsNode.PointModifiedEvent, self.onHandleMoved)
 
     @said
@@ -131,8 +151,5 @@ class EditsSection:
     @said
     def onResetRoi(self, checked=False):
         """Put the ROI in view back to where it was placed; one that a person drew goes, so that it is placed when it is read again."""
-        for curve in self.panel.case.curves_of(*self._key):
-            if not reset(curve):
-                slicer.mrmlScene.RemoveNode(curve)
-        self.take(*self._key)
+        self.panel.case.put_back(self._key)
         self.update()

@@ -4,6 +4,7 @@ from dataclasses import fields
 
 import qt
 import slicer
+import vtk
 from slicer.i18n import tr as _
 
 from BoneQualityLib.entry.choices import MUSCLE_ROLE, SPINE_ROLES, choose, level_rows, muscle_rows
@@ -82,7 +83,8 @@ class InputsSection:
         watched = []
         for each in self.picked.values():
             for node in each.nodes:
-                watched.append((node, slicer.vtkMRMLTransformableNode.TransformModifiedEvent))
+                # a lattice that was changed, or voxels through numpy, are said by the node itself
+                watched += [(node, vtk.vtkCommand.ModifiedEvent), (node, slicer.vtkMRMLTransformableNode.TransformModifiedEvent)]
                 if node.IsA("vtkMRMLVolumeNode"):
                     watched.append((node, slicer.vtkMRMLVolumeNode.ImageDataModifiedEvent))
                 else:

@@ -57,7 +57,7 @@ class Measuring:
         if given is None or each.more_segmentations:
             return
         shown = frozenset(self.find(each).shows.values())
-        masks = checksums_of(segment for segment in given.segments if segment.identifier in shown)
+        masks = checksums_of(each.segmentation, (segment for segment in given.segments if segment.identifier in shown))
         self._checksums[each.volume.GetID()] = (changed_at(each.volume), None), {"": result.inputs[each.role.name]["sha256"]}
         self._checksums[each.segmentation.GetID()] = (changed_at(each.segmentation), shown), masks
 
@@ -122,8 +122,9 @@ class Measuring:
     def measureAndShow(self, parameters, progress, isForced=False, drawn=MappingProxyType({})):
         """Measure the case and put it into the scene; ROIs that a person edited are read as they lie now.
 
-        isForced: whether edits that cannot be kept are dropped; else the first of them is the fault that is raised. drawn: ROIs that
-        a person drew just now, by level and kind.
+        progress: called with the share done, what comes next, and whether that can be canceled, see `messages.progress`. isForced:
+        whether edits that cannot be kept are dropped; else the first of them is the fault that is raised. drawn: ROIs that a person
+        drew just now, by level and kind.
         """
         mine = picked(parameters)
         missing = self.whatIsMissing(parameters, {each.role.name: self.find(each) for each in mine})
@@ -144,7 +145,8 @@ class Measuring:
         beside = next(each.image for each in mine if each.image is not None)
         for each in mine:
             self._keepChecksums(each, result)
-        shown = self.logic.showCase(result, beside, lambda share, text: progress(0.9 + 0.1 * share, text))
+        # from here on Cancel would leave a case half shown
+        shown = self.logic.showCase(result, beside, lambda share, text: progress(0.9 + 0.1 * share, text, canCancel=False))
         shown.remember_inputs(self.inputsAsText(parameters), parameters.parameterNode)
         return result
 

@@ -48,17 +48,18 @@ def said(method):
 def progress(title):
     """A progress dialog with Cancel, as a function of the share done and what comes next.
 
-    Faults become a message; Cancel ends the block and leaves everything as the block left it.
+    Faults become a message; Cancel ends the block and leaves everything as the block left it, unless the function is told that
+    this step cannot be canceled.
     """
     dialog = slicer.util.createProgressDialog(windowTitle=title, autoReset=False, autoClose=False)
     dialog.setWindowModality(qt.Qt.ApplicationModal)
     dialog.show()  # before any event is processed: a second click must not start a second measurement
 
-    def report(share, text):
+    def report(share, text, canCancel=True):
         dialog.labelText = translated(text)
         dialog.value = int(100 * share)
         slicer.app.processEvents()
-        if dialog.wasCanceled:
+        if canCancel and dialog.wasCanceled:
             raise Canceled
 
     try:

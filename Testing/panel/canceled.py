@@ -57,6 +57,25 @@ ui.updateButton.click()
 assert pressed and makers.scene_state() == moved and makers.document(widget) == document
 assert ui.updateButton.enabled, "the edit is still to be read"
 
+# what was measured is shown whole: from there on it is too late to cancel
+show, late = widget.logic.showCase, []
+
+
+def canceled_late(*arguments):
+    for window in (window for window in slicer.app.topLevelWidgets() if hasattr(window, "wasCanceled")):
+        window.cancel()
+        late.append(window)
+    return show(*arguments)
+
+
+widget.logic.showCase = canceled_late
+nodes = set(widget.case.nodes)
+widget.case.remove()
+ui.measureButton.click()
+assert late and set(widget.case.nodes) == nodes and ui.stateLabel.text == "Measured."
+widget.logic.showCase = show
+moved = makers.scene_state()
+
 # a demo that is canceled leaves a case with inputs as it is, too
 pressed = cancel_soon()
 ui.loadDemoButton.click()

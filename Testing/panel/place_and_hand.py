@@ -93,4 +93,15 @@ ui.resetRoiButton.click()
 ui.updateButton.click()
 assert makers.document(widget) == document
 ui.backButton.click()
+
+# an ellipse that was reshaped point by point is none any more: no handles, which would show another value and put it back
+curve = makers.curve(widget, "L3 upper")
+reshaped = makers.points(curve)
+reshaped[0] += [1, 0, 0]
+curve.SetNthControlPointPositionWorld(0, *reshaped[0])
+makers.click_level(widget, "L3", "hu_upper")
+assert not slicer.util.getNodesByClass("vtkMRMLMarkupsFiducialNode") and np.allclose(makers.points(curve), reshaped)
+ui.resetRoiButton.click()
+assert slicer.util.getNodesByClass("vtkMRMLMarkupsFiducialNode") and not ui.updateButton.enabled
+ui.backButton.click()
 assert not messages, messages

@@ -1,4 +1,4 @@
-"""Undo of an edit and of a parameter, where the scene keeps undo states: the panel follows."""
+"""Undo of an edit, of a ROI in hand and of a parameter, where the scene keeps undo states: the panel follows."""
 
 import makers
 import numpy as np
@@ -24,6 +24,35 @@ makers.process_events()
 assert ui.updateButton.enabled
 scene.Undo()
 makers.process_events()
+
+# of a ROI in hand too: its handles and its value follow, and go with it
+makers.click_level(widget, "L3", "hu_upper")
+
+
+def handles():
+    return slicer.util.getNodesByClass("vtkMRMLMarkupsFiducialNode")
+
+
+(held,) = handles()
+middle, said = makers.points(held)[0], held.GetNthControlPointLabel(0)
+scene.SaveStateForUndo(curve)
+held.SetNthControlPointPositionWorld(0, *(middle + [6, 0, 0]))
+makers.process_events()
+assert ui.updateButton.enabled
+scene.Undo()
+makers.process_events()
+(held,) = handles()
+assert np.allclose(makers.points(held)[0], middle) and held.GetNthControlPointLabel(0) == said and not ui.updateButton.enabled
+scene.Redo()
+makers.process_events()
+assert np.allclose(makers.points(handles()[0])[0], middle + [6, 0, 0]) and ui.updateButton.enabled
+scene.RemoveNode(curve)
+makers.process_events()
+assert not handles() and not ui.resetRoiButton.enabled and "L3 upper" in ui.updateButton.toolTip
+ui.updateButton.click()
+assert np.allclose(makers.points(makers.curve(widget, "L3 upper")), placed) and handles() and ui.resetRoiButton.enabled
+ui.backButton.click()
+assert makers.document(widget) == document and not handles()
 
 node = widget.parameters.parameterNode
 node.SetUndoEnabled(True)

@@ -1,4 +1,4 @@
-"""An MRI picked as CT, and a CT as T1: said with the remedy, nothing changed."""
+"""An MRI picked as CT, and a CT as T1: said with the remedy, nothing changed. What nobody picked is not measured."""
 
 import makers
 
@@ -30,3 +30,17 @@ assert "give the segmentation of the T1 MRI too" in ui.measureButton.toolTip
 ui.t1SegmentationSelector.setCurrentNode(t1_masks)
 ui.measureButton.click()
 assert makers.document(widget) == document
+
+# an input is deleted while another case is shown, or the panel is away: nothing takes its place
+first = widget.parameters
+free = makers.segmentation("ct", name="free", drawn_on=ct), makers.segmentation("t1", name="free too", drawn_on=t1)
+ui.caseSelector.addNode()
+makers.process_events()
+slicer.mrmlScene.RemoveNode(ct_masks)
+panel.exit()
+slicer.mrmlScene.RemoveNode(t1_masks)
+panel.enter()
+ui.caseSelector.setCurrentNode(first.parameterNode)
+makers.process_events()
+assert widget.parameters is first and first.ctSegmentation is None and first.t1Segmentation is None
+assert "The CT needs a segmentation" in ui.stateLabel.text and not ui.measureButton.enabled

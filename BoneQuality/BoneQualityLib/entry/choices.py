@@ -115,11 +115,14 @@ class Picked:
 
         found: what the segmentation holds. checksums: those of a node, see `scene.checksums`.
         """
-        nodes = (self.volume, *self.others.values(), *self.more_volumes, *self.more_segmentations)
-        images = [node and [checksums(node), placed_by(node)] for node in nodes]
-        masks = checksums(self.segmentation, frozenset(found.shows.values())) if found.shows else {}
-        shown = {structure: masks[identifier] for structure, identifier in found.shows.items()}
-        return [images, shown, placed_by(self.segmentation) if shown else None]
+        images = [node and [checksums(node), placed_by(node)] for node in (self.volume, *self.others.values(), *self.more_volumes)]
+        shows = [(self.segmentation, found.shows)] if found.shows else []
+        shows += [(node, find_structures(node, {}).shows) for node in self.more_segmentations]
+        masks = []
+        for node, by_structure in shows:
+            sums = checksums(node, frozenset(by_structure.values()))
+            masks.append([{structure: sums[identifier] for structure, identifier in by_structure.items()}, placed_by(node)])
+        return [images, masks]
 
 
 @dataclass(frozen=True)

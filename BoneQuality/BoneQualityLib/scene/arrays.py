@@ -16,6 +16,8 @@ from ..image.image import Image
 TAGS_ATTRIBUTE = "BoneQuality.ImageTags"
 #: Where a node that came from DICOM keeps the UID of the space that its places are in.
 FRAME_ATTRIBUTE = "BoneQuality.FrameOfReference"
+#: Entries of a matrix below this, mm, are what is left of zero by computing.
+NO_MORE_THAN_ROUNDING = 1e-6
 _SHEAR_TOLERANCE = 0.009  # half a degree: what DICOM's rounded directions need
 
 
@@ -52,8 +54,13 @@ def check_same_space(volume, segmentation) -> None:
 
 
 def placed_by(node) -> list:
-    """The node's parent transform, by its rows, to compare."""
-    return (transform_of(node).round(4) + 0.0).tolist()
+    """Where a volume's voxels lie, or where the parent transform puts a segmentation, 4x4 by rows, to compare."""
+    return lasting(ijk_to_ras_of(node) if node.IsA("vtkMRMLVolumeNode") else transform_of(node)).tolist()
+
+
+def lasting(matrix: np.ndarray) -> np.ndarray:
+    """A matrix to compare: in single precision, without what is left of zero, it is the same after saving and loading."""
+    return np.where(np.abs(matrix) < NO_MORE_THAN_ROUNDING, 0, matrix).astype(np.float32)
 
 
 def check_volume(node) -> None:

@@ -144,6 +144,7 @@ def show_curves(nodes, roi: PlanarRoi) -> None:
         node = _curve(nodes, role, points, roi.kind, is_spline=roi.semi_axes is not None)
         ellipse = dict(center=roi.center, u=roi.u, v=roi.v, semi_axes=roi.semi_axes) if roi.semi_axes else None
         placed = dict(level=roi.level, kind=roi.kind, center=roi.center, u=roi.u, v=roi.v, thickness=roi.thickness)
+        placed.update(outlines=len(outlines))
         placed.update(points=[] if roi.edited else points, ellipse=ellipse, placed_ellipse=None if roi.edited else ellipse)
         node.SetAttribute(PLACED_ATTRIBUTE, json.dumps(placed, default=np.ndarray.tolist))
     across = np.concatenate(outlines) - roi.center
@@ -249,8 +250,13 @@ def _ellipse_shown(node, placed: dict) -> PlanarRoi | None:
     roi = PlanarRoi(
         placed["level"], placed["kind"], center, u, v, tuple(kept["semi_axes"]), thickness=placed["thickness"], edited=True
     )
-    shown, drawn = roi.curves(ELLIPSE_POINTS)[0], points_of(node)
-    return roi if shown.shape == drawn.shape and np.abs(shown - drawn).max() < MOVED_MM else None
+    return roi if is_shown(roi, node) else None
+
+
+def is_shown(ellipse: PlanarRoi, curve) -> bool:
+    """Whether a curve shows an ellipse, so that none of its own points was moved since."""
+    shown, drawn = ellipse.curves(ELLIPSE_POINTS)[0], points_of(curve)
+    return shown.shape == drawn.shape and bool(np.abs(shown - drawn).max() < MOVED_MM)
 
 
 def _plane_of(points: np.ndarray, center: np.ndarray, u: np.ndarray, v: np.ndarray, name: str):

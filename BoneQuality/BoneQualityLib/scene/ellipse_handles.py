@@ -7,7 +7,7 @@ import json
 import numpy as np
 
 from ..measures.roi import PlanarRoi
-from .case_rois import ELLIPSE_POINTS, PLACED_ATTRIBUTE, put_points
+from .case_rois import ELLIPSE_POINTS, PLACED_ATTRIBUTE, is_shown, put_points
 
 #: No semi-axis gets shorter, mm.
 SHORTEST_MM = 1.0
@@ -20,15 +20,21 @@ def ellipse_of(curve) -> PlanarRoi | None:
     if not placed.get("ellipse"):
         return None
     kept = {name: np.array(placed["ellipse"][name]) for name in ("center", "u", "v")}
-    return PlanarRoi(
+    ellipse = PlanarRoi(
         placed["level"], placed["kind"], **kept, semi_axes=tuple(placed["ellipse"]["semi_axes"]), thickness=placed["thickness"]
     )
+    return ellipse if is_shown(ellipse, curve) else None
+
+
+def handle_points(ellipse: PlanarRoi) -> np.ndarray:
+    """The three handles of an ellipse, shape (3, 3), RAS mm: its center and the ends of its axes."""
+    a, b = ellipse.semi_axes
+    return np.array([ellipse.center, ellipse.center + a * ellipse.u, ellipse.center + b * ellipse.v])
 
 
 def show_handles(handles, ellipse: PlanarRoi, label: str) -> None:
     """Put the three points of a handles node onto an ellipse; the label stands at its center."""
-    a, b = ellipse.semi_axes
-    put_points(handles, np.array([ellipse.center, ellipse.center + a * ellipse.u, ellipse.center + b * ellipse.v]))
+    put_points(handles, handle_points(ellipse))
     for n, text in enumerate((label, "", "")):
         handles.SetNthControlPointLabel(n, text)
 
@@ -39,8 +45,7 @@ def dragged(ellipse: PlanarRoi, points: np.ndarray) -> PlanarRoi:
     The center moves it as it is; the end of an axis turns and stretches that axis within the ellipse's plane.
     """
     a, b = ellipse.semi_axes
-    there = np.array([ellipse.center, ellipse.center + a * ellipse.u, ellipse.center + b * ellipse.v])
-    handle = int(np.argmax(np.linalg.norm(points - there, axis=1)))
+    handle = int(np.argmax(np.linalg.norm(points - handle_points(ellipse), axis=1)))
     if handle == CENTER:
         return _like(ellipse, center=points[CENTER])
     arm = points[handle] - ellipse.center

@@ -23,6 +23,7 @@ from .arrays import (
     check_volume,
     ijk_to_ras_of,
     image_of,
+    lasting,
     matrix_array,
     placed_by,
     transform_of,
@@ -141,12 +142,16 @@ def checksums(node, identifiers: Collection[str] | None = None) -> dict[str, str
     """Checksums of a volume's voxels (by ""), or of the masks of all segments or these, by identifier; the same after saving and loading."""
     if node.IsA("vtkMRMLScalarVolumeNode") and not node.IsA("vtkMRMLLabelMapVolumeNode"):
         return {"": sha256_of(image_of(node).array)}
-    return checksums_of(each for each in named_segments(node) if identifiers is None or each.identifier in identifiers)
+    return checksums_of(node, (each for each in named_segments(node) if identifiers is None or each.identifier in identifiers))
 
 
-def checksums_of(segments: Iterable[Segment]) -> dict[str, str]:
-    """Checksums of the masks of segments, by identifier."""
-    return {segment.identifier: sha256_of(segment.load().array) for segment in segments}
+def checksums_of(node, segments: Iterable[Segment]) -> dict[str, str]:
+    """Checksums of the masks of a node's segments, and of where these lie below its parent transform, by identifier."""
+    to_node, found = np.linalg.inv(transform_of(node)), {}
+    for segment in segments:
+        mask = segment.load()
+        found[segment.identifier] = sha256_of(mask.array) + sha256_of(lasting(to_node @ mask.grid.ijk_to_ras))
+    return found
 
 
 def changed_at(node) -> list:
@@ -164,10 +169,8 @@ def changed_at(node) -> list:
 def state_of(node) -> list:
     """All that measuring takes from a node, as it is now: another state where anything of it was changed. No voxel is read."""
     tags = [node.GetAttribute(name) for name in (TAGS_ATTRIBUTE, FRAME_ATTRIBUTE, "DICOM.instanceUIDs")]
-    if node.IsA("vtkMRMLVolumeNode"):
-        return [changed_at(node), ijk_to_ras_of(node).tolist(), tags]
-    names = [[segment.identifier, segment.name, segment.terminology] for segment in named_segments(node)]
-    return [changed_at(node), placed_by(node), tags, names]
+    segments = [] if node.IsA("vtkMRMLVolumeNode") else named_segments(node)
+    return [changed_at(node), placed_by(node), tags, [[each.identifier, each.name, each.terminology] for each in segments]]
 
 
 def _label_values(node) -> list[Segment]:

@@ -13,6 +13,7 @@ from ..files.writing import json_text, plain
 from ..measures.roi import PlanarRoi, RegionRoi
 from ..outputs.document import case_rows, level_rows, muscle_rows
 from ..outputs.summary import summary_rows
+from ..parameters import DISCS
 from .case_chart import show_chart
 from .case_nodes import (
     CASE_ATTRIBUTE,
@@ -33,6 +34,7 @@ from .case_rois import (
     show_muscle_pixels,
     show_regions,
 )
+from .ellipse_handles import reset
 from .nodes import table_node
 from .session import many_nodes, mrml_scene, still_views
 
@@ -219,9 +221,13 @@ class SceneCase:
         """The curves that a person may edit."""
         return [node for node in self.nodes.values() if node.GetAttribute(PLACED_ATTRIBUTE)]
 
-    def curves_of(self, level: str, kind: str) -> list:
-        """The curves of one ROI."""
-        return [node for node, _placed in self._curves().get((level, kind), [])]
+    def put_back(self, key: Key) -> None:
+        """Put a ROI back to where it was placed; one that a person drew, or cut, goes, so that it is placed when it is read again."""
+        curves = self._curves().get(key, [])
+        is_known = [reset(node) for node, _placed in curves]
+        if _is_cut(curves) or not all(is_known):
+            for node, _placed in curves:
+                mrml_scene().RemoveNode(node)
 
     def edited_rois(self) -> dict[Key, PlanarRoi]:
         """The ROIs whose curves a person moved or reshaped, by level and kind, as they lie now.
@@ -236,7 +242,7 @@ class SceneCase:
 
     def edited_keys(self) -> list[Key]:
         """Level and kind of the ROIs whose curves a person moved or reshaped."""
-        return [key for key, curves in self._curves().items() if any(is_moved(*curve) for curve in curves)]
+        return [key for key, curves in self._curves().items() if _is_edited(curves)]
 
     def edited_names(self) -> list[str]:
         """The ROIs whose curves a person moved or reshaped, as "L3 upper"."""
@@ -251,20 +257,30 @@ class SceneCase:
         return groups
 
     def unread_edits(self) -> list[str]:
-        """The ROIs that were edited since the values were read, as "L3 upper"; one that is not flat, or gone, counts too."""
+        """The ROIs that were edited or deleted since the values were read, as "L3 upper"; one that is not flat any more counts too."""
         edited = []
         if self.document is None:
             return []
-        places, there = rois_in(self.document), self._curves()
+        places, there = _places_of_curves(self.document), self._curves()
         for key, curves in there.items():
-            if any(is_moved(*curve) for curve in curves) or places.get(key, {}).get("edited"):
+            if _is_edited(curves) or places.get(key, {}).get("edited"):
                 try:
                     now = plain(edited_roi(curves).place())
                 except BoneQualityError:
                     now = None
                 if now != places.get(key):
                     edited.append(" ".join(key))
-        return edited + [" ".join(key) for key, place in places.items() if place.get("edited") and key not in there]
+        return edited + [" ".join(key) for key in places if key not in there]
+
+
+def _is_edited(curves: list) -> bool:
+    """Whether a person moved, reshaped or deleted any of a ROI's curves, but not all of them."""
+    return _is_cut(curves) or any(is_moved(*curve) for curve in curves)
+
+
+def _is_cut(curves: list) -> bool:
+    """Whether a ROI of several outlines has fewer curves than it was placed with."""
+    return any(placed.get("outlines", 1) > len(curves) for _node, placed in curves)
 
 
 def show_alone(case_id: str) -> None:
@@ -276,11 +292,12 @@ def show_alone(case_id: str) -> None:
                 SceneCase(other).set_shown(other == case_id)
 
 
-def rois_in(document: dict) -> dict[Key, dict]:
-    """The places of all ROIs of a document, by level and kind."""
-    places = {(roi["level"], roi["kind"]): roi for level in document["levels"] for roi in level["rois"]}
-    places |= {(level, "csf"): csf["roi"] for level, csf in document["csf"].items() if csf["roi"]}
-    return places | {(roi["level"], roi["kind"]): roi for slice in document["muscle_slices"] for roi in slice["rois"]}
+def _places_of_curves(document: dict) -> dict[Key, dict]:
+    """The places of the ROIs of a document that are shown as curves, by level and kind: no regions, and muscles at discs alone."""
+    rois = [roi for level in document["levels"] for roi in level["rois"] if roi["shape"] != "region"]
+    rois += [roi for slice in document["muscle_slices"] for roi in slice["rois"] if slice["name"] in DISCS]
+    places = {(level, "csf"): csf["roi"] for level, csf in document["csf"].items() if csf["roi"]}
+    return places | {(roi["level"], roi["kind"]): roi for roi in rois}
 
 
 def _with_id(part, case_id: str):
