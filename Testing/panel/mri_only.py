@@ -38,3 +38,9 @@ for show, role in (
     there = [yellow.GetSliceToRAS().GetElement(n, 3) for n in range(3)]
     assert abs(there - plane.mean(axis=0)).max() < 0.1, (role, there)
 ui.backButton.click()
+
+# CSF that a person drew is read whole: it has no curve that could be missing
+masks.GetSegmentation().GetNthSegment(2).SetName("CSF L2")
+makers.process_events()
+ui.measureButton.click()
+assert makers.document(widget)["case"]["csf_level"] == "L2" and ui.stateLabel.text == "Measured." and not ui.updateButton.enabled

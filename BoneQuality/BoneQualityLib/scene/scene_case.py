@@ -294,10 +294,9 @@ def show_alone(case_id: str) -> None:
 
 def _places_of_curves(document: dict) -> dict[Key, dict]:
     """The places of the ROIs of a document that are shown as curves, by level and kind: no regions, and muscles at discs alone."""
-    rois = [roi for level in document["levels"] for roi in level["rois"] if roi["shape"] != "region"]
+    rois = [roi for level in document["levels"] for roi in level["rois"]] + [csf["roi"] for csf in document["csf"].values() if csf["roi"]]
     rois += [roi for slice in document["muscle_slices"] for roi in slice["rois"] if slice["name"] in DISCS]
-    places = {(level, "csf"): csf["roi"] for level, csf in document["csf"].items() if csf["roi"]}
-    return places | {(roi["level"], roi["kind"]): roi for roi in rois}
+    return {(roi["level"], roi["kind"]): roi for roi in rois if roi["shape"] != "region"}
 
 
 def _with_id(part, case_id: str):
