@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from dataclasses import replace
 from functools import cache
 
 import numpy as np
@@ -19,6 +20,7 @@ from BoneQualityLib.errors import BoneQualityError
 from BoneQualityLib.image.grid import Grid
 from BoneQualityLib.image.mask import Mask
 from BoneQualityLib.measures.muscle_slices import read_pixels
+from BoneQualityLib.outputs.pictures import draw
 from BoneQualityLib.parameters import CaseFacts, Parameters
 from BoneQualityLib.phantoms import demo
 from BoneQualityLib.phantoms.phantom_muscles import axial_grid, mask_of, paraspinal_muscles, render
@@ -27,6 +29,7 @@ from BoneQualityLib.scene.case_nodes import nodes_of
 from BoneQualityLib.scene.masks import named_segments
 from BoneQualityLib.scene.nodes import segmentation_node, volume_node
 from BoneQualityLib.scene.scene_case import SceneCase
+from BoneQualityLib.scene.seen import seen_of
 from BoneQualityLib.scene.session import mrml_scene
 from scene_cases import edited_names, edited_rois, node_of, show_case, unread_edits
 from spine_files import image_file, measure, segmentation_file
@@ -462,3 +465,13 @@ def test_a_manifest_without_masks_of_axial_images_is_refused(files):
     with pytest.raises(BoneQualityError) as caught:
         read_manifest(files / "m.csv")
     assert [(row, column) for row, column, _ in caught.value.faults] == [(2, "axial_mr_segmentation"), (3, "axial_mr")]
+
+
+@pytest.mark.parametrize("names", [(*MUSCLES, *DISCS), MUSCLES])
+def test_the_panel_draws_the_pictures_of_the_command_line_with_and_without_discs(names):
+    inputs = nodes(names=names)
+    result = measure_case(CaseFacts("a"), **inputs)
+    show_case(result, inputs["axial_mr"])
+    drawn = draw(SceneCase("a").document, seen_of(SceneCase("a"), inputs))
+    assert len(drawn) > 1 and [picture.png for picture in drawn] == [picture.png for picture in result.pictures]
+    assert draw(SceneCase("a").document, replace(result.seen, fat=()))[0].png != drawn[0].png, "fat is seen"

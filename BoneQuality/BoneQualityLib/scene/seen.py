@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 import numpy as np
 
@@ -25,7 +25,7 @@ def seen_of(case: SceneCase, inputs: Mapping[str, object]) -> Seen:
     images = {role: image_of(inputs[role]) for role in ("ct", "t1") if inputs.get(role) is not None}
     stacks = axial_stacks(*([image_of(node) for node in nodes_in(inputs.get(name))] for name in ("axial_mr", "fat", "water")))
     first = tuple(stack.signal or stack.fat for stack in stacks)
-    return Seen(images, first, tuple(_regions(case, images)), tuple(_masks(case, "fat")))
+    return Seen(images, first, tuple(_regions(case, images)), tuple(_slices(_masks(case, "fat"))))
 
 
 def nodes_in(given) -> list:
@@ -36,6 +36,14 @@ def nodes_in(given) -> list:
 def _masks(case: SceneCase, role: str) -> list[Mask]:
     node = case.node(role)
     return [segment.load() for segment in named_segments(node)] if node is not None else []
+
+
+def _slices(masks: Iterable[Mask]) -> Iterator[Mask]:
+    """Masks slice by slice, as pixels are drawn: where no disc is known, a segment holds those of all slices."""
+    for mask in masks:
+        for k in np.flatnonzero(mask.array.any(axis=(1, 2))):
+            box = (slice(int(k), int(k) + 1), slice(0, mask.array.shape[1]), slice(0, mask.array.shape[2]))
+            yield Mask(mask.name, mask.array[box], mask.grid.box(box))
 
 
 def _regions(case: SceneCase, images: Mapping[str, Image]):
