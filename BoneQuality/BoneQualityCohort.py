@@ -79,11 +79,12 @@ class BoneQualityCohortLogic(ScriptedLoadableModuleLogic):
         """
         from BoneQualityLib.scene.cohort_nodes import show_cohort
         from BoneQualityLib.statistics.analysis import analyze
+        from BoneQualityPanel.translated import translated
 
         result = analyze(source, outcome, progress=progress, **question)
         if folder:
             result.write_files(folder, overwrite)
-        return show_cohort(result)
+        return show_cohort(result, translated)
 
 
 class BoneQualityCohortTest(ScriptedLoadableModuleTest):

@@ -1,6 +1,54 @@
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
+
+
+class Sentence(str):
+    """A sentence with its values filled in: its text, which also knows the template with {names} and the values, for whoever translates.
+
+    Values that are sentences or words are given as ``Sentence`` too; others are names and numbers, the same in every language.
+
+    >>> Sentence("no {slice} slice: {cause}", slice=Sentence("upper"), cause=Sentence("the body is too flat"))
+    """
+
+    template: str
+    values: dict[str, object]
+
+    def __new__(cls, template: str, **values: object) -> Sentence:
+        if isinstance(template, Sentence):
+            return template
+        sentence = super().__new__(cls, template.format(**values) if values else template)
+        sentence.template, sentence.values = template, values
+        return sentence
+
+    def __str__(self) -> str:
+        return self  # str() of a sentence, or of the error that says it, forgets nothing
+
+    def __reduce__(self):
+        return _again, (self.template, self.values)
+
+    def parts(self) -> list:
+        """The template and the values as plain data, of which `of_parts` makes the sentence again."""
+        return [self.template, {name: value.parts() if isinstance(value, Sentence) else value for name, value in self.values.items()}]
+
+    @classmethod
+    def of_parts(cls, parts: list) -> Sentence:
+        template, values = parts
+        return cls(template, **{name: cls.of_parts(value) if isinstance(value, list) else value for name, value in values.items()})
+
+    @classmethod
+    def joined(cls, parts: Iterable[str], between: str = "; ") -> Sentence:
+        """Sentences or words one after the other."""
+        parts = [cls(part) for part in parts]
+        if len(parts) < 2:
+            return parts[0] if parts else cls("")
+        values = {f"part{number}": part for number, part in enumerate(parts, 1)}
+        return cls(between.join(f"{{{name}}}" for name in values), **values)
+
+
+def _again(template: str, values: dict[str, object]) -> Sentence:
+    return Sentence(template, **values)
 
 
 class BoneQualityError(ValueError):
@@ -11,7 +59,7 @@ class NotMeasured(BoneQualityError):
     """One value cannot be taken; the others can. The sentence is the reason that stands in the empty value's place."""
 
     def __init__(self, reason: str, flag: str = ""):
-        super().__init__(reason)
+        super().__init__(Sentence(reason))
         self.flag = flag
 
 
@@ -30,7 +78,8 @@ class Ambiguous(BoneQualityError):
 def sentence_of(error: BaseException) -> str:
     """What a person is told of any error, in one line."""
     if isinstance(error, BoneQualityError):
-        return " ".join(str(error).split())
+        line = " ".join(str(error).split())
+        return str(error) if str(error) == line else line
     if isinstance(error, MemoryError):
         return "Not enough memory; close other programs or use a smaller image."
     if isinstance(error, OSError):

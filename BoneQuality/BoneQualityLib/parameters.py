@@ -9,7 +9,7 @@ import math
 import re
 from dataclasses import dataclass, field, fields
 
-from .errors import BoneQualityError
+from .errors import BoneQualityError, Sentence
 from .states import SAID_BY_PERSON, Exclusion
 
 T1_LONGEST_TR_MS, T1_LONGEST_TE_MS = 1000.0, 30.0
@@ -34,13 +34,14 @@ def check_settings(values) -> None:
         if value is None or not limits:
             continue
         if limits["choices"] and value not in limits["choices"]:
-            raise BoneQualityError(f"{item.name} is {value!r}; choose one of {', '.join(limits['choices'])}.")
+            sentence = "{setting} is {value!r}; choose one of {choices}."
+            raise BoneQualityError(Sentence(sentence, setting=item.name, value=value, choices=", ".join(limits["choices"])))
         if limits["low"] is not None and not (
             isinstance(value, (int, float)) and math.isfinite(value) and limits["low"] <= value <= limits["high"]
         ):
+            sentence = "{setting} is {value}; give a number from {low:g} to {high:g}" + (" {unit}." if limits["unit"] else ".")
             raise BoneQualityError(
-                f"{item.name} is {value}; give a number from {limits['low']:g} to {limits['high']:g} {limits['unit']}".rstrip()
-                + "."
+                Sentence(sentence, setting=item.name, value=value, **{name: limits[name] for name in ("low", "high", "unit")})
             )
 
 
@@ -88,7 +89,8 @@ class Parameters:
         check_settings(self)
         object.__setattr__(self, "fat_threshold", str(self.fat_threshold))
         if self.fat_threshold not in ("reference", "otsu") and not _is_number(self.fat_threshold):
-            raise BoneQualityError(f"fat_threshold is {self.fat_threshold!r}; give reference, otsu or a number.")
+            sentence = "fat_threshold is {value!r}; give reference, otsu or a number."
+            raise BoneQualityError(Sentence(sentence, value=self.fat_threshold))
         self.disc_positions  # raises where it cannot be read
 
     @property
@@ -98,9 +100,8 @@ class Parameters:
         for part in filter(None, (part.strip() for part in self.disc_slices.split(","))):
             disc, _, position = (text.strip() for text in part.partition("="))
             if disc.upper() not in DISCS or disc.upper() in found or not _is_number(position):
-                raise BoneQualityError(
-                    f"disc_slices: {part!r} is no disc with its S in mm, or repeated; write for example L3-L4=-12.5,L4-L5=-48."
-                )
+                sentence = "disc_slices: {part!r} is no disc with its S in mm, or repeated; write for example L3-L4=-12.5,L4-L5=-48."
+                raise BoneQualityError(Sentence(sentence, part=part))
             found[disc.upper()] = float(position)
         return found
 
@@ -139,16 +140,18 @@ class CaseFacts:
         for name in ("case_id", "reader"):
             value = getattr(self, name)
             if value is not None and not is_id(str(value)):
-                raise BoneQualityError(
-                    f"The {name.replace('_', ' ')} {value!r} cannot be used; give up to 100 letters, digits, '.', '_' and '-', "
+                sentence = (
+                    "The {fact} {value!r} cannot be used; give up to 100 letters, digits, '.', '_' and '-', "
                     "beginning with a letter or digit, and no name of a device of Windows (CON, NUL, COM1)."
                 )
+                raise BoneQualityError(Sentence(sentence, fact=Sentence(name.replace("_", " ")), value=value))
         for name in ("fractured", "cemented", "excluded", "csf_blocked"):
             levels = tuple(str(level).strip().upper() for level in getattr(self, name))
             object.__setattr__(self, name, levels)
             unknown = [level for level in levels if level not in LEVELS]
             if unknown:
-                raise BoneQualityError(f"{name}: {', '.join(unknown)} is no vertebral level; give levels such as L2,L3.")
+                sentence = "{setting}: {levels} is no vertebral level; give levels such as L2,L3."
+                raise BoneQualityError(Sentence(sentence, setting=name, levels=", ".join(unknown)))
 
     def exclusions(self, level: str) -> tuple[Exclusion, ...]:
         """Why a person took this level out, if someone did."""

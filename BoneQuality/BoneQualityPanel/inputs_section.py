@@ -39,7 +39,7 @@ class InputsSection:
     def __init__(self, panel):
         self.panel, self.ui = panel, panel.ui
         self.picked, self.found, self.missing = {}, {}, ""
-        self._signature = None
+        self._signature, self._choices = None, []
         self.more = MoreInputs(panel)
         self.ui.resetButton.connect("clicked(bool)", self.onReset)
         self._explain()
@@ -48,15 +48,25 @@ class InputsSection:
 
     def _explain(self):
         """Tooltips from the library's one description of every fact and parameter."""
+        self._choices = []
         for field in (*fields(CaseFacts), *fields(Parameters)):
             for widget in vars(self.ui).values():
                 if widget.property("SlicerParameterName") == camelCase(field.name) and field.metadata:
                     unit = field.metadata["unit"]
                     widget.toolTip = translated(field.metadata["help"]) + (f" ({unit})" if unit else "")
+                    if field.metadata["choices"]:
+                        self._choices.append((widget, field.metadata["choices"]))
+
+    def _translateChoices(self):
+        """The parameter node fills its boxes with the library's words; it knows a choice by its place in the list."""
+        for box, choices in self._choices:
+            for index, choice in enumerate(choices, box.count - len(choices)):  # the first one may be ""
+                box.setItemText(index, translated(choice))
 
     def update(self):
         """Follow the case's parameters and what its segmentations hold now."""
         parameters, ui = self.panel.parameters, self.ui
+        self._translateChoices()
         mine = picked(parameters)
         self.picked = {each.role.name: each for each in mine}
         self.found = {each.role.name: self.panel.measuring.find(each) for each in mine}
@@ -70,7 +80,7 @@ class InputsSection:
         self.more.update(self.picked)
         self._updateTables()
         self.missing = self.panel.measuring.whatIsMissing(parameters, self.found)
-        sentences = [fault for found in self.found.values() for fault in found.faults]
+        sentences = [translated(fault) for found in self.found.values() for fault in found.faults]
         ui.foundLabel.text = "\n".join([*sentences, *self.panel.measuring.notes(parameters, self.found)])
         ui.foundLabel.visible = bool(ui.foundLabel.text)
 

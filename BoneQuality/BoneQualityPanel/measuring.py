@@ -83,7 +83,7 @@ class Measuring:
         try:
             parameters.method()
         except BoneQualityError as fault:
-            return str(fault)
+            return translated(str(fault))
         return what_is_missing(parameters.factTexts(), picked(parameters), found, translated)
 
     def notes(self, parameters, found):
@@ -96,7 +96,7 @@ class Measuring:
                     text = _("{segmentation} was drawn on {other}, not on {volume}.")
                     names = dict(segmentation=segmentation.GetName(), other=drawnOn.GetName(), volume=each.image.GetName())
                     sentences.append(text.format(**names))
-        sentences += [sentence for each in picked(parameters) for sentence in found[each.role.name].ignored]
+        sentences += [translated(sentence) for each in picked(parameters) for sentence in found[each.role.name].ignored]
         fluid = [name for name in found["t1"].all_shown if name == "thecal sac" or name.startswith("CSF")]
         if found["t1"].levels and not fluid:
             sentences.append(_("VBQ needs a mask of the thecal sac, or of CSF at L3: without one it will not be measured."))

@@ -8,6 +8,7 @@ from slicer.i18n import tr as _
 
 from BoneQualityLib.columns import CASE_COLUMNS, LEVEL_COLUMNS, MUSCLE_COLUMNS, SUMMARY_COLUMNS
 from BoneQualityLib.outputs.summary import HEADLINES, behind_flag
+from BoneQualityLib.scene.case_chart import CUTOFF_COLUMNS
 from BoneQualityLib.scene.chart_names import keep_names
 from BoneQualityLib.scene.session import every_node
 from BoneQualityLib.scene.views import show_table
@@ -32,6 +33,7 @@ NAMED_PROPERTY = "BoneQuality.Named"
 MOST_ROWS, WIDEST_PIXELS, FRAME_PIXELS = 12, 130, 4
 NOTHING_SAID = {"", "nan"}
 #: The tables of a case in the scene.
+CHARTED = {column.name: column.title for column in (*LEVEL_COLUMNS, *CUTOFF_COLUMNS)}
 TABLES = dict(levels=LEVEL_COLUMNS, case=CASE_COLUMNS, summary=SUMMARY_COLUMNS, muscles=MUSCLE_COLUMNS)
 
 
@@ -188,12 +190,17 @@ class ResultsSection:
 
 
 def _translateTitles(case):
-    """Tables of the case with the titles of their columns in the user's language."""
+    """Tables of the case with the titles of their columns, and the lines of its chart, in the user's language."""
     for role, columns in TABLES.items():
         table = case.node(role)
         for column in columns if table is not None else ():
             if table.GetColumnTitle(column.name) != translated(column.title):
                 table.SetColumnTitle(column.name, translated(column.title))
+    chart = case.node("chart")
+    for number in range(chart.GetNumberOfPlotSeriesNodes() if chart is not None else 0):
+        series = chart.GetNthPlotSeriesNode(number)
+        if series is not None and series.GetYColumnName() in CHARTED:
+            series.SetName(translated(CHARTED[series.GetYColumnName()]))
 
 
 def flagsOf(document, level):
@@ -310,7 +317,7 @@ def doubts(document):
 
 
 def _flagItem(flag):
-    behind = behind_flag(flag)
+    behind = behind_flag(flag, translated)
     text = html.escape(translated(flag["sentence"]) + (f" ({behind})" if behind else ""))
     return f"<li><font color='{SEVERITY_COLORS[flag['severity']]}'>\N{BLACK SQUARE}</font> {text}</li>"
 

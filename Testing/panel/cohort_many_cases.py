@@ -119,6 +119,17 @@ assert areas["hu_3d"] > 0.9 and 0.5 < areas["vbq"] < 1
 chart = slicer.util.getNodesByClass("vtkMRMLPlotChartNode")[0]
 assert chart.GetNumberOfPlotSeriesNodes() == 3
 
+# in the user's language, what is written stays as it is
+slicer.app.translate = lambda context, text: f"[{text}]"
+written = (folder / "statistics" / "roc.csv").read_bytes()
+ui.analyzeButton.click()
+del slicer.app.translate
+table = next(n for n in slicer.util.getNodesByClass("vtkMRMLTableNode") if "[How well each measure" in n.GetName())
+assert table.GetColumnTitle("measure") == "[Measure]" and (folder / "statistics" / "roc.csv").read_bytes() == written
+chart = slicer.util.getNodesByClass("vtkMRMLPlotChartNode")[0]
+assert chart.GetXAxisTitle() == "[1 - specificity]", chart.GetXAxisTitle()
+opened.pop()
+
 messages.answer(False)
 ui.analyzeButton.click()
 assert "holds the statistics of a cohort already" in messages.texts()[-1] and len(opened) == 1

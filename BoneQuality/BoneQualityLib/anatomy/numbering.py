@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..errors import Sentence
 from ..image.mask import Mask
 from ..parameters import LEVELS
 from ..states import Flag
@@ -47,7 +48,7 @@ def audit(bodies: dict[str, Mask], ribs: Iterable[tuple[str, Mask]] = (), sacrum
     levels = list(masks)
     steps = {pair: masks[pair[0]].center[2] - masks[pair[1]].center[2] for pair in zip(levels, levels[1:])}
     out_of_order = [
-        f"{lower} lies above {upper}" if step <= 0 else f"{lower} lies beside {upper}"
+        Sentence("{lower} lies above {upper}" if step <= 0 else "{lower} lies beside {upper}", lower=lower, upper=upper)
         for (upper, lower), step in steps.items()
         if step < LEAST_STEP_MM
     ]
@@ -104,13 +105,13 @@ def _between(upper: str, lower: str) -> list[str]:
 def _spacing(upper: _Placed, lower: _Placed, masks: dict[str, Mask], known: set[str]) -> list[Flag]:
     missed = _between(upper.level, lower.level)
     room = _is_room(gap(masks[upper.level], masks[lower.level]), upper.height, lower.height)
-    pair = f"{upper.level} and {lower.level}"
+    values = dict(upper=upper.level, lower=lower.level, missed=", ".join(missed))
     if missed and not room:
-        return [Flag("level-gap", about=f"{pair} are neighbors, without room for {', '.join(missed)}")]
+        return [Flag("level-gap", about=Sentence("{upper} and {lower} are neighbors, without room for {missed}", **values))]
     if missed and not set(missed) <= known:
-        return [Flag("level-gap", about=f"no mask of {', '.join(missed)} between {pair}")]
+        return [Flag("level-gap", about=Sentence("no mask of {missed} between {upper} and {lower}", **values))]
     if room and not missed:
-        return [Flag("level-gap", about=f"between {pair} is room for one more vertebra")]
+        return [Flag("level-gap", about=Sentence("between {upper} and {lower} is room for one more vertebra", **values))]
     return []
 
 
@@ -138,9 +139,9 @@ def _ribs(placed: list[_Placed], masks: dict[str, Mask], ribs: Iterable[tuple[st
             continue
         level = placed[nearest].level
         if level.startswith(("L", "S")):
-            found.append(f"a rib lies at {level}")
+            found.append(Sentence("a rib lies at {level}", level=level))
         elif of in ("T11", "T12") and level != of:
-            found.append(f"the rib of {of} lies at {level}")
+            found.append(Sentence("the rib of {of} lies at {level}", of=of, level=level))
     return found
 
 
@@ -159,7 +160,7 @@ def _on_the_sacrum(placed: list[_Placed], masks: dict[str, Mask], sacrum: Mask |
     distance = float(np.linalg.norm(last.center - nearest)) - top + _reach(masks[last.level], last.center, axis)[0]
     room = _is_room(distance, last.height)
     if room and last.level in ("L5", "L6"):
-        return [f"between {last.level} and the sacrum is room for one more vertebra"]
+        return [Sentence("between {level} and the sacrum is room for one more vertebra", level=last.level)]
     if not room and last.level not in ("L5", "L6"):
-        return [f"{last.level} lies on the sacrum"]
+        return [Sentence("{level} lies on the sacrum", level=last.level)]
     return []

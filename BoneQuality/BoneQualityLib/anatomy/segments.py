@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from ..errors import BoneQualityError
+from ..errors import BoneQualityError, Sentence
 from .structure import Conflict, Segment, Structure
 from .vocabulary import JOINED, MUSCLES, identify, structure_by_name
 
@@ -45,7 +45,8 @@ def assign(segments: Iterable[Segment], chosen: dict[str, str] | None = None) ->
     missing = [name for name in chosen if name not in {s.name for s in segments} | {s.identifier for s in segments}]
     if missing:
         where = segments[0].source if segments else "the segmentation"
-        raise BoneQualityError(f"There is no segment {missing[0]} in {where}; correct the names that were chosen for its segments.")
+        sentence = "There is no segment {name} in {source}; correct the names that were chosen for its segments."
+        raise BoneQualityError(Sentence(sentence, name=missing[0], source=where))
     found, conflicts = [], []
     for segment in segments:
         choice = chosen.get(segment.identifier, chosen.get(segment.name))
@@ -65,9 +66,11 @@ def _chosen(choice: str, segment: Segment) -> Structure | None:
     if isinstance(structure, Conflict):
         raise BoneQualityError(structure.sentence)
     if structure is None:
-        raise BoneQualityError(
-            f"{choice!r}, chosen for the {segment}, is no structure known here; write for example L1 or L1 body, CSF L3, thecal sac."
+        sentence = (
+            "{choice!r}, chosen for the segment {name} of {source}, is no structure known here; write for example L1 or L1 body, "
+            "CSF L3, thecal sac."
         )
+        raise BoneQualityError(Sentence(sentence, choice=choice, **segment.names()))
     return structure
 
 
@@ -116,5 +119,11 @@ def _key(segment: Segment) -> tuple[str, str, str]:
 
 
 def _both(same: list[Segment]) -> Conflict:
-    sentence = f"The {same[0]} and the {same[1]} both show {replace(same[0].structure, covers='')}; rename or remove one."
+    sentence = Sentence(
+        "The segment {name} of {source} and the segment {other} of {other_source} both show {structure}; rename or remove one.",
+        **same[0].names(),
+        other=same[1].name,
+        other_source=same[1].source,
+        structure=Sentence(str(replace(same[0].structure, covers=""))),
+    )
     return Conflict(tuple(dict.fromkeys(segment.structure for segment in same)), sentence)

@@ -49,3 +49,7 @@ class Segment:
 
     def __str__(self) -> str:
         return f"segment {self.name} of {self.source}"
+
+    def names(self) -> dict[str, str]:
+        """What a sentence about the segment names."""
+        return dict(name=self.name, source=self.source)

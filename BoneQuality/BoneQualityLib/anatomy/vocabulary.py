@@ -6,6 +6,7 @@ import re
 import unicodedata
 from dataclasses import replace
 
+from ..errors import Sentence
 from ..parameters import DISCS, LEVELS
 from .structure import Conflict, Segment, Structure
 
@@ -129,7 +130,13 @@ def identify(segment: Segment) -> Structure | Conflict | None:
     if not same:
         return Conflict(
             (by_name, by_code),
-            f"The {segment} is {by_name} by its name but {by_code} by its terminology; correct one of them in Segment Editor.",
+            Sentence(
+                "The segment {name} of {source} is {by_name} by its name but {by_code} by its terminology; correct one of them in "
+                "Segment Editor.",
+                **segment.names(),
+                by_name=Sentence(str(by_name)),
+                by_code=Sentence(str(by_code)),
+            ),
         )
     return Structure(by_name.kind, by_name.level or by_code.level, by_name.side or by_code.side, by_name.covers or by_code.covers)
 
@@ -174,7 +181,8 @@ def structure_by_name(name: str, segment: Segment) -> Structure | Conflict | Non
     if len(kinds) > 1 or len(levels) > 1 or len(sides) > 1 or len(covers) > 1:
         what = [k.replace("_", " ") for k in sorted(kinds)] if len(kinds) > 1 else levels or sorted(sides | covers)
         may_be = tuple(Structure(kind, level) for kind in sorted(kinds) for level in levels or [""])
-        return Conflict(may_be, f"The name of the {segment} fits {' and '.join(what)}; give it one structure's name.")
+        sentence = "The name of the segment {name} of {source} fits {structures}; give it one structure's name."
+        return Conflict(may_be, Sentence(sentence, **segment.names(), structures=Sentence.joined(what, " and ")))
     kind, level = kinds.pop(), levels[0] if levels else ""
     if kind == "vertebra" and covers == {"body"} and not level:
         return Structure("bodies")

@@ -10,7 +10,7 @@ from ..anatomy.numbering import heights as heights_along
 from ..anatomy.segments import check_alone
 from ..anatomy.structure import Segment
 from ..columns import Image, families
-from ..errors import NotMeasured
+from ..errors import NotMeasured, Sentence
 from ..image.image import Image as CtImage
 from ..image.mask import Mask
 from ..measures import drawn_slices
@@ -64,7 +64,7 @@ def read_ct(
     along = memory.once("CT along", lambda: heights_along(bodies_of(vertebrae)))
     levels, bodies = {}, {}
     for n, (name, vertebra) in enumerate(vertebrae.items()):
-        progress((n + 0.1) / len(vertebrae), f"CT {name}")
+        progress((n + 0.1) / len(vertebrae), Sentence("CT {level}", level=name))
         regions = _of_level(edits, name)
         if name in drawn:
             regions = _placed(name, drawn[name], image, vertebra) | regions
@@ -191,7 +191,7 @@ def _with_outliers(levels: dict[str, Level]) -> dict[str, Level]:
     found = dict(levels)
     for outlier in find_outliers(read):
         about = "3D-HU" if outlier.column == "hu_3d" else "SD"
-        flag = Flag("hu-outlier", value=outlier.difference, unit="HU", about=f"{about} against the median of the other levels")
+        flag = Flag("hu-outlier", value=outlier.difference, unit="HU", about=Sentence("{value} against the median of the other levels", value=about))
         level = found[outlier.level]
         found[outlier.level] = replace(level, ct=replace(level.ct, flags=[*level.ct.flags, flag]))
     return found

@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterable
 
 from ..columns import CASE_COLUMNS, LEVEL_COLUMNS, Cutoff
+from ..errors import Sentence
 from ..states import Flag
 from .result import CaseResult
 
@@ -28,7 +29,7 @@ def beside_cutoffs(result: CaseResult, cutoffs: Iterable[Cutoff]) -> tuple[tuple
         straddles = low - width <= cutoff.cutoff <= high + width
         found.append(dict(cutoff.beside(value), low=low, high=high, straddles=straddles))
         if straddles:
-            flags.append(Flag("straddles-cutoff", value=cutoff.cutoff, about=f"{_TITLES[cutoff.measure]}, {cutoff.source}"))
+            flags.append(Flag("straddles-cutoff", value=cutoff.cutoff, about=Sentence("{measure}, {source}", measure=Sentence(_TITLES[cutoff.measure]), source=cutoff.source)))
     return tuple(found), tuple(flags)
 
 

@@ -9,7 +9,7 @@ from types import MappingProxyType
 
 from .. import __version__
 from ..columns import Cutoff
-from ..errors import BoneQualityError
+from ..errors import BoneQualityError, Sentence
 from ..image.resampling import sample
 from ..parameters import LEVELS, CaseFacts, Parameters
 from ..states import Exclusion, Flag
@@ -136,12 +136,12 @@ def _check_anything(result: CaseResult) -> None:
     if any(level.values for level in result.levels) or (result.muscles is not None and result.muscles.is_measured):
         return
     reasons = [
-        f"{level.name}: {reason}"
+        Sentence("{level}: {reason}", level=level.name, reason=Sentence(reason))
         for level in result.levels
         for reason in dict.fromkeys(map(str, (*level.ct.reasons, *level.t1.reasons)))
     ]
-    said = "; ".join([*reasons, *result.reasons])
-    raise BoneQualityError(f"Nothing can be measured; check the masks and the image they were drawn on. {said}.")
+    sentence = "Nothing can be measured; check the masks and the image they were drawn on. {reasons}."
+    raise BoneQualityError(Sentence(sentence, reasons=Sentence.joined([*reasons, *result.reasons])))
 
 
 def _check_edits_used(result: CaseResult, edits: Edits) -> None:

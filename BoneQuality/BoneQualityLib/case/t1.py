@@ -7,7 +7,7 @@ from functools import partial
 
 from ..anatomy.numbering import heights as heights_along
 from ..anatomy.segments import check_alone
-from ..errors import BoneQualityError, NotMeasured
+from ..errors import BoneQualityError, NotMeasured, Sentence
 from ..image.image import Image
 from ..image.mask import Mask
 from ..measures import csf, marrow
@@ -52,7 +52,7 @@ def read_t1(
             numbers[name] = LevelNumbers.empty(reason)
     plane = marrow.common_plane(image, bodies) if bodies and parameters.vbq_slice == "midsagittal" else None
     for n, name in enumerate(bodies):
-        progress((n + 0.1) / (len(bodies) + 1), f"T1 {name}")
+        progress((n + 0.1) / (len(bodies) + 1), Sentence("T1 {level}", level=name))
         edited, read = edits.get((name, "marrow")), partial(marrow.measure_level, vertebrae[name], image, plane, parameters)
         numbers[name] = read(edited) if edited is not None else once(("T1 marrow", name), read)
     progress(0.95, "T1: CSF")

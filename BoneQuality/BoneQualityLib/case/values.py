@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ..columns import Cutoff, Image, OfCase, measures_for
+from ..errors import Sentence
 from ..measures.contrast import not_dark
 from ..measures.csf import SACS, Csf, used_csf
 from ..measures.roi import LevelNumbers
@@ -121,16 +122,18 @@ def vbq_values(levels: tuple[Level, ...], fluid: dict[str, Csf], hyperlipidemia:
     used = [level for level in lumbar if not level.t1_excluded]
     values, flags, reasons = dict(t1_levels=[level.name for level in used]), _shading(used, fluid), []
     if csf is None:
-        blocked = "; ".join(f"CSF {name}: {c.blocked}" for name, c in fluid.items())
-        return CaseValues(values, (*flags, Flag("csf-level", about=f"none ({blocked})")), (f"no VBQ: {blocked}",))
+        blocked = Sentence.joined(Sentence("CSF {level}: {reason}", level=name, reason=Sentence(c.blocked)) for name, c in fluid.items())
+        flag = Flag("csf-level", about=Sentence("none ({reasons})", reasons=blocked))
+        return CaseValues(values, (*flags, flag), (_no_vbq(blocked),))
     wrong = not_dark(csf.signal, [level.t1.values["t1_signal"] for level in lumbar if "t1_signal" in level.t1.values])
     if wrong:
-        return CaseValues(values, (*flags, Flag("not-t1", about=wrong)), (f"no VBQ: {wrong}",))
+        return CaseValues(values, (*flags, Flag("not-t1", about=wrong)), (_no_vbq(wrong),))
     values.update(csf_signal=csf.signal, csf_level=csf.level)
     if csf.level != "L3":
         flags.append(Flag("csf-level", about=csf.level))
     if len(used) < FEWEST_VBQ_LEVELS:
-        reasons.append(f"no VBQ: {len(used)} used level of L1-L4; at least {FEWEST_VBQ_LEVELS} are needed")
+        too_few = Sentence("{used} used level of L1-L4; at least {least} are needed", used=len(used), least=FEWEST_VBQ_LEVELS)
+        reasons.append(_no_vbq(too_few))
         flags.append(Flag("few-levels", value=len(used), unit="T1 level"))
     read = [level for level in lumbar if "t1_signal" in level.t1.values]
     with_fractured = [level for level in read if level.t1_excluded in ((), (Exclusion.FRACTURED,))]
@@ -141,6 +144,10 @@ def vbq_values(levels: tuple[Level, ...], fluid: dict[str, Csf], hyperlipidemia:
     if hyperlipidemia == "yes":
         flags.append(Flag("hyperlipidemia"))
     return CaseValues(values, tuple(flags), tuple(reasons))
+
+
+def _no_vbq(reason: str) -> Sentence:
+    return Sentence("no VBQ: {reason}", reason=Sentence(reason))
 
 
 def _median_signal(levels: list[Level]) -> float:

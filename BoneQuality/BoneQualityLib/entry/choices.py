@@ -10,7 +10,7 @@ import numpy as np
 from ..anatomy.segments import MEASURED_KINDS, Identified, assign, settle
 from ..anatomy.structure import Segment, Structure
 from ..anatomy.vocabulary import JOINED, MUSCLES, SIDES, kind_of
-from ..errors import BoneQualityError
+from ..errors import BoneQualityError, Sentence
 from ..parameters import CASE_DISCS, DISCS, LEVELS, CaseFacts
 from ..scene.arrays import image_of, placed_by
 from ..scene.masks import Segmentation, named_segments, scheme_of, takes_scheme
@@ -244,7 +244,8 @@ def facts_of(texts: dict[str, object]) -> CaseFacts:
             try:
                 given = value_of(kind, text) if text else None
             except BoneQualityError as fault:
-                raise BoneQualityError(f"{fault}; correct the {item.name.replace('_', ' ')}.") from None
+                fact = Sentence(item.name.replace("_", " "))
+                raise BoneQualityError(Sentence("{fault}; correct the {fact}.", fault=Sentence(str(fault)), fact=fact)) from None
         if given is not None:
             values[item.name] = given
     return CaseFacts(**{"case_id": "", **values})
@@ -252,7 +253,7 @@ def facts_of(texts: dict[str, object]) -> CaseFacts:
 
 def filled(sentence: str, **values: str) -> str:
     """A sentence with values in place of its {names}."""
-    return sentence.format(**values)
+    return sentence.format(**values) if values else sentence
 
 
 def what_is_missing(
@@ -270,7 +271,7 @@ def what_is_missing(
     for each in (each for each in picked if not each.is_empty):
         holds = found[each.role.name]
         if holds.faults:
-            return holds.faults[0]
+            return tell(holds.faults[0])
         if not getattr(holds, each.role.shows):
             what, name = each.role.shows, each.segmentations[0].GetName()
             if each.segmentation is not None and takes_scheme(each.segmentation) and not each.scheme:
@@ -280,7 +281,7 @@ def what_is_missing(
     try:
         facts_of(texts)
     except BoneQualityError as fault:
-        return str(fault)
+        return tell(str(fault))
     return ""
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..errors import Sentence
 from ..image.image import Image
 from ..parameters import T1_LONGEST_TE_MS, T1_LONGEST_TR_MS
 from ..states import Flag
@@ -46,7 +47,8 @@ def not_dark(csf_signal: float, marrow_signals: list[float]) -> str:
     """Why CSF cannot stand below marrow in a ratio: "" where it is darker than the marrow's median, as in every T1 image."""
     if not marrow_signals or csf_signal < np.median(marrow_signals):
         return ""
-    return (
-        f"CSF ({csf_signal:.0f}) is not darker than marrow ({np.median(marrow_signals):.0f}), so this is no T1-weighted image "
-        "(T2, or another contrast)"
+    return Sentence(
+        "CSF ({csf:.0f}) is not darker than marrow ({marrow:.0f}), so this is no T1-weighted image (T2, or another contrast)",
+        csf=csf_signal,
+        marrow=np.median(marrow_signals),
     )

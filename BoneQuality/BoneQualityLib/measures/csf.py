@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from ..errors import NotMeasured
+from ..errors import NotMeasured, Sentence
 from ..image.distance import signed_distance
 from ..image.grid import SUPERIOR
 from ..image.image import Image
@@ -80,7 +80,7 @@ def read_sac(roi: PlanarRoi, image: Image) -> Csf:
     under 30 mm2 and where more than 30 % are dropped.
     """
     if roi.area < MINIMUM_AREA_MM2:
-        return Csf(roi.level, roi, blocked=f"only {roi.area:.0f} mm2 of the sac lie inside its margin")
+        return Csf(roi.level, roi, blocked=Sentence("only {area:.0f} mm2 of the sac lie inside its margin", area=roi.area))
     values = roi.values(image)
     kept = np.ones(len(values), bool)
     for _ in range(len(values)):
@@ -94,9 +94,9 @@ def read_sac(roi: PlanarRoi, image: Image) -> Csf:
     dropped = 1 - float(kept.mean())
     csf = Csf(roi.level, roi, float(values[kept].mean()), roi.area * (1 - dropped), dropped, median=float(np.median(values[kept])))
     if dropped > MOST_ROOTS:
-        return replace(csf, blocked=f"{100 * dropped:.0f} % of the pixels are brighter than CSF")
+        return replace(csf, blocked=Sentence("{percent:.0f} % of the pixels are brighter than CSF", percent=100 * dropped))
     if csf.area < MINIMUM_AREA_MM2:
-        return replace(csf, blocked=f"only {csf.area:.0f} mm2 of CSF")
+        return replace(csf, blocked=Sentence("only {area:.0f} mm2 of CSF", area=csf.area))
     return csf
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..errors import NotMeasured
+from ..errors import NotMeasured, Sentence
 from ..image.image import Image
 from ..image.mask import Mask
 from ..vertebra.body import endplate_centers
@@ -88,7 +88,11 @@ def ellipse_through(level: str, clicks: np.ndarray, image: Image) -> PlanarRoi:
             u, v = (part[0] * plane.u + part[1] * plane.v for part in (direction, (-direction[1], direction[0])))
             middle = plane.center + center[0] * plane.u + center[1] * plane.v
             return PlanarRoi(level, "middle", middle, u, v, semi_axes=(along, across), edited=True)
-    raise NotMeasured(f"the clicks make no ellipse of at least {MINIMUM_AREA_MM2:g} mm2; click the ends of one axis, then the edge across")
+    raise NotMeasured(
+        Sentence(
+            "the clicks make no ellipse of at least {least:g} mm2; click the ends of one axis, then the edge across", least=MINIMUM_AREA_MM2
+        )
+    )
 
 
 def pixels_of(roi: PlanarRoi, image: Image) -> Mask:
@@ -106,6 +110,7 @@ def measure_level(rois: dict[str, PlanarRoi], image: Image) -> LevelNumbers:
     """The slice values of a level that has nothing but regions on slices. rois: those drawn, or edited by a person since."""
     numbers = LevelNumbers()
     measure_slices(numbers, Slices(rois, {}), {}, image)
-    missing = ", ".join(name for name in NAMES if name not in rois)
-    numbers.gap(NotMeasured(f"drawn on single slices: no 3D-HU, no heights{f', no {missing} slice' if missing else ''}"))
+    missing = Sentence.joined((name for name in NAMES if name not in rois), ", ")
+    sentence = "drawn on single slices: no 3D-HU, no heights"
+    numbers.gap(NotMeasured(Sentence(sentence + ", no {missing} slice", missing=missing) if missing else sentence))
     return numbers

@@ -12,6 +12,7 @@ from enum import Enum
 
 import numpy as np
 
+from ..errors import Sentence
 from ..parameters import LEVELS
 from ..vertebra.body import Body
 from .heights import HEIGHTS, Heights
@@ -78,8 +79,10 @@ class HeightLoss:
     @property
     def said(self) -> str:
         """Grade and shape, for people."""
-        grade = "no grade on such coarse voxels" if self.grade is None else f"grade {self.grade}"
-        return f"{grade}{' (borderline)' if self.borderline else ''}, {self.shape.value}"
+        coarse = Sentence("no grade on such coarse voxels")
+        grade = coarse if self.grade is None else Sentence("grade {grade}", grade=self.grade)
+        template = "{grade} (borderline), {shape}" if self.borderline else "{grade}, {shape}"
+        return Sentence(template, grade=grade, shape=Sentence(self.shape.value))
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy import ndimage
 
-from ..errors import NotMeasured
+from ..errors import NotMeasured, Sentence
 from ..image.image import Image
 from ..image.mask import Mask
 from ..image.resampling import sample
@@ -100,7 +100,12 @@ def measure_heights(
         ends = {plate: along(getattr(section, plate), np.linspace(*band, POINTS)) for plate in PLATES}
         pitted = [plate for plate in pits if _in_pit(ends[plate], section, pits[plate]).mean() >= PIT_OF_BAND]
         if pitted:
-            reasons.append(f"no {name} height: a pit in the {' and the '.join(pitted)} endplate lies where it is measured")
+            plates = Sentence.joined(pitted, " and the ")
+            reasons.append(
+                Sentence(
+                    "no {name} height: a pit in the {plates} endplate lies where it is measured", name=Sentence(name), plates=plates
+                )
+            )
             continue
         values[name] = float(np.linalg.norm(ends["upper"] - ends["lower"], axis=1).mean())
         lines[name] = section.ras(np.stack([ends["lower"].mean(axis=0), ends["upper"].mean(axis=0)]))

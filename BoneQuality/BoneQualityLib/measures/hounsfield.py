@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..errors import NotMeasured
+from ..errors import NotMeasured, Sentence
 from ..image.image import Image
 from ..parameters import Parameters
 from ..states import Flag
@@ -84,8 +84,9 @@ def _foci(region: RegionRoi, image: Image) -> list[Flag]:
     found = {}
     for focus in find_foci(region, image):
         code = "dense-focus" if focus.is_dense else "lucent-focus"
-        at = " ".join(f"{axis} {mm:.0f}" for axis, mm in zip("RAS", focus.center))
-        found.setdefault(code, Flag(code, value=focus.volume_mm3, unit="mm3", about=f"{focus.difference:+.0f} HU at {at}"))
+        place = dict(zip("ras", focus.center))
+        about = Sentence("{difference:+.0f} HU at R {r:.0f} A {a:.0f} S {s:.0f}", difference=focus.difference, **place)
+        found.setdefault(code, Flag(code, value=focus.volume_mm3, unit="mm3", about=about))
     return [*found.values()]
 
 
@@ -114,7 +115,7 @@ def measure_slices(numbers: LevelNumbers, slices: Slices, edits: dict[str, Plana
         try:
             numbers.values[f"hu_{name}"] = read_slice(roi, image)
         except NotMeasured as reason:
-            numbers.gap(NotMeasured(f"{name} slice: {reason}", reason.flag))
+            numbers.gap(NotMeasured(Sentence("{name} slice: {reason}", name=Sentence(name), reason=Sentence(str(reason))), reason.flag))
             continue
         numbers.values[f"hu_{name}_area_mm2"] = roi.area
         inward = placed["middle"].center - roi.center if name != "middle" and placed.get("middle") is not None else None

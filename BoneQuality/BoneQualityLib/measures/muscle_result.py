@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 
 import numpy as np
 
 from ..anatomy.vocabulary import JOINED, MUSCLES, SIDES, kind_of
-from ..errors import NotMeasured
+from ..errors import NotMeasured, Sentence
 from ..image.mask import Mask
 from ..parameters import CASE_DISCS
 from ..states import Flag, Reason, codes
 from .muscle_fat import FatThreshold
 from .muscle_slices import SlicePlane
 from .roi import PlanarRoi
+
+
+def _listed(muscles: Iterable[str]) -> Sentence:
+    return Sentence.joined(muscles, ", ")
 
 
 @dataclass(eq=False)
@@ -98,17 +103,15 @@ class MuscleSlice:
         lacking = [(m, s) for m in MUSCLES for s in SIDES if there.get((m, s)) is None and (m, s) not in hidden]
         elsewhere = [kind_of(c.muscle, c.side) for c in self.compartments if c.is_elsewhere and (c.muscle, c.side) in lacking]
         missing = [name for name in (kind_of(*key) for key in lacking) if name not in elsewhere]
-        reasons = [f"no area of {', '.join(missing)}; draw what is missing"] if missing else []
+        reasons = [Sentence("no area of {muscles}; draw what is missing", muscles=_listed(missing))] if missing else []
         if elsewhere:
-            nearest = "" if self.drawn_at is None else f" (the nearest drawn one lies at S {self.drawn_at:.1f} mm)"
-            reasons.append(
-                f"{', '.join(elsewhere)} not drawn on the slice at S {self.plane.center[2]:.1f} mm{nearest}; draw on that slice, or "
-                "give the slice's S (disc slices)"
-            )
-        names = ", ".join(kind_of(m, s) for m, s in joined)
-        reasons += [f"{names}: not the muscles one by one; draw each of them"] if joined else []
+            nearest = "" if self.drawn_at is None else " (the nearest drawn one lies at S {nearest:.1f} mm)"
+            sentence = f"{{muscles}} not drawn on the slice at S {{s:.1f}} mm{nearest}; draw on that slice, or give the slice's S (disc slices)"
+            reasons.append(Sentence(sentence, muscles=_listed(elsewhere), s=self.plane.center[2], nearest=self.drawn_at))
+        names = _listed(kind_of(m, s) for m, s in joined)
+        reasons += [Sentence("{muscles}: not the muscles one by one; draw each of them", muscles=names)] if joined else []
         if reasons:
-            raise NotMeasured("; ".join(reasons))
+            raise NotMeasured(Sentence.joined(reasons))
         return float(sum(there[m, s] for m in MUSCLES for s in SIDES))
 
     def rcsa(self) -> float:
@@ -206,19 +209,20 @@ class Muscles:
             try:
                 ratios[there.disc] = there.rcsa()
             except NotMeasured as reason:
-                reasons.append(f"no rCSA at {there.disc}: {reason}")
+                reasons.append(Sentence("no rCSA at {disc}: {reason}", disc=there.disc, reason=str(reason)))
         if ratios:
             values.update(rcsa=float(np.mean(list(ratios.values()))), rcsa_discs=list(ratios))
         for name, title in (("fat_infiltration", "fat infiltration"), ("fat_fraction", "fat fraction")):
             every = [c for s in self.slices for c in s.compartments]
             if not any(getattr(c, name) is not None for c in every):
                 said = [reason.sentence for c in every for reason in c.reasons if reason.column == name]
-                reasons += [f"no {sentence}" for sentence in dict.fromkeys(said)]
+                reasons += [Sentence("no {what}", what=Sentence(sentence)) for sentence in dict.fromkeys(said)]
                 continue
             found = {m: [f for s in at_discs if (f := s.fat_of(m, name)) is not None] for m in MUSCLES}
-            missing = [m.replace("_", " ") for m in MUSCLES if not found[m]]
+            missing = _listed(m.replace("_", " ") for m in MUSCLES if not found[m])
             if missing:
-                reasons.append(f"no {title} of the case: no value of both sides at a disc for {', '.join(missing)}")
+                sentence = "no {what} of the case: no value of both sides at a disc for {muscles}"
+                reasons.append(Sentence(sentence, what=Sentence(title), muscles=missing))
             else:
                 values[f"{name}_percent"] = float(np.mean([np.mean(found[m]) for m in MUSCLES]))
         return values, reasons

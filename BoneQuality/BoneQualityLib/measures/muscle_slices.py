@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ..errors import NotMeasured
+from ..errors import NotMeasured, Sentence
 from ..image.grid import RIGHT, Grid
 from ..image.image import Image
 from ..image.mask import Mask
@@ -91,7 +91,7 @@ def slice_planes(
             if place is not None:
                 found.append(_on_best_stack(place, stacks, slice_plane))
         except NotMeasured as reason:
-            reasons.append(f"{disc}: {reason}")
+            reasons.append(Sentence("{disc}: {reason}", disc=disc, reason=str(reason)))
     found = found or [(stack, plane) for stack in stacks for plane in _every_slice(stack)]
     return sorted(found, key=lambda pair: -pair[1].center[2]), reasons
 
@@ -130,7 +130,9 @@ class _DiscPlace:
         if self.typed is not None:
             point = _at_height(image, stack.discs[self.disc].center if self.disc in stack.discs else stack.middle, self.typed)
             if not _inside(image.grid, point):
-                raise NotMeasured(f"S {self.typed:g} mm lies outside the image; correct the slice given for the disc (disc slices)")
+                raise NotMeasured(
+                    Sentence("S {s:g} mm lies outside the image; correct the slice given for the disc (disc slices)", s=self.typed)
+                )
             return image_plane(image, point, self.disc, self.source)
         mask = stack.discs.get(self.disc)
         point = mask.center if mask is not None else self.point
@@ -232,7 +234,7 @@ def place_section(plane: SlicePlane, mask: Mask, kind: str) -> PlanarRoi:
     if not curves:
         raise NotThere("the mask does not meet the slice; draw it there, or choose another slice (disc slices)")
     if roi.area < MINIMUM_AREA_MM2:
-        raise NotMeasured(f"less than {MINIMUM_AREA_MM2:g} mm2 of it on the slice; draw all of it")
+        raise NotMeasured(Sentence("less than {least:g} mm2 of it on the slice; draw all of it", least=MINIMUM_AREA_MM2))
     return roi
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from ..anatomy.structure import Segment
 from ..anatomy.vocabulary import JOINED, MUSCLES, SIDES, kind_of
-from ..errors import BoneQualityError, NotMeasured
+from ..errors import BoneQualityError, NotMeasured, Sentence
 from ..image.image import Image
 from ..image.mask import Mask
 from ..parameters import CASE_DISCS, LEVELS, Parameters
@@ -53,11 +53,11 @@ def measure_muscles(
             f"The muscles' masks do not fit {stacks[0].images.main.name}: {reason}; give the image that they were drawn on."
         ) from None
     found.reasons += [
-        f"{kind_of(*key)}: the mask is empty; draw it" for stack in stacks for key in stack.compartments if key not in stack.drawn
+        Sentence("{muscle}: the mask is empty; draw it", muscle=Sentence(kind_of(*key))) for stack in stacks for key in stack.compartments if key not in stack.drawn
     ]
     discs = {name: mask for stack in stacks for name, mask in stack.discs.items()}
     for n, (stack, plane) in enumerate(planes):
-        progress((n + 0.1) / len(planes), f"muscles {plane.name}")
+        progress((n + 0.1) / len(planes), Sentence("muscles {slice}", slice=plane.name))
         there = _place_slice(plane, stack, stack.discs.get(plane.disc, discs.get(plane.disc)), edits)
         _read_slice(there, stack.images, parameters.fat_threshold)
         found.slices.append(there)
@@ -70,6 +70,11 @@ def measure_muscles(
     else:
         found.flags += [Flag("disc-absent", disc) for disc in CASE_DISCS if disc not in discs]
     return found
+
+
+def _missing(what: str, reason: object) -> Reason:
+    """Why one of the numbers of a muscle's fat is missing: "fat infiltration" or "fat fraction"."""
+    return Reason(Sentence("{what}: {reason}", what=Sentence(what), reason=Sentence(str(reason))), what.replace(" ", "_"))
 
 
 def check_sides(compartments: dict[tuple[str, str], Mask], discs: dict[str, Mask]) -> None:
@@ -109,7 +114,7 @@ def _place_slice(plane: SlicePlane, stack: Stack, disc: Mask | None, edits) -> M
         if cut:
             compartment.is_whole = False
             compartment.reasons.append(Reason(cut))
-            there.flags.append(Flag("muscle-cut", plane.disc, about=compartment.name))
+            there.flags.append(Flag("muscle-cut", plane.disc, about=Sentence(compartment.name)))
     if any(c.is_elsewhere for c in there.compartments):
         there.drawn_at = nearest_height(plane, stack.drawn.values())
     if disc is not None:
@@ -126,7 +131,7 @@ def _place_disc(there: MuscleSlice, disc: Mask, image: Image, edits) -> None:
             there.is_disc_whole = False
             raise NotMeasured(cut)
     except NotMeasured as reason:
-        there.reasons.append(f"disc: {reason}")
+        there.reasons.append(Sentence("disc: {reason}", reason=str(reason)))
 
 
 def _read_slice(there: MuscleSlice, images: AxialImages, asked: str) -> None:
@@ -138,20 +143,20 @@ def _read_slice(there: MuscleSlice, images: AxialImages, asked: str) -> None:
         there.thresholds, missing = slice_thresholds(there.plane, placed, images, asked)
         for compartment in placed:
             if compartment.side in missing:
-                compartment.reasons.append(Reason(f"fat infiltration: {missing[compartment.side]}", "fat_infiltration"))
+                compartment.reasons.append(_missing("fat infiltration", missing[compartment.side]))
                 continue
             try:
                 compartment.fat_infiltration, compartment.fat_pixels = read_fat(
                     compartment.roi, images.signal, there.thresholds[compartment.side]
                 )
             except NotMeasured as reason:
-                compartment.reasons.append(Reason(f"fat infiltration: {reason}", "fat_infiltration"))
+                compartment.reasons.append(_missing("fat infiltration", reason))
     if images.fat is not None:
         for compartment in placed:
             try:
                 compartment.fat_fraction = read_fat_fraction(compartment.roi, images.fat, images.water)
             except NotMeasured as reason:
-                compartment.reasons.append(Reason(f"fat fraction: {reason}", "fat_fraction"))
+                compartment.reasons.append(_missing("fat fraction", reason))
         fractions = [compartment.fat_fraction for compartment in placed if compartment.fat_fraction is not None]
         if fractions and np.mean(fractions) > MOST_FAT_PERCENT:
             there.flags.append(Flag("fat-water", there.disc, float(np.mean(fractions)), "%"))
@@ -199,7 +204,9 @@ def _pixels(roi: PlanarRoi, image: Image) -> tuple[Mask, np.ndarray]:
     if not len(values):
         raise NotMeasured("no pixel's middle lies in the region; make it larger")
     if not np.isfinite(values).all():
-        raise NotMeasured(f"the region reaches beyond {image.name} or over pixels that hold no number; give a whole image")
+        raise NotMeasured(
+            Sentence("the region reaches beyond {image} or over pixels that hold no number; give a whole image", image=image.name)
+        )
     return inside, values
 
 
@@ -219,7 +226,7 @@ def _order_flags(planes: list[SlicePlane]) -> list[Flag]:
     """Discs that do not lie in anatomical order from top to bottom."""
     claimed = sorted((plane for plane in planes if plane.disc), key=lambda plane: LEVELS.index(plane.disc.split("-")[0]))
     return [
-        Flag("level-order", about=f"{lower.disc} above {upper.disc}")
+        Flag("level-order", about=Sentence("{lower} above {upper}", lower=lower.disc, upper=upper.disc))
         for upper, lower in zip(claimed, claimed[1:])
         if upper.center[2] <= lower.center[2]
     ]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..errors import NotMeasured
+from ..errors import NotMeasured, Sentence
 from ..image.grid import ANTERIOR, SUPERIOR, Grid
 from ..image.image import Image
 from ..image.resampling import resample
@@ -97,14 +97,14 @@ def slab_thickness(stack: Grid, image: Image) -> float:
 def _why_none(name: str, body: Body, stack: Grid, thickness: float, frame: Frame | None) -> NotMeasured:
     """What keeps an end slice away: a defect of the endplate only where its own height map shows one."""
     if frame is not None and name in endplate_defect(body, frame):
-        return NotMeasured(f"no {name} slice: the {name} endplate is broken in", "endplate-defect")
+        return NotMeasured(Sentence("no {name} slice: the {name} endplate is broken in", name=Sentence(name)), "endplate-defect")
     tilt = np.degrees(np.arccos(min(abs(stack.directions[:, 2] @ frame.superior), 1.0))) if frame is not None else 0.0
-    cause = "the body is too flat"
+    cause = Sentence("the body is too flat")
     if tilt > TILTED_DEGREES:
-        cause = f"the body is tilted by {tilt:.0f} degrees against the slices"
+        cause = Sentence("the body is tilted by {degrees:.0f} degrees against the slices", degrees=tilt)
     elif thickness > THICK_SLICE_MM:
-        cause = f"slices of {thickness:.1f} mm are too thick"
-    return NotMeasured(f"no {name} slice: {cause}", "no-end-slice")
+        cause = Sentence("slices of {thickness:.1f} mm are too thick", thickness=thickness)
+    return NotMeasured(Sentence("no {name} slice: {cause}", name=Sentence(name), cause=cause), "no-end-slice")
 
 
 def read_slice(roi: PlanarRoi, image: Image) -> float:

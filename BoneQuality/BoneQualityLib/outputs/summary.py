@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from ..columns import CASE_COLUMNS, LEVEL_COLUMNS, Image, measures_for
 from .document import RESEARCH, level_rows, muscle_rows
 
@@ -109,10 +111,10 @@ def flag_sentences(document: dict) -> list[str]:
     return found
 
 
-def behind_flag(flag: dict) -> str:
-    """The names and the value that a flag of the document was raised for, with the unit."""
-    value = "" if flag["value"] is None else f"{flag['value']:.4g} {flag['unit']}".strip()
-    return ", ".join(filter(None, (flag["about"], value)))
+def behind_flag(flag: dict, tell: Callable[[str], str] = str) -> str:
+    """The names and the value that a flag of the document was raised for, with the unit; tell: as a panel does that translates."""
+    value = "" if flag["value"] is None else f"{flag['value']:.4g} {tell(flag['unit'])}".strip()
+    return ", ".join(filter(None, (tell(flag["about"]), value)))
 
 
 def shown(value, decimals: int) -> str:

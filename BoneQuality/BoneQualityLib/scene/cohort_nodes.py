@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
+
 import numpy as np
 
 from ..columns import Column
@@ -14,16 +17,20 @@ CURVE_POINTS = 400
 _RATES = (Column("false_positive_rate", "1 - specificity", "", 4), Column("true_positive_rate", "Sensitivity", "", 4))
 
 
-def show_cohort(result) -> dict[str, object]:
-    """Put a CohortResult into the scene, in place of an earlier one of that name; its nodes by the table's name, the chart as "chart"."""
+def show_cohort(result, tell: Callable[[str], str] = str) -> dict[str, object]:
+    """Put a CohortResult into the scene, in place of an earlier one of that name; its nodes by the table's name, the chart as "chart".
+
+    tell: makes a title of one, as a panel does that translates.
+    """
     with still_views():
         for node in every_node():
             if node.GetAttribute(COHORT_ATTRIBUTE) == result.name:
                 mrml_scene().RemoveNode(node)
         nodes = {}
         for key, (title, columns, rows) in result.titled_tables.items():
-            nodes[key] = _of(result, table_node(f"{result.name}: {title}", columns, rows))
-        nodes["chart"] = _roc_chart(result)
+            columns = [replace(column, title=tell(column.title)) for column in columns]
+            nodes[key] = _of(result, table_node(f"{result.name}: {tell(title)}", columns, rows))
+        nodes["chart"] = _roc_chart(result, tell)
     return nodes
 
 
@@ -33,9 +40,9 @@ def _of(result, node):
     return node
 
 
-def _roc_chart(result):
+def _roc_chart(result, tell: Callable[[str], str]):
     chart = _of(result, mrml_scene().AddNewNodeByClass("vtkMRMLPlotChartNode", f"{result.name}: ROC"))
-    lines = [("chance", np.array([0.0, 1.0]), np.array([0.0, 1.0]))]
+    lines = [(tell("chance"), np.array([0.0, 1.0]), np.array([0.0, 1.0]))]
     for label, *rates in result.roc_curves:
         at = np.unique(np.linspace(0, len(rates[0]) - 1, CURVE_POINTS).astype(int))
         lines.append((label, rates[0][at], rates[1][at]))
@@ -52,6 +59,6 @@ def _roc_chart(result):
         series.SetColor(*rgb(colors[n % len(colors)]))
         chart.AddAndObservePlotSeriesNodeID(series.GetID())
     chart.SetTitle(f"{result.name}: ROC")
-    chart.SetXAxisTitle(_RATES[0].title)
-    chart.SetYAxisTitle(_RATES[1].title)
+    chart.SetXAxisTitle(tell(_RATES[0].title))
+    chart.SetYAxisTitle(tell(_RATES[1].title))
     return chart

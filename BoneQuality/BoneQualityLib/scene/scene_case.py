@@ -8,7 +8,7 @@ from dataclasses import asdict
 from functools import cached_property
 
 from ..columns import CASE_COLUMNS, LEVEL_COLUMNS, MUSCLE_COLUMNS, SUMMARY_COLUMNS
-from ..errors import BoneQualityError
+from ..errors import BoneQualityError, Sentence
 from ..files.writing import json_text, plain
 from ..measures.roi import PlanarRoi, RegionRoi
 from ..outputs.document import case_rows, level_rows, muscle_rows
@@ -38,7 +38,7 @@ from .ellipse_handles import reset
 from .nodes import table_node
 from .session import many_nodes, mrml_scene, still_views
 
-INPUTS_ATTRIBUTE = "BoneQuality.Inputs"
+INPUTS_ATTRIBUTE, SENTENCES_ATTRIBUTE = "BoneQuality.Inputs", "BoneQuality.Sentences"
 #: What was visible of a case that is put aside.
 ASIDE_ATTRIBUTE = "BoneQuality.Aside"
 Key = tuple[str, str]  # level and kind of a ROI
@@ -79,7 +79,9 @@ def _show_document(nodes: CaseNodes, document: dict) -> None:
     for role, columns, rows_of in (*tables, ("muscles", MUSCLE_COLUMNS, muscle_rows)):
         if rows := rows_of(document):
             table_node("", columns, rows, nodes.get(role, "vtkMRMLTableNode", f"{nodes.case_id} {role}"))
-    nodes.get("document", "vtkMRMLTextNode", f"{nodes.case_id} document").SetText(json_text(document))
+    text = nodes.get("document", "vtkMRMLTextNode", f"{nodes.case_id} document")
+    text.SetText(json_text(document))
+    text.SetAttribute(SENTENCES_ATTRIBUTE, json.dumps(_sentences_of(document), default=float))
     if document["levels"]:
         show_chart(nodes, document)
 
@@ -112,7 +114,9 @@ class SceneCase:
     def document(self) -> dict | None:
         """The document of the case; None where it was not measured."""
         node = self.nodes.get("document")
-        return json.loads(node.GetText()) if node is not None and node.GetText() else None
+        if node is None or not node.GetText():
+            return None
+        return _with_sentences(json.loads(node.GetText()), json.loads(node.GetAttribute(SENTENCES_ATTRIBUTE) or "{}"))
 
     def node(self, role: str):
         """One node of the case: "levels", "case" (tables), "document" (text), "regions", "fat", "muscle regions" (segmentations),
@@ -297,6 +301,20 @@ def _places_of_curves(document: dict) -> dict[Key, dict]:
     rois = [roi for level in document["levels"] for roi in level["rois"]] + [csf["roi"] for csf in document["csf"].values() if csf["roi"]]
     rois += [roi for slice in document["muscle_slices"] for roi in slice["rois"] if slice["name"] in DISCS]
     return {(roi["level"], roi["kind"]): roi for roi in rois if roi["shape"] != "region"}
+
+
+def _sentences_of(document: dict) -> dict[str, list]:
+    """What reasons and flags say with values filled in, by the text: JSON has the text alone, a translator needs the template."""
+    said = [*document["reasons"], *(flag["about"] for flag in document["flags"])]
+    return {sentence: sentence.parts() for sentence in said if isinstance(sentence, Sentence) and sentence.values}
+
+
+def _with_sentences(document: dict, known: dict[str, list]) -> dict:
+    def again(text: str) -> str:
+        return Sentence.of_parts(known[text]) if text in known else text
+
+    flags = [dict(flag, about=again(flag["about"])) for flag in document["flags"]]
+    return dict(document, reasons=[again(reason) for reason in document["reasons"]], flags=flags)
 
 
 def _with_id(part, case_id: str):

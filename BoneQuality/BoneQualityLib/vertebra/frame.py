@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy import ndimage
 
-from ..errors import NotMeasured
+from ..errors import NotMeasured, Sentence
 from ..image.grid import ANTERIOR, SUPERIOR, Grid, cross
 from ..image.mask import Mask
 from .midsagittal import hull_corners
@@ -231,13 +231,13 @@ def _uncertain(frame: Frame, ends: Endplates, turn_deg: float, above, below) -> 
     neighbors = (above is not None) + (below is not None)
     tilt = _degrees(frame.superior, first_frame(frame.center, above, below)) if neighbors else 0.0
     reasons = {
-        f"the endplates are {wedge:.0f} degrees apart": wedge > WIDEST_WEDGE_DEG,
-        f"the endplates are tilted {tilt:.0f} degrees against the neighbors": tilt > MOST_TILT_DEG[neighbors],
+        Sentence("the endplates are {degrees:.0f} degrees apart", degrees=wedge): wedge > WIDEST_WEDGE_DEG,
+        Sentence("the endplates are tilted {degrees:.0f} degrees against the neighbors", degrees=tilt): tilt > MOST_TILT_DEG[neighbors],
         "the endplates are small": ends.columns < FEWEST_COLUMNS,
         "an endplate is not flat": ends.flat_share < LEAST_FLAT_SHARE,
-        f"the body's symmetry turns anterior by {abs(turn_deg):.0f} degrees": abs(turn_deg) > SYMMETRY_DEG,
+        Sentence("the body's symmetry turns anterior by {degrees:.0f} degrees", degrees=abs(turn_deg)): abs(turn_deg) > SYMMETRY_DEG,
     }
-    return "; ".join(reason for reason, holds in reasons.items() if holds)
+    return Sentence.joined(reason for reason, holds in reasons.items() if holds)
 
 
 def averaged(mask: Mask, step_mm: float) -> Mask:

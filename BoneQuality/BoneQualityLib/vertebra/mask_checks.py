@@ -8,7 +8,7 @@ from itertools import combinations
 import numpy as np
 
 from ..anatomy.numbering import audit
-from ..errors import NotMeasured
+from ..errors import NotMeasured, Sentence
 from ..image.image import Image
 from ..image.mask import Mask
 from ..image.resampling import sample
@@ -69,7 +69,9 @@ def bodies_of(vertebrae: dict[str, Vertebra]) -> dict[str, Mask]:
 def check_single(level: str, heights: dict[str, float]) -> None:
     """Raise NotMeasured where a mask is too tall for one vertebra. heights: of all bodies, along the spine, mm."""
     if level in tallest(heights):
-        raise NotMeasured(f"the mask is {heights[level]:.0f} mm tall and reaches into a neighbor", "mask-fragmented")
+        raise NotMeasured(
+            Sentence("the mask is {height:.0f} mm tall and reaches into a neighbor", height=heights[level]), "mask-fragmented"
+        )
 
 
 def overlap_flags(masks: dict[str, Mask]) -> list[Flag]:
@@ -78,7 +80,7 @@ def overlap_flags(masks: dict[str, Mask]) -> list[Flag]:
     for one, other in combinations(masks, 2):
         share = _overlap(masks[one], masks[other])
         if share > OVERLAP_SHARE:
-            found.append(Flag("mask-overlap", value=100 * share, unit="%", about=f"{one} and {other}"))
+            found.append(Flag("mask-overlap", value=100 * share, unit="%", about=Sentence("{one} and {other}", one=one, other=other)))
     return found
 
 

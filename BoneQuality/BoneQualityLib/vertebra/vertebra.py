@@ -8,7 +8,7 @@ from functools import cached_property
 import numpy as np
 
 from ..anatomy.structure import Segment
-from ..errors import NotMeasured
+from ..errors import NotMeasured, Sentence
 from ..image.mask import Mask
 from ..parameters import LEVELS
 from ..states import Flag
@@ -153,7 +153,7 @@ class Vertebra:
     def doubts(self) -> list[Flag]:
         """What is uncertain about the body or its axes."""
         said = [self._cut.doubt if self._cut is not None else "", self._axes[1]]
-        found = [Flag("frame-uncertain", about="; ".join(filter(None, said)))] if any(said) else []
+        found = [Flag("frame-uncertain", about=Sentence.joined(filter(None, said)))] if any(said) else []
         if self.closed_mm3:
             found.append(Flag("mask-holes", value=self.closed_mm3, unit="mm3 filled"))
         return found + self.mask_doubts

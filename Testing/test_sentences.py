@@ -1,0 +1,70 @@
+"""Sentences with values: the same text as ever, and what a translator needs beside it."""
+
+from __future__ import annotations
+
+import copy
+import json
+import pickle
+
+import numpy as np
+import pytest
+
+from BoneQualityLib.errors import BoneQualityError, NotMeasured, Sentence, sentence_of
+from BoneQualityLib.scene.scene_case import SceneCase
+from scene_cases import result, show_case
+
+NESTED = Sentence("no {slice} slice: {cause}", slice=Sentence("upper"), cause=Sentence("{degrees:.0f} degrees off", degrees=12.6))
+
+
+def test_a_sentence_is_its_text_and_knows_its_template():
+    assert NESTED == "no upper slice: 13 degrees off" and json.dumps([NESTED]) == '["no upper slice: 13 degrees off"]'
+    assert f"{NESTED}." == "no upper slice: 13 degrees off." and {NESTED: 1}["no upper slice: 13 degrees off"] == 1
+    assert NESTED.template == "no {slice} slice: {cause}" and NESTED.values["cause"].values == {"degrees": 12.6}
+
+
+@pytest.mark.parametrize(
+    "again", [str, Sentence, copy.deepcopy, lambda s: pickle.loads(pickle.dumps(s)), lambda s: Sentence.of_parts(json.loads(json.dumps(s.parts())))]
+)  # fmt: skip
+def test_nothing_is_forgotten_where_it_is_handed_on(again):
+    same = again(NESTED)
+    assert same == NESTED and same.template == NESTED.template and same.values == NESTED.values
+    assert isinstance(same.values["cause"], Sentence) and same.values["cause"].template == "{degrees:.0f} degrees off"
+
+
+def test_an_error_says_its_sentence_with_what_belongs_to_it():
+    assert sentence_of(BoneQualityError(NESTED)).template == NESTED.template
+    assert str(NotMeasured(NESTED)).values == NESTED.values and str(NotMeasured("the mask is empty")).template == "the mask is empty"
+    assert sentence_of(BoneQualityError("two\nlines")) == "two lines"
+
+
+def test_names_with_braces_are_no_values():
+    assert Sentence("segment {x}") == "segment {x}" == Sentence("segment {name}", name="{x}")
+
+
+def test_several_are_joined():
+    assert Sentence.joined(["a", NESTED]) == f"a; {NESTED}" and Sentence.joined([NESTED]) is NESTED and Sentence.joined([]) == ""
+    assert Sentence.joined(["a", NESTED, "b"]).values["part2"] is NESTED
+
+
+def test_the_scene_keeps_the_template_of_reasons_and_flags_beside_a_document_of_plain_texts():
+    measured = result()
+    document = measured.document()
+    sentence = Sentence("no VBQ: {reason}", reason=Sentence("only {area:.0f} mm2 of CSF", area=np.float64(12.34567891)))
+    document = dict(document, reasons=[sentence, "plain"])
+    document["flags"] = [dict(document["flags"][0], about=NESTED), *document["flags"][1:]]
+
+    class Shown:
+        rois, muscles = measured.rois, None
+
+        def document(self):
+            return document
+
+    show_case(Shown())
+    case = SceneCase("case")
+    assert json.loads(case.node("document").GetText())["reasons"] == ["no VBQ: only 12 mm2 of CSF", "plain"] == case.document["reasons"]
+    reason, about = case.document["reasons"][0], case.document["flags"][0]["about"]
+    assert reason.template == sentence.template and reason.values["reason"].values == {"area": 12.34567891}
+    assert about == NESTED and about.template == NESTED.template
+    renamed = case.rename("another")
+    assert renamed.document["reasons"][0].template == sentence.template
+    renamed.remove()
