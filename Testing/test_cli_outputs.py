@@ -263,7 +263,8 @@ def _refused(run):
 def test_an_existing_result_is_neither_replaced_nor_touched(tmp_path, files, capfd, there):
     (tmp_path / there).write_text("mine")
     run = measure(capfd, tmp_path, *files.of_t1, report=True)
-    assert f"{there} is there already" in _refused(run) and run.files == {there: b"mine"}
+    refused = _refused(run)
+    assert f"{there} is there already" in refused and refused.endswith("(--overwrite).\n") and run.files == {there: b"mine"}
 
 
 def test_overwrite_replaces_what_is_there(tmp_path, files, done):

@@ -224,7 +224,7 @@ def test_readers_can_be_compared_without_an_outcome():
     frame = pandas.concat([first.assign(reader="A"), first.assign(reader="B", hu_3d=first["hu_3d"] + np.tile([1.0, -1.0], 20))])
     result = analyze(frame, None, readers="reader")
     assert len(result.rows["reliability"]) == 5 and set(result.figures) == {"bland_altman"}
-    with pytest.raises(BoneQualityError, match="give --outcome"):
+    with pytest.raises(BoneQualityError, match="No outcome is named"):
         analyze(first, None, measures="hu_3d")
 
 

@@ -515,7 +515,7 @@ def test_masks_beside_the_image_sagittal_images_and_nameless_sides_are_errors():
 
 @pytest.mark.parametrize("given", ["L3-L4", "L3-L4=x", "L3-L6=4", "L3-L4=1,L3-L4=2"])
 def test_disc_positions_that_cannot_be_read_are_refused(given):
-    with pytest.raises(BoneQualityError, match="disc_slices"):
+    with pytest.raises(BoneQualityError, match="among the slices at discs"):
         Parameters(disc_slices=given)
 
 

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import ast
 import copy
 import json
 import pickle
+import re
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from BoneQualityLib import errors
+from BoneQualityLib.cli_terminal import with_options
 from BoneQualityLib.errors import BoneQualityError, NotMeasured, Sentence, sentence_of
 from BoneQualityLib.scene.scene_case import SceneCase
 from scene_cases import result, show_case
@@ -68,3 +73,21 @@ def test_the_scene_keeps_the_template_of_reasons_and_flags_beside_a_document_of_
     renamed = case.rename("another")
     assert renamed.document["reasons"][0].template == sentence.template
     renamed.remove()
+
+
+def test_no_sentence_of_the_library_names_an_option_of_the_command_line():
+    library = Path(errors.__file__).parent
+    for path in library.rglob("*.py"):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        documented = (ast.Module, ast.ClassDef, ast.FunctionDef)
+        docstrings = {ast.get_docstring(node, clean=False) for node in ast.walk(tree) if isinstance(node, documented)}
+        texts = {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)}
+        named = [text for text in texts - docstrings if re.search(r"--[a-z]{2}", text)]
+        assert path.name.startswith("cli") or not named, (path, named)
+
+
+def test_the_command_line_names_its_options_where_they_are_the_remedy():
+    error = BoneQualityError("a.csv is there already; choose another folder or allow overwriting.", remedies=("overwrite", "time_limit"))
+    said = with_options(sentence_of(error), error)
+    assert said == "a.csv is there already; choose another folder or allow overwriting (--overwrite, --time-limit)."
+    assert with_options("Stopped.", KeyboardInterrupt()) == "Stopped."

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from . import __version__
 from .cli_cohort import add_cohort_commands
-from .cli_terminal import add_output, given_path, logged_progress, show_progress, show_text, worker_count
+from .cli_terminal import add_output, given_path, logged_progress, show_progress, show_text, with_options, worker_count
 from .entry.inputs import CaseInputs
 from .entry.missing import OPTIONS
 from .entry.names import INPUTS
@@ -40,7 +40,7 @@ def main(arguments: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         sentence = "Stopped; start it again."
     except Exception as error:
-        sentence = sentence_for_the_person(error)
+        sentence = with_options(sentence_for_the_person(error), error)
     print(f"bonequality: {sentence}", file=sys.stderr)
     return 2
 
@@ -152,7 +152,7 @@ def run_batch(options) -> int:
     lines += ["  ..."] * (len(batch.failures) > 10)
     show_text("\n".join([*lines, f"Written: {', '.join(batch.tables)}, and the files of every case", RESEARCH]))
     if batch.stopped:
-        print(f"bonequality: {batch.stopped}", file=sys.stderr)
+        print(f"bonequality: {batch.stopped} To go on, give --resume.", file=sys.stderr)
     return 1 if batch.failures or batch.stopped else 0
 
 

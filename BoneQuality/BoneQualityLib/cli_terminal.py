@@ -54,6 +54,12 @@ def worker_count(text: str) -> int:
     return int(text)
 
 
+def with_options(sentence: str, error: BaseException) -> str:
+    """The sentence of an error with the options that are its remedy."""
+    options = ["--" + name.replace("_", "-") for name in getattr(error, "remedies", ())]
+    return f"{sentence.removesuffix('.')} ({', '.join(options)})." if options else sentence
+
+
 def show_text(text: str) -> None:
     """Print what was done; by now the files are there, so a reader that went away or lacks a letter is no fault."""
     with contextlib.suppress(AttributeError):  # Slicer's console is no text file

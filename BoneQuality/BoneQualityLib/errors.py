@@ -52,7 +52,14 @@ def _again(template: str, values: dict[str, object]) -> Sentence:
 
 
 class BoneQualityError(ValueError):
-    """A fault of the input, said in one sentence that names the node, file or segment and the remedy."""
+    """A fault of the input, said in one sentence that names the node, file or segment and the remedy.
+
+    remedies: the names of those arguments of what was called that are the remedy; the command line names its options for them.
+    """
+
+    def __init__(self, *said: str, remedies: tuple[str, ...] = ()):
+        super().__init__(*said)
+        self.remedies = remedies
 
 
 class NotMeasured(BoneQualityError):

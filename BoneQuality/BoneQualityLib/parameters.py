@@ -89,7 +89,7 @@ class Parameters:
         check_settings(self)
         object.__setattr__(self, "fat_threshold", str(self.fat_threshold))
         if self.fat_threshold not in ("reference", "otsu") and not _is_number(self.fat_threshold):
-            sentence = "fat_threshold is {value!r}; give reference, otsu or a number."
+            sentence = "The fat threshold is {value!r}; give reference, otsu or a number."
             raise BoneQualityError(Sentence(sentence, value=self.fat_threshold))
         self.disc_positions  # raises where it cannot be read
 
@@ -100,8 +100,8 @@ class Parameters:
         for part in filter(None, (part.strip() for part in self.disc_slices.split(","))):
             disc, _, position = (text.strip() for text in part.partition("="))
             if disc.upper() not in DISCS or disc.upper() in found or not _is_number(position):
-                sentence = "disc_slices: {part!r} is no disc with its S in mm, or repeated; write for example L3-L4=-12.5,L4-L5=-48."
-                raise BoneQualityError(Sentence(sentence, part=part))
+                sentence = "{part!r} among the slices at discs is no disc with its S in mm, or is repeated; write for example {example}."
+                raise BoneQualityError(Sentence(sentence, part=part, example="L3-L4=-12.5,L4-L5=-48"))
             found[disc.upper()] = float(position)
         return found
 

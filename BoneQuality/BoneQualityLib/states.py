@@ -114,7 +114,7 @@ class Exclusion(Enum):
     NO_T1 = "no T1 MRI"
     NOT_MEASURED = "not measured"
     IMPLAUSIBLE = "the mask or its label is implausible"
-    DOUBTFUL = "doubtful"  # by --strict: a warning of the level takes it out
+    DOUBTFUL = "doubtful"  # by the parameter strict: a warning of the level takes it out
 
 
 #: What a person said of a level, by the field of CaseFacts.

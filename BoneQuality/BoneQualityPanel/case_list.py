@@ -34,9 +34,9 @@ class CaseList:
         table.horizontalHeader().setStretchLastSection(True)
         table.setIconSize(qt.QSize(THUMBNAIL_PIXELS, THUMBNAIL_PIXELS))
 
-    def fill(self, names, folder):
-        """Show these cases with what is in the folder of the results."""
-        failed = {row["case_id"]: row["sentence"] for row in _rows(folder / "failures.csv")}
+    def fill(self, names, folder, justFailed):
+        """Show these cases with what is in the folder of the results, and why others failed just now, by id."""
+        failed = {row["case_id"]: row["sentence"] for row in _rows(folder / "failures.csv")} | justFailed
         self.table.setRowCount(len(names))
         self._shown = {number: made for number, made in self._shown.items() if number < len(names)}
         for number, name in enumerate(names):

@@ -17,6 +17,7 @@ from BoneQualityLib.scene.reading import read_segmentation, read_stacks, read_vo
 from .case_list import CaseList
 from .export_section import REPORT_PACKAGES
 from .messages import installedOnClick, progress, said
+from .translated import translated
 
 
 class CohortSection:
@@ -24,6 +25,7 @@ class CohortSection:
 
     def __init__(self, ui, measured):
         self.ui, self.measured, self._rows = ui, measured, []
+        self._failed = {}  # why cases of a run that goes on failed, by id
         self.list = CaseList(ui.caseTable)
         for folder in (ui.imagesEdit, ui.batchFolderEdit):
             folder.filters = ctk.ctkPathLineEdit.Dirs
@@ -61,7 +63,8 @@ class CohortSection:
         self._refresh()
 
     def _refresh(self):
-        self.list.fill([row.inputs.facts.case_id for row in self._rows], Path(self.ui.batchFolderEdit.currentPath))
+        names = [row.inputs.facts.case_id for row in self._rows]
+        self.list.fill(names, Path(self.ui.batchFolderEdit.currentPath), self._failed)
 
     @said
     def onDraft(self, checked=False):
@@ -87,9 +90,13 @@ class CohortSection:
 
             def logged(share, text):
                 if text:
-                    ui.logText.appendPlainText(text)
+                    ui.logText.appendPlainText(translated(text))
                 self._refresh()
                 report(share, text)
+
+            def failed(name, failure):
+                self._failed[name] = translated(failure.sentence)
+                ui.logText.appendPlainText(f"{name}: {self._failed[name]}")
 
             batch = run_batch(
                 ui.manifestEdit.currentPath,
@@ -98,13 +105,15 @@ class CohortSection:
                 resume=ui.resumeBox.checked or isThere,
                 progress=logged,
                 pages=Pages(reports=withReports),
+                failed=failed,
             )
+        self._failed = {}
         self.update()
         if batch is not None:
             self.measured(str(Path(ui.batchFolderEdit.currentPath) / "cohort.csv"))
-            failures = "\n".join(f"{name}: {failure.sentence}" for name, failure in batch.failures.items())
+            failures = "\n".join(f"{name}: {translated(failure.sentence)}" for name, failure in batch.failures.items())
             text = _("{done} cases measured, {failed} failed.").format(done=len(batch.done), failed=len(batch.failures))
-            ui.logText.appendPlainText("\n".join(filter(None, (text, failures))))
+            ui.logText.appendPlainText(text)
             slicer.util.infoDisplay(text, detailedText=failures)
 
     @said

@@ -35,8 +35,8 @@ assert ui.batchButton.enabled and ui.batchButton.toolTip == ""
 listed, fill = [], widget.cohort.list.fill
 
 
-def noted(names, folder):
-    fill(names, folder)
+def noted(names, folder, failed):
+    fill(names, folder, failed)
     listed.append([ui.caseTable.item(row, 1).text() for row in range(3)])
 
 
@@ -55,8 +55,10 @@ assert table[0][2].startswith("70") and table[0][4] == "" and table[1][4].starts
 log = ui.logText.toPlainText()
 assert "2 cases measured, 1 failed." in log and "one measured" in log and "three failed" in log, log
 waits, done = "to be measured", "measured"
-lives = [[waits] * 3, [done, waits, waits], [done, done, waits], [done, done, waits], [done, done, "failed"]]
+lives = [[waits] * 3, [done, waits, waits], [done, done, waits], [done, done, "failed"], [done, done, "failed"]]
 assert listed == lives, listed
+said, counted = log.index("three: ct is cut short"), log.index("3 of 3 cases, 1 failed, three failed")
+assert said < counted and log.count("cut short") == 1, "said when it happens, and once"
 icons = [ui.caseTable.item(row, 0).icon() for row in range(3)]
 assert [icon.isNull() for icon in icons] == [False, False, True]
 middle = icons[0].pixmap(64, 64).toImage()

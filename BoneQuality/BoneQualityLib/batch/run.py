@@ -16,7 +16,7 @@ from .. import __version__
 from ..columns import CASE_COLUMNS, FAILURE_COLUMNS, unarmed
 from ..entry.inputs import CaseInputs
 from ..entry.outside_names import name_by_column, without_outside_names
-from ..errors import BoneQualityError, sentence_of
+from ..errors import BoneQualityError, Sentence, sentence_of
 from ..files.csv_tables import csv_line, csv_rows, csv_text
 from ..files.cutoffs import read_cutoffs
 from ..files.folder_lock import only_writer
@@ -37,6 +37,7 @@ LOCK = ".lock"
 #: The tables of all cases; one without a row of any case is left out, but for the first and the last.
 TABLES = ("cohort.csv", "levels.csv", "muscles.csv", "failures.csv")
 Progress = Callable[[float, str], None]
+Failed = Callable[[str, "Failure"], None]
 
 
 @dataclass(frozen=True)
@@ -155,6 +156,7 @@ def run_batch(
     progress: Progress = lambda share, text: None,
     limits: Limits = Limits(),
     pages: Pages = Pages(),
+    failed: Failed = lambda case_id, failure: None,
 ) -> Batch:
     """Measure every case of a manifest into ``folder``, and write cohort.csv, levels.csv, muscles.csv, failures.csv and index.html.
 
@@ -162,7 +164,7 @@ def run_batch(
     the address of a Dask scheduler instead. resume: keep the cases that are done and unchanged; overwrite: measure all again.
     progress: called between cases; an exception from it stops, and what is done is kept. limits: time and memory of a case; a case
     that exceeds them is a failure. They need processes: with ``workers=0`` there are none.
-    pages: what is written for people to look through.
+    pages: what is written for people to look through. failed: called for each case that fails, before ``progress``.
 
     Raises ManifestFaults before the first case where the manifest has any, BoneQualityError where results are there already or
     another batch is writing to the folder.
@@ -188,27 +190,30 @@ def run_batch(
         todo = [job for job in jobs if not job.is_done()]
         batch.done = {job.case_id for job in jobs} - {job.case_id for job in todo}
         batch.kept = len(batch.done)
-        _measure(todo, batch, workers, scheduler, limits, progress)
+        with contextlib.closing(_results(todo, workers, scheduler, limits)) as results:
+            _collect(results, todo, batch, progress, failed)
         batch.failures = {job.case_id: batch.failures[job.case_id] for job in jobs if job.case_id in batch.failures}
         try:
             _write_tables(cases, folder, batch, reviews)
             _write_index(cases, folder, batch, reviews or {})
         except BoneQualityError as error:
-            raise BoneQualityError(f"{error} The cases that are done are kept: then go on with --resume.") from None
+            raise BoneQualityError(f"{error} The cases that are done are kept: then go on with them.", remedies=("resume",)) from None
     return batch
 
 
-def _measure(todo: list[Job], batch: Batch, workers: int | None, scheduler: str | None, limits: Limits, progress: Progress) -> None:
-    """Measure the cases where they are to be measured, and note what became of each."""
+def _results(todo: list[Job], workers: int | None, scheduler: str | None, limits: Limits) -> Iterator[tuple]:
+    """The jobs with what came of them, measured where they are to be measured."""
     if scheduler:
-        results = in_cluster(measure_job, todo, scheduler, limits)
-    elif workers == 0:
-        results = in_turn(measure_job, todo)
-    else:
-        results = in_processes(measure_job, todo, min(workers or cores(), len(todo)), limits)
+        return in_cluster(measure_job, todo, scheduler, limits)
+    if workers == 0:
+        return in_turn(measure_job, todo)
+    return in_processes(measure_job, todo, min(workers or cores(), len(todo)), limits)
+
+
+def _collect(results: Iterator[tuple], todo: list[Job], batch: Batch, progress: Progress, failed: Failed) -> None:
+    """Note what became of each case."""
     try:
-        with contextlib.closing(results):
-            _collect(results, len(todo), batch, progress)
+        _note(results, len(todo), batch, progress, failed)
     except ClusterLost as lost:
         batch.stopped = sentence_of(lost)
         for job in todo:
@@ -216,25 +221,27 @@ def _measure(todo: list[Job], batch: Batch, workers: int | None, scheduler: str 
                 batch.done.add(job.case_id)
             elif job.case_id not in batch.failures:
                 batch.failures[job.case_id] = Failure(
-                    "process", "The cluster was lost before it was measured; go on with --resume."
+                    "process", "The cluster was lost before it was measured; keep what is done and measure the others."
                 )
 
 
-def _collect(results: Iterator, count: int, batch: Batch, progress: Progress) -> None:
+def _note(results: Iterator[tuple], count: int, batch: Batch, progress: Progress, failed: Failed) -> None:
     begin = time.monotonic()
-    progress(0.0, f"{count} cases to measure, {batch.kept} done before")
+    progress(0.0, Sentence("{count} cases to measure, {kept} done before", count=count, kept=batch.kept))
     for number, (job, failure) in enumerate(results, 1):
         if isinstance(failure, WorkerDied):
             failure = Failure("process", str(failure))
         if failure:
             batch.failures[job.case_id] = failure
+            failed(job.case_id, failure)
         else:
             batch.done.add(job.case_id)
         seconds = time.monotonic() - begin
-        left = seconds / number * (count - number)
-        last = f"{job.case_id} {'failed' if failure else 'measured'}"
-        rate = f"{number / seconds:.2g} a second, {_duration(left)} left"
-        progress(number / count, f"{number} of {count} cases, {len(batch.failures)} failed, {last}, {rate}")
+        left = _duration(seconds / number * (count - number))
+        last = "{case} failed" if failure else "{case} measured"
+        sentence = f"{{number}} of {{count}} cases, {{failed}} failed, {last}, {{rate:.2g}} a second, {{left}} left"
+        values = dict(number=number, count=count, failed=len(batch.failures), case=job.case_id, rate=number / seconds, left=left)
+        progress(number / count, Sentence(sentence, **values))
 
 
 def _duration(seconds: float) -> str:
@@ -264,12 +271,11 @@ def _check_folder(jobs: list[Job], folder: Path, resume: bool, overwrite: bool) 
     wanted = {path.name for job in jobs for path in job.paths} | {*TABLES, PAGE}
     taken = sorted(there & wanted - (ours if resume else set()))
     if taken:
-        remedy = (
-            "allow overwriting (--overwrite)"
-            if resume
-            else "go on with what is there (--resume), or allow overwriting (--overwrite)"
+        sentence = "{path} is there already; choose another folder, "
+        sentence += "allow overwriting." if resume else "go on with what is there, or allow overwriting."
+        raise BoneQualityError(
+            Sentence(sentence, path=folder / taken[0]), remedies=("overwrite",) if resume else ("resume", "overwrite")
         )
-        raise BoneQualityError(f"{folder / taken[0]} is there already; choose another folder, {remedy}.")
 
 
 def _write_index(cases: Manifest, folder: Path, batch: Batch, reviews: dict[str, Review]) -> None:

@@ -37,7 +37,7 @@ KEEP_MEMORY = dict(MALLOC_MMAP_MAX_="0", MALLOC_TRIM_THRESHOLD_=str(1 << 40))
 
 #: What a person is told of a case whose process ended, and of one that was ended by us.
 DIED = "The process that measured it ended: a crash, a kill, or no memory left; measure it alone, or with fewer workers."
-TOO_LONG = "It took longer than {minutes:g} minutes; see that the image shows the spine alone, or give more time (--time-limit)."
+TOO_LONG = "It took longer than {minutes:g} minutes; see that the image shows the spine alone, or give every case more time."
 
 
 class WorkerDied(Exception):
@@ -182,7 +182,7 @@ def in_cluster(function: Callable, jobs: Iterable, address: str, limits: Limits 
         except Exception as error:  # the function itself raises nothing: the cluster is at fault
             raise ClusterLost(
                 f"The cluster cannot go on ({type(error).__name__}); see that its scheduler runs and BoneQuality {__version__} is "
-                "installed on its workers, then go on with --resume."
+                "installed on its workers, then keep what is done and measure the others."
             ) from None
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..errors import BoneQualityError
+from ..errors import BoneQualityError, Sentence
 
 #: A file that is being written, or was when its process was killed: no name that anybody could guess or use.
 _PART = re.compile(r"\..+\.[0-9a-f]{16}\.part")
@@ -49,7 +49,7 @@ def write_whole(contents: dict[Path, str | bytes | Iterable[str]], overwrite: bo
     paths = list(contents)
     for path in paths if not overwrite else ():
         if os.path.lexists(path):
-            raise BoneQualityError(_there_already(path))
+            raise _there_already(path)
     parts = {path: path.with_name(f".{path.name}.{secrets.token_hex(8)}.part") for path in paths}
     written: list[Path] = []
     try:
@@ -67,7 +67,7 @@ def write_whole(contents: dict[Path, str | bytes | Iterable[str]], overwrite: bo
             written.append(path)
     except FileExistsError as error:
         _remove(written)
-        raise BoneQualityError(_there_already(Path(error.filename2 or error.filename))) from None
+        raise _there_already(Path(error.filename2 or error.filename)) from None
     except OSError as error:
         _remove([] if overwrite else written)
         raise BoneQualityError(
@@ -86,7 +86,7 @@ def check_free(paths: list[Path], overwrite: bool) -> None:
     for path in paths:
         there = names[path.parent].get(path.name.casefold(), set())
         if there - {path.name} or (there and not overwrite):
-            raise BoneQualityError(_there_already(path.parent / sorted(there - {path.name} or there)[0]))
+            raise _there_already(path.parent / sorted(there - {path.name} or there)[0])
 
 
 def remove_left_over_parts(folder: Path) -> None:
@@ -113,8 +113,9 @@ def _rename_to_free(part: Path, path: Path) -> None:
         os.replace(part, path)
 
 
-def _there_already(path: Path) -> str:
-    return f"{path} is there already; choose another folder or case id, or allow overwriting (--overwrite)."
+def _there_already(path: Path) -> BoneQualityError:
+    sentence = Sentence("{path} is there already; choose another folder or case id, or allow overwriting.", path=path)
+    return BoneQualityError(sentence, remedies=("overwrite",))
 
 
 def _remove(paths: Iterable[Path]) -> None:

@@ -31,7 +31,7 @@ def render(name: str, content: dict, folder: str | Path | None = None) -> str:
         if folder is None or not (Path(folder) / name).is_file():
             raise
         raise BoneQualityError(
-            f"The template {name} in {folder} cannot be used ({error}); correct it, or leave out --template."
+            f"The template {name} in {folder} cannot be used ({error}); correct it, or take it out of the folder."
         ) from None
 
 

@@ -82,7 +82,10 @@ def match(source, outcome: str, exact="sex", caliper="age=2", ratio: int = 1, wh
     if not 1 <= ratio <= MOST_CONTROLS:
         raise BoneQualityError(f"{ratio} controls for each event are asked for; give 1 to {MOST_CONTROLS}.")
     if not same and not calipers:
-        raise BoneQualityError("Nothing to match by is named; give --exact sex, --caliper age=2, or both.")
+        raise BoneQualityError(
+            "Nothing to match by is named; give columns that must be the same, calipers such as age=2, or both.",
+            remedies=("exact", "caliper"),
+        )
     question = Question.of(outcome, measures=list(calipers), adjust=same, where=where)
     name = "the table" if hasattr(source, "columns") else Path(source).name
     table, _ = with_facts(source if hasattr(source, "columns") else read_csv(source), name)

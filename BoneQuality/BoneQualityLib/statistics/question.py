@@ -116,14 +116,18 @@ class Question:
             if adjusters.count(name) > 1:
                 raise BoneQualityError(f"{name!r} is compared to two levels; name it once in what is adjusted for.")
         if self.methods and len(self.methods) != 2:
-            raise BoneQualityError(f"--methods names {len(self.methods)} columns; name the two that measure the same, as a,b.")
+            said = f"{len(self.methods)} columns are named as methods; name the two that measure the same, as a,b."
+            raise BoneQualityError(said, remedies=("methods",))
 
     def _check_times(self) -> None:
         if self.outcome is None and not (self.methods or self.readers):
-            raise BoneQualityError("No outcome is named; give --outcome, or --methods or --readers to compare these alone.")
-        for name, given in (("--window", self.window), ("--competing", self.competing)):
+            raise BoneQualityError(
+                "No outcome is named; name one, or methods or readers to compare these alone.",
+                remedies=("outcome", "methods", "readers"),
+            )
+        for name, given in (("window", self.window), ("competing event", self.competing)):
             if given is not None and self.time is None:
-                raise BoneQualityError(f"{name} needs the time to the event; name its column with --time.")
+                raise BoneQualityError(f"A {name} needs the time to the event; name its column.", remedies=("time",))
 
 
 #: Names of the arguments of `Question.of` beside the outcome; the command line has an option for each.
