@@ -18,7 +18,7 @@ from BoneQualityLib.measures.hounsfield import measure_level
 from BoneQualityLib.measures.region import place_cancellous, place_wide, read_region
 from BoneQualityLib.measures.roi import PlanarRoi, RegionRoi, weighted_median
 from BoneQualityLib.measures.slices import place_slices, slice_stack
-from BoneQualityLib.measures.uncertainty import extremes, fair_slice, moved_region
+from BoneQualityLib.measures.uncertainty import combined, fair_slice, moved_region
 from BoneQualityLib.parameters import Parameters
 from BoneQualityLib.phantoms import phantom_spine
 from BoneQualityLib.phantoms.phantom_solids import Inclusion, Tissue
@@ -197,7 +197,7 @@ def test_the_range_of_a_slice_slides_by_half_the_slice_distance_or_1_5_mm():
         roi = PlanarRoi("L1", "middle", np.array([24.0, 24, 15 * thickness]), np.eye(3)[0], np.eye(3)[1], (10.0, 8.0))
         found = fair_slice(roi, ramp, mean)
         assert found["slice above"] - mean(roi, ramp) == pytest.approx(10 * slid, abs=0.1)
-        low, high = extremes(mean(roi, ramp), found)
+        low, high = combined(mean(roi, ramp), found)
         assert high - low == pytest.approx(20 * slid, abs=0.2)
 
 
@@ -206,9 +206,15 @@ def test_the_range_of_a_thin_middle_slice_holds_the_next_slices_with_their_own_n
     array = np.full(grid.shape, 100, np.int16)
     array[16], array[13] = 120, 90
     roi = PlanarRoi("L1", "middle", np.array([24.0, 24, 15]), np.eye(3)[0], np.eye(3)[1], (10.0, 8.0))
-    assert extremes(100.0, fair_slice(roi, Image("CT", array, grid), mean)) == pytest.approx((95, 120))
+    assert combined(100.0, fair_slice(roi, Image("CT", array, grid), mean)) == pytest.approx((80, 120))
     array[14] = 70
-    assert extremes(100.0, fair_slice(roi, Image("CT", array, grid), mean)) == pytest.approx((70, 120))
+    assert combined(100.0, fair_slice(roi, Image("CT", array, grid), mean)) == pytest.approx((70, 130))
+
+
+def test_causes_of_error_add_in_quadrature_to_either_side():
+    varied = {"+i": 103.0, "-i": 99.0, "+j": 100.0, "-j": 96.0, "wider margin": 112.0, "narrower margin": np.nan, "+k": np.nan}
+    assert combined(100.0, varied) == pytest.approx((87, 113))  # 3, 4 and 12 HU
+    assert combined(100.0, {"+i": np.nan}) == (100, 100)
 
 
 def test_an_end_slice_does_not_slide_into_the_cortex():

@@ -11,7 +11,7 @@ from BoneQualityLib.image.mask import Mask
 from BoneQualityLib.measures.endosteal import read_endosteum
 from BoneQualityLib.measures.region import place_wide
 from BoneQualityLib.measures.roi import LevelNumbers
-from BoneQualityLib.measures.uncertainty import extremes
+from BoneQualityLib.measures.uncertainty import combined
 from BoneQualityLib.phantoms.phantom_solids import PhantomVertebra
 from BoneQualityLib.phantoms.phantom_spine import PhantomSpine
 from BoneQualityLib.statistics.intraclass import icc_forms
@@ -196,7 +196,7 @@ def _held(setting: str, numbers: dict) -> list[Row]:
                 if name == "right" or any(measure not in one.values for one in pair):
                     continue
                 for one, other in (pair, pair[::-1]):
-                    low, high = extremes(one.values[measure], one.variations[measure])
+                    low, high = combined(one.values[measure], one.variations[measure])
                     inside.append(low <= other.values[measure] <= high)
                     widths.append(high - low)
         text = f"{setting}: {len(inside)} pairs, mean width {np.mean(widths):.1f} HU"
@@ -242,7 +242,7 @@ def shared_ct() -> list[Row]:
                 if measure in first.values and measure in other.values:
                     apart.setdefault((measure, name), []).append(abs(first.values[measure] - other.values[measure]))
             for one, two in ((first, other), (other, first)):
-                low, high = extremes(one.values["hu_3d"], one.variations["hu_3d"])
+                low, high = combined(one.values["hu_3d"], one.variations["hu_3d"])
                 held.append(low <= two.values["hu_3d"] <= high)
     found = []
     for measure, target in (("hu_3d", 2.5), ("hu_multislice", np.inf)):

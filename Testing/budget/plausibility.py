@@ -26,13 +26,24 @@ from BoneQualityLib.image.mask import Mask
 from BoneQualityLib.measures.endosteal import read_endosteum
 from BoneQualityLib.measures.mask_rim import LEAST_RIM_HU, rim_on_ct
 from BoneQualityLib.measures.region import place_cancellous, place_wide, region_mean
-from BoneQualityLib.measures.uncertainty import extremes, moved_region
+from BoneQualityLib.measures.uncertainty import combined, moved_region
 from BoneQualityLib.measures.units import check_hounsfield
 from BoneQualityLib.phantoms import phantom_spine
 from BoneQualityLib.vertebra.body import place_body
 from BoneQualityLib.vertebra.pieces import PIECE_SHARE, main_piece, split_bodies
 from budget import Row, at_least, at_most
-from budget._injected_faults import SHIFTS_MM, ct_sample, fair_masks, mirrored, moved, nifti, odd_masks, percent, swollen, wrong_masks
+from budget._injected_faults import (
+    SHIFTS_MM,
+    ct_sample,
+    fair_masks,
+    mirrored,
+    moved,
+    nifti,
+    odd_masks,
+    percent,
+    swollen,
+    wrong_masks,
+)
 
 #: Seeds: a threshold was chosen on the first, its rates are measured on the second.
 CHOSEN_ON, LEFT_OUT = range(0, 10), range(1000, 1015)
@@ -64,7 +75,7 @@ def read(mask: Mask, image: Image) -> Reading:
         endosteum = read_endosteum(body, image, 3.0, None)
         region = place_cancellous(body, image, 3.0, endosteum)
         hu = region_mean(region, image)
-        low, high = extremes(hu, moved_region(region, image, place_wide(body, image, 3.0, endosteum)))
+        low, high = combined(hu, moved_region(region, image, place_wide(body, image, 3.0, endosteum)))
     except NotMeasured:
         hu = low = high = float("nan")
     return Reading(hu, low, high, rim)

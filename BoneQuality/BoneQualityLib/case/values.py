@@ -12,7 +12,7 @@ from ..errors import Sentence
 from ..measures.contrast import not_dark
 from ..measures.csf import SACS, Csf, used_csf
 from ..measures.roi import LevelNumbers
-from ..measures.uncertainty import Variations, extremes, mean_of
+from ..measures.uncertainty import Variations, combined, extremes, mean_of
 from ..parameters import LEVELS, LUMBAR_USED
 from ..states import Exclusion, Flag, Severity
 from .cutoffs_beside_values import beside_cutoffs
@@ -81,15 +81,15 @@ def _with_ratio(level: Level, csf: Csf, fluid: dict[str, Csf]) -> Level:
     if "t1_signal" not in level.t1.values:
         return level
     ratio = level.t1.values["t1_signal"] / csf.signal
-    values = {**level.t1.values, "vbq_single_level": ratio, **_range("vbq_single_level", ratio, _ratios([level], csf, fluid))}
+    values = {**level.t1.values, "vbq_single_level": ratio, **_range("vbq_single_level", ratio, _ratios([level], csf, fluid), extremes)}
     return replace(level, t1=replace(level.t1, values=values))
 
 
-def _range(name: str, value: float | None, variations: Variations) -> dict[str, float]:
+def _range(name: str, value: float | None, variations: Variations, ends=combined) -> dict[str, float]:
     """The cells ``name``_low and _high; none where there is no value or nothing that varies it."""
     if value is None or not variations:
         return {}
-    low, high = extremes(value, variations)
+    low, high = ends(value, variations)
     return {f"{name}_low": low, f"{name}_high": high}
 
 
@@ -140,7 +140,7 @@ def vbq_values(levels: tuple[Level, ...], fluid: dict[str, Csf], hyperlipidemia:
     for name, among in (("vbq", used), ("vbq_including_fractured", with_fractured)):
         if len(among) >= FEWEST_VBQ_LEVELS:
             values[name] = _median_signal(among) / csf.signal
-    values |= _range("vbq", values.get("vbq"), _ratios(used, csf, fluid))
+    values |= _range("vbq", values.get("vbq"), _ratios(used, csf, fluid), extremes)
     if hyperlipidemia == "yes":
         flags.append(Flag("hyperlipidemia"))
     return CaseValues(values, tuple(flags), tuple(reasons))

@@ -1,7 +1,8 @@
 """How sure a number is: its values when the margin and the mask are a little otherwise.
 
 ROIs are moved and resized, not fitted anew: on MRI by half a voxel, and the margin by 0.5 mm; on CT by 1 mm (or a voxel of up to
-3 mm, where that is more), as far as the masks of two careful readers or networks lie apart. The extremes of these values are the number's range.
+3 mm, where that is more), as far as the masks of two careful readers or networks lie apart. Of HU the largest changes by each cause,
+added in quadrature, are the number's range to either side; of a signal's ratio, whose readings are combined already, the extremes.
 """
 
 from __future__ import annotations
@@ -22,6 +23,11 @@ FAIR_MASK_MM, MOST_FAIR_MM, READER_SLICE_MM = 1.0, 3.0, 1.5
 #: Names of the variations; "" is the number itself.
 MARGINS = {"narrower margin": -MARGIN_STEP_MM, "wider margin": MARGIN_STEP_MM}
 DIRECTIONS = ("+i", "-i", "+j", "-j", "+k", "-k")
+#: The variations that each cause of error has.
+CAUSES = (
+    ("+i", "-i"), ("+j", "-j"), ("+k", "-k"), ("+u", "-u"), ("+v", "-v"), tuple(MARGINS),
+    ("slice below", "slice above", "next slice below", "next slice above"), ("ends inward", "ends outward"),
+)  # fmt: skip
 Variations = dict[str, float]
 
 
@@ -75,8 +81,8 @@ def _extent(direction: np.ndarray, grid: Grid) -> float:
 def fair_slice(roi: PlanarRoi, image: Image, read, inward: np.ndarray | None = None) -> Variations:
     """What other fair masks and readers give for an ellipse: moved by 1 mm in its plane, made larger or smaller, another slice.
 
-    Another slice lies half a slice distance or 1.5 mm away, whichever is more; of a middle slice also the next ones count, whose noise is
-    their own and not a mean of two slices'. inward: for an end slice the direction to the middle;
+    Another slice lies half a slice distance or 1.5 mm away, whichever is more; of a middle slice also the next ones count, to which a
+    mask that is a voxel off moves it, and whose noise is their own and not a mean of two slices'. inward: for an end slice the direction to the middle;
     to the other side lies cortex, so the change that way is taken as the opposite one. A ROI that a person drew keeps its size.
     """
     here = _or_nan(read, roi, image)
@@ -94,7 +100,7 @@ def fair_slice(roi: PlanarRoi, image: Image, read, inward: np.ndarray | None = N
             found[name] = 2 * here - _or_nan(read, replace(roi, center=roi.center - step), image)
         else:
             found[name] = _or_nan(read, replace(roi, center=roi.center + step), image)
-        if inward is None and _extent(roi.normal, image.grid) < READER_SLICE_MM:
+        if inward is None and _extent(roi.normal, image.grid) <= MOST_FAIR_MM + 1e-6:
             step *= _extent(roi.normal, image.grid) / _slide(roi, image)
             found[f"next {name}"] = _or_nan(read, replace(roi, center=roi.center + step), image)
     return found
@@ -124,6 +130,16 @@ def mean_of(several: list[Variations]) -> Variations:
     """The mean of numbers under every variation that all of them know."""
     names = set.intersection(*(set(v) for v in several)) if several else set()
     return {name: float(np.mean([v[name] for v in several])) for name in sorted(names)}
+
+
+def combined(value: float, variations: Variations) -> tuple[float, float]:
+    """A value less and plus the largest changes by each cause, added in quadrature.
+
+    Causes are independent and as likely to act one way as the other (JCGM 100:2008, 5.1); a change that cannot be read does not count.
+    """
+    changes = [[abs(variations[name] - value) for name in cause if np.isfinite(variations.get(name, np.nan))] for cause in CAUSES]
+    by = float(np.sqrt(sum(max(change) ** 2 for change in changes if change)))
+    return value - by, value + by
 
 
 def extremes(value: float, variations: Variations) -> tuple[float, float]:
