@@ -15,7 +15,7 @@ from .results_section import SEVERITY_COLORS
 from .translated import translated
 
 VALUES = ("hu_3d", "hu_multislice", "vbq")
-CASE, DOUBTS = 0, 2 + len(VALUES)
+CASE, STATUS, DOUBTS = 0, 1, 2 + len(VALUES)
 #: Size of a thumbnail in the list; the files are twice as high.
 THUMBNAIL_PIXELS = 64
 
@@ -45,6 +45,8 @@ class CaseList:
                 self._shown[number] = made
                 self._fillRow(number, *made)
         for column in range(DOUBTS):
+            isEmpty = not any(self.table.item(number, column).text() for number in range(len(names)))
+            self.table.setColumnHidden(column, isEmpty)  # room for the doubts
             self.table.resizeColumnToContents(column)
         self.table.visible = bool(names)
 
@@ -66,6 +68,7 @@ class CaseList:
             others = _(" (and {count} more)").format(count=len(doubts) - 1) if len(doubts) > 1 else ""
             item.setText(doubts[0][1] + others)
             item.setToolTip("\n".join(sentence for _severity, sentence in doubts))
+            self.table.item(number, STATUS).setToolTip(item.toolTip())
             item.setForeground(qt.QBrush(qt.QColor(SEVERITY_COLORS[doubts[0][0]])))
 
 

@@ -59,6 +59,8 @@ lives = [[waits] * 3, [done, waits, waits], [done, done, waits], [done, done, "f
 assert listed == lives, listed
 said, counted = log.index("three: ct is cut short"), log.index("3 of 3 cases, 1 failed, three failed")
 assert said < counted and log.count("cut short") == 1, "said when it happens, and once"
+assert [ui.caseTable.isColumnHidden(column) for column in range(6)] == [False] * 6
+assert "cut short" in ui.caseTable.item(2, 1).toolTip(), "why it failed, where that is said"
 icons = [ui.caseTable.item(row, 0).icon() for row in range(3)]
 assert [icon.isNull() for icon in icons] == [False, False, True]
 middle = icons[0].pixmap(64, 64).toImage()
@@ -151,4 +153,5 @@ for name in ("a", "b"):
 ui.imagesEdit.currentPath = str(drafts)
 ui.draftButton.click()
 assert ui.manifestEdit.currentPath == str(drafts / "manifest.csv") and ui.caseTable.rowCount == 2
+assert [ui.caseTable.isColumnHidden(column) for column in range(6)] == [False, False, True, True, True, False], "no room for nothing"
 assert "2 cases" in ui.logText.toPlainText()
