@@ -47,6 +47,8 @@ class PlotView:
         self.is_updating = False
 
     def _add(self, series):
+        if series.GetTableNode() is None:
+            return
         plot, table = vtk.vtkPlotLine(), series.GetTableNode().GetTable()
         plot.SetWidth(series.GetLineWidth())
         plot.SetColorF(*series.GetColor())

@@ -7,6 +7,7 @@ import pytest
 import vtk
 
 from BoneQualityLib.files.cutoffs import read_cutoffs
+from BoneQualityLib.parameters import LEVELS
 from BoneQualityLib.scene.case_chart import show_chart
 from BoneQualityLib.scene.case_nodes import CaseNodes
 from BoneQualityLib.scene.chart_names import NAME_PIXELS, apart, keep_names
@@ -120,6 +121,27 @@ def test_no_name_covers_another_or_the_legend_a_line(view, size):
     legend = view.chart.GetLegend().GetBoundingRect(view.view.GetContext())
     free = (axis.GetMaximum() - 160) * pixels
     assert legend.GetHeight() < free + 6, "four lines of the legend have room above the highest cut-off"
+
+
+def test_of_many_levels_as_many_are_named_as_have_room(view):
+    values = tuple(150.0 + n for n in range(17))
+    shown = document(values=values)
+    for row, level in zip(shown["levels"], LEVELS[-18:-1]):
+        row["level"] = level
+    view.window.SetSize(420, 300)
+    view.show(chart_of(shown))
+    for _ in range(2):
+        view.render()
+    assert 5 <= len(view.ticks(BOTTOM)) < 12 and names(view, BOTTOM)[-1] == shown["levels"][-1]["level"]
+
+
+def test_a_table_that_a_person_deleted_is_missed_and_nothing_else(view, capfd):
+    chart = chart_of(document())
+    view.show(chart)
+    mrml_scene().RemoveNode(chart.GetNthPlotSeriesNode(0).GetTableNode())
+    view.chart.ClearPlots()
+    view.window.InvokeEvent("StartEvent")
+    assert names(view, RIGHT) == CT_NAMES and "L1" not in names(view, BOTTOM) and "Traceback" not in capfd.readouterr().err
 
 
 def test_names_that_are_close_are_spread_about_their_mean():

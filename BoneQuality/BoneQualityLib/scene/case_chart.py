@@ -20,6 +20,8 @@ SIGNS = {"<=": "\N{LESS-THAN OR EQUAL TO}", ">=": "\N{GREATER-THAN OR EQUAL TO}"
 
 #: Height of the legend's letters, and the share of what is charted that is left free for it above the highest value.
 LEGEND_FONT, LEGEND_SHARE = 12, 0.4
+#: Height of the title's letters: a long case id has room in it.
+TITLE_FONT = 14
 #: The ends of the axis of values are multiples of these.
 HU_STEP, VBQ_STEP = 10.0, 0.2
 RANGES_ATTRIBUTE = "BoneQuality.Ranges"
@@ -46,7 +48,7 @@ def show_chart(nodes, document: dict) -> None:
         series.SetLabelColumnName("name")
         series.SetLineStyle(series.LineStyleDash)
         series.SetMarkerStyle(series.MarkerStyleNone)
-    chart.SetTitle(f"{document['case_id']}: {'HU' if has_ct else 'VBQ'} by level")
+    chart.SetTitle(document["case_id"])
     chart.SetXAxisTitle("  ".join(f"{row['position']} = {row['level']}" for row in rows))
     chart.SetYAxisTitle("HU" if has_ct else "VBQ")
     charted = [row[measure] for row in rows for measure in measures if row.get(measure) is not None]
@@ -97,6 +99,7 @@ def _fit(chart, rows: list[dict], charted: list[float], step: float) -> None:
         return
     chart.SetAttribute(RANGES_ATTRIBUTE, str(ranges))
     chart.SetLegendFontSize(LEGEND_FONT)
+    chart.SetTitleFontSize(TITLE_FONT)
     for axis, ends in zip("XY", ranges):
         getattr(chart, f"Set{axis}AxisRangeAuto")(False)
         getattr(chart, f"Set{axis}AxisRange")(*ends)

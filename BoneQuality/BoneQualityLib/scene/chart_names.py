@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterable
 
 from .case_nodes import is_ours
 
-#: From one name to the next beside the chart, pixels: the letters of an axis are 12 high.
-NAME_PIXELS = 15
-#: The share of a view's height that the axis has before it was drawn for the first time.
+#: From one name to the next beside the chart and below it, pixels: the letters of an axis are 12 high.
+NAME_PIXELS, LEVEL_PIXELS = 15, 30
+#: The share of a view's size that an axis has before it was drawn for the first time.
 AXIS_SHARE = 0.7
 Names = list[tuple[float, str]]
 
@@ -40,20 +40,27 @@ def _name(chart, window, shown) -> None:
     bottom, left, right = (chart.GetAxis(side) for side in (_BOTTOM, _LEFT, _RIGHT))
     levels, cutoffs = set(), set()
     for n in range(shown.GetNumberOfPlotSeriesNodes()):
-        table = shown.GetNthPlotSeriesNode(n).GetTableNode().GetTable()
-        levels |= _names(table, "position", "level")
-        cutoffs |= _names(table, "cutoff", "name")
+        series = shown.GetNthPlotSeriesNode(n)
+        if series is not None and series.GetTableNode() is not None:  # a person may have deleted either
+            levels |= _names(series.GetTableNode().GetTable(), "position", "level")
+            cutoffs |= _names(series.GetTableNode().GetTable(), "cutoff", "name")
     bottom.SetTitle("")
-    _write(bottom, _within(bottom, levels))
+    along, width = _within(bottom, levels), _length(bottom, 0, window)
+    every = max(math.ceil(len(along) * LEVEL_PIXELS / width), 1)
+    _write(bottom, along[::-1][::every][::-1])  # of many the lowest and others
     chart.SetAutoAxes(False)  # else the right axis is hidden, as no line belongs to it
     right.SetUnscaledRange(left.GetUnscaledMinimum(), left.GetUnscaledMaximum())
     right.SetTitle("")
     right.SetGridVisible(False)
     right.SetTicksVisible(False)
     right.SetVisible(True)
-    height = abs(left.GetPoint2()[1] - left.GetPoint1()[1]) or AXIS_SHARE * window.GetSize()[1]
     spread = right.GetMaximum() - right.GetMinimum()
-    _write(right, apart(_within(right, cutoffs), NAME_PIXELS / height * spread))
+    _write(right, apart(_within(right, cutoffs), NAME_PIXELS / _length(left, 1, window) * spread))
+
+
+def _length(axis, along: int, window) -> float:
+    """Pixels from end to end of an axis."""
+    return abs(axis.GetPoint2()[along] - axis.GetPoint1()[along]) or AXIS_SHARE * max(window.GetSize()[along], 1)
 
 
 def _forget(chart) -> None:
