@@ -58,7 +58,7 @@ class EditsSection:
         if self._isLeftBehind():
             self.take(*self._key)
         edited = self.panel.case.unread_edits()
-        self.ui.updateButton.enabled = bool(edited)
+        self.ui.updateButton.enabled = self.ui.updateButton.visible = bool(edited)
         read = _("Read these ROIs again: {names}").format(names=", ".join(edited))
         self.ui.updateButton.toolTip = read if edited else _("No ROI was edited since its value was read")
         self.ui.resetRoiButton.enabled = self._curve is not None

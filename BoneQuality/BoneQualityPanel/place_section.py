@@ -26,8 +26,8 @@ class PlaceSection:
         ui = self.ui
         ui.levelTable.connect("cellClicked(int,int)", self.onLevelCell)
         ui.levelTable.connect("currentCellChanged(int,int,int,int)", self.onLevelCell)
-        ui.muscleTable.connect("clicked(QModelIndex)", self.onMuscle)
-        ui.muscleTable.connect("selectionChanged()", lambda: panel.later("muscle", self.onMuscleSelected))
+        ui.muscleTable.connect("cellClicked(int,int)", self.onMuscleCell)
+        ui.muscleTable.connect("currentCellChanged(int,int,int,int)", self.onMuscleCell)
         ui.backButton.connect("clicked(bool)", self.onViewsBack)
 
     def update(self):
@@ -65,17 +65,11 @@ class PlaceSection:
             level = "L1" if name == "hu_middle_l1" else next((level for level in ("L3", "L2", *used) if level in used), "")
             self._look(*place_behind(document, level, "hu_middle" if name == "hu_middle_l1" else "hu_3d"))
 
-    def onMuscleSelected(self):
-        """By the arrow keys; by a measurement that fills the table anew, nothing is current."""
-        if self.ui.muscleTable.currentIndex().isValid():
-            self.onMuscle(self.ui.muscleTable.currentIndex())
-
     @said
-    def onMuscle(self, index):
-        table, model = self.ui.muscleTable.mrmlTableNode(), index.model()
-        names = [table.GetColumnName(column) for column in range(table.GetNumberOfColumns())]
-        row = {name: model.data(model.index(index.row(), n)) for n, name in enumerate(names)}
-        self._look(muscle_place(self.panel.case.document, row), MUSCLE_ROLE.name)
+    def onMuscleCell(self, row, *others):
+        muscles = self.panel.results.muscles
+        if 0 <= row < len(muscles):
+            self._look(muscle_place(self.panel.case.document, muscles[row]), MUSCLE_ROLE.name)
 
     def _look(self, place, role):
         if place is None:
@@ -101,9 +95,9 @@ class PlaceSection:
             self.shown("", "")
             restore(self.before)
             self.before = None
-            self.ui.levelTable.blockSignals(True)
-            self.ui.levelTable.setCurrentCell(-1, -1)
-            self.ui.levelTable.blockSignals(False)
-            self.ui.muscleTable.selectionModel().clear()
+            for table in (self.ui.levelTable, self.ui.muscleTable):
+                table.blockSignals(True)
+                table.setCurrentCell(-1, -1)
+                table.blockSignals(False)
             slicer.app.processEvents()
         self.update()

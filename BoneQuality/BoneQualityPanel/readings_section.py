@@ -1,6 +1,7 @@
 """A second reader, and a second date: two cases of the scene beside each other."""
 
 import numpy as np
+import qt
 import slicer
 from slicer.i18n import tr as _
 
@@ -24,10 +25,12 @@ class ReadingsSection:
         self.panel, self.ui, self.linked = panel, panel.ui, LinkedDates()
         self._compared = None  # the documents that the text is about
         ui = self.ui
+        self._about = {button: button.toolTip for button in (ui.compareDatesButton, ui.compareReadersButton)}
         ui.secondReaderButton.connect("clicked(bool)", self.onSecondReader)
         ui.compareDatesButton.connect("clicked(bool)", self.onCompareDates)
         ui.compareReadersButton.connect("clicked(bool)", self.onCompareReaders)
         ui.compareBox.connect("activated(int)", self.onOtherChosen)
+        ui.compareText.setWordWrapMode(qt.QTextOption.WordWrap)  # in a narrow panel no word is broken
         ui.compareText.connect("anchorClicked(QUrl)", self.onLevel)
 
     def update(self):
@@ -39,9 +42,9 @@ class ReadingsSection:
             ui.compareBox.addItems(others)
         if self._compared is not None and self._compared != self._documents():
             self._say("", None)
-        for button in (ui.compareDatesButton, ui.compareReadersButton):
+        for button in self._about:
             button.enabled = case.is_measured and bool(others)
-            button.toolTip = "" if button.enabled else _("Two measured cases are needed")
+            button.toolTip = self._about[button] if button.enabled else _("Two measured cases are needed")
         ui.secondReaderButton.enabled = case.is_measured
 
     def _documents(self):

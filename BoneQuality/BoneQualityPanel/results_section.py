@@ -27,10 +27,24 @@ COLUMNS = (
     ("height_loss_percent", None),
     ("flags", None),
 )
+#: Likewise of the table of muscles; where every row is at a disc, where its slice lies says nothing.
+OF_MUSCLES = (
+    ("disc", None),
+    ("slice_s_mm", 0),
+    ("muscle", None),
+    ("side", None),
+    ("area_mm2", 0),
+    ("rcsa", 2),
+    ("fat_infiltration_percent", 1),
+    ("fat_fraction_percent", 1),
+    ("reason", None),
+)
 #: Readable on light and on dark ground.
 SEVERITY_COLORS = dict(error="#d9534f", warning="#c77700", info="#5b8db8")
 NAMED_PROPERTY = "BoneQuality.Named"
-MOST_ROWS, WIDEST_PIXELS, FRAME_PIXELS = 12, 130, 4
+MOST_ROWS, WIDEST_PIXELS, FRAME_PIXELS, SCROLL_BAR_PIXELS = 12, 130, 4, 16
+#: Doubts beyond this are scrolled; titles beside the case values are cut there.
+DOUBTS_PIXELS, TITLES_PIXELS = 190, 180
 NOTHING_SAID = {"", "nan"}
 #: The tables of a case in the scene.
 CHARTED = {column.name: column.title for column in (*LEVEL_COLUMNS, *CUTOFF_COLUMNS)}
@@ -45,7 +59,7 @@ class ResultsSection:
 
     def __init__(self, panel, marked):
         self.panel, self.ui, self.marked = panel, panel.ui, marked
-        self.levels = []  # the rows of the table of levels
+        self.levels, self.muscles = [], []  # the rows of the tables
         self.isNamed = False  # whether the chart views have been looked for
         ui = self.ui
         ui.cardLabel.connect("linkActivated(QString)", self.onCardLink)
@@ -57,25 +71,26 @@ class ResultsSection:
     def update(self):
         """Show the results as they lie in the scene, and nothing where there are none."""
         ui, case = self.ui, self.panel.case
-        for view, role in ((ui.muscleTable, "muscles"), (ui.caseTable, "case")):
-            if view.mrmlTableNode() is not case.node(role):
-                view.setMRMLTableNode(case.node(role))
+        if ui.caseTable.mrmlTableNode() is not case.node("case"):
+            ui.caseTable.setMRMLTableNode(case.node("case"))
         if case.node("case") is not None:
             ui.caseTable.transposed = True  # refused as long as there is no table
             _translateTitles(case)
+            self._fitCase()
         ui.card.visible = ui.resultsSection.visible = ui.resultsSection.enabled = case.is_measured
         if not case.is_measured:
-            self.levels = []
+            self.levels, self.muscles = [], []
             ui.levelTable.setRowCount(0)
+            ui.muscleTable.setRowCount(0)
             ui.flagsText.clear()
             ui.cardLabel.text = ""
             return
         document = case.document
         ui.cardLabel.text = card(document)
         ui.cardLabel.toolTip = "<br>".join(html.escape(sentence) for sentence in cutoffSentences(document))
-        ui.flagsText.setHtml(doubts(document))
+        self._showDoubts(doubts(document))
         self._fillLevels(document)
-        self._fitMuscles()
+        self._fillMuscles(document)
         ui.chartButton.enabled = case.node("chart") is not None
         if any(node.GetPlotChartNodeID() for node in every_node("vtkMRMLPlotViewNode")):  # also of a scene that was opened
             self._nameCharts()
@@ -84,7 +99,7 @@ class ResultsSection:
     # The table of levels
 
     def _fillLevels(self, document):
-        table, ui = self.ui.levelTable, self.ui
+        ui = self.ui
         used = [row for row in document["levels"] if row["used"] == "yes"]
         others = [row for row in document["levels"] if row["used"] != "yes"]
         suggested = [row for row in others if row.get("genant_grade")]
@@ -93,23 +108,9 @@ class ResultsSection:
         ui.allLevelsBox.text = _("Also levels that no value uses ({count})").format(count=len(folded))
         ui.allLevelsBox.visible = bool(folded)
         titles = (_("Level"), _("3D"), _("Upper"), _("Middle"), _("Lower"), _("VBQ"), _("Fracture"), _("Doubts"))
-        table.blockSignals(True)
-        table.clear()
-        table.setColumnCount(len(COLUMNS))
-        table.setRowCount(len(rows))
-        table.setHorizontalHeaderLabels(list(titles))
-        table.verticalHeader().visible = False
-        for number, row in enumerate(rows):
-            for column, (name, decimals) in enumerate(COLUMNS):
-                table.setItem(number, column, self._item(document, row, name, decimals))
-        for column, (name, _decimals) in enumerate(COLUMNS):
-            isEmpty = all(not table.item(number, column).text() for number in range(len(rows)))
-            table.setColumnHidden(column, isEmpty and name not in ("level", "flags"))
-        table.resizeColumnsToContents()
-        table.visible = bool(rows)
-        table.blockSignals(False)
+        items = [[self._item(document, row, *column) for column in COLUMNS] for row in rows]
+        _fill(ui.levelTable, titles, items, shownAlways=(0, len(COLUMNS) - 1))
         self.levels = [row["level"] for row in rows]
-        _fitHeight(table, len(rows))
 
     def _item(self, document, row, name, decimals):
         item = qt.QTableWidgetItem()
@@ -122,27 +123,38 @@ class ResultsSection:
         elif name == "height_loss_percent":
             grade = row.get("genant_grade")
             item.setText(_("grade {grade}").format(grade=f"{grade:.0f}") if grade else "")
-        elif decimals is None:
-            item.setText(row[name])
-        elif row.get(name) is not None:
-            item.setText(f"{row[name]:.{decimals}f}")
-        if decimals is not None:
-            item.setTextAlignment(qt.Qt.AlignRight | qt.Qt.AlignVCenter)
+        else:
+            _write(item, row.get(name), decimals)
         return item
 
-    def _fitMuscles(self):
-        """The table of muscles at its height, without columns that say nothing here."""
-        view, table = self.ui.muscleTable, self.ui.muscleTable.mrmlTableNode()
-        view.visible = table is not None and table.GetNumberOfRows() > 0
-        if not view.visible:
-            return
-        view.resizeColumnsToContents()
-        for column in range(table.GetNumberOfColumns()):
-            texts = {table.GetCellText(row, column) for row in range(table.GetNumberOfRows())}
-            view.setColumnHidden(column, texts <= NOTHING_SAID or table.GetColumnName(column) == "case_id")
-            view.setColumnWidth(column, min(view.columnWidth(column), WIDEST_PIXELS))
-        rows = view.verticalHeader().defaultSectionSize * min(table.GetNumberOfRows(), MOST_ROWS)
-        view.setFixedHeight(view.horizontalHeader().height + rows + 6 * FRAME_PIXELS)
+    def _fillMuscles(self, document):
+        self.muscles = document["muscles"]
+        titles = [_("Disc"), _("Slice S mm"), _("Muscle"), _("Side"), _("Area mm\N{SUPERSCRIPT TWO}"), _("rCSA")]
+        titles += [_("Fat %"), _("Fat fraction %"), _("Not measured")]
+        isAtDiscs = all(row["disc"] for row in self.muscles)
+        items = []
+        for row in self.muscles:
+            items.append([qt.QTableWidgetItem() for _column in OF_MUSCLES])
+            for item, (name, decimals) in zip(items[-1], OF_MUSCLES):
+                _write(item, None if name == "slice_s_mm" and isAtDiscs else row.get(name), decimals)
+        _fill(self.ui.muscleTable, titles, items)
+
+    def _fitCase(self):
+        """The table of all case values without those that were not measured."""
+        view = self.ui.caseTable
+        view.horizontalHeader().setStretchLastSection(True)
+        view.verticalHeader().setMaximumWidth(TITLES_PIXELS)
+        for row in range(view.model().rowCount()):
+            view.setRowHidden(row, view.model().data(view.model().index(row, 0)) in NOTHING_SAID)
+
+    def _showDoubts(self, text):
+        """The doubts as high as they are, to a limit; where there are none the card says so."""
+        view, page = self.ui.flagsText, qt.QTextDocument()
+        view.visible = bool(text)
+        view.setHtml(text)
+        page.setHtml(text)
+        page.setTextWidth(view.viewport().width)
+        view.setFixedHeight(int(min(page.size.height() + 2 * FRAME_PIXELS, DOUBTS_PIXELS)))
 
     # A person's clicks
 
@@ -179,7 +191,7 @@ class ResultsSection:
 
     @said
     def onAllColumns(self, checked=False):
-        table = self.panel.case.node("levels")
+        table = self.panel.case.node("levels") or self.panel.case.node("muscles")
         if table is not None:
             self.panel.place.remember()
             show_table(table)
@@ -268,18 +280,20 @@ def _measureRow(document, name, title, decimals):
     low, high = case.get(f"{name}_low"), case.get(f"{name}_high")
     spread = f"{low:.{decimals}f}-{high:.{decimals}f}" if low is not None and high is not None else ""
     ground = slicer.app.palette().color(qt.QPalette.Mid).name()
+    cutoffs = {}
+    for cutoff in document["cutoffs"]:
+        if cutoff["measure"] == name or f"{cutoff['measure']}_{cutoff['level'].lower()}" == name:
+            cutoffs.setdefault((_sign(cutoff), cutoff["source"].split()[0]), []).append(f"{cutoff['cutoff']:g}")
     chips = " ".join(
-        f"<span style='background-color:{ground}'>&nbsp;{html.escape(_sign(cutoff))}&nbsp;{cutoff['cutoff']:g} "
-        f"{html.escape(cutoff['source'].split()[0])}&nbsp;</span>"
-        for cutoff in document["cutoffs"]
-        if cutoff["measure"] == name or f"{cutoff['measure']}_{cutoff['level'].lower()}" == name
+        f"<span style='background-color:{ground}'>&nbsp;{html.escape(sign)}&nbsp;{',&nbsp;'.join(values)}&nbsp;{html.escape(source)}&nbsp;</span>"
+        for (sign, source), values in cutoffs.items()
     )
-    shown = translated(title)
+    shown = translated(title).removesuffix(" %")
     shown = shown[0].upper() + shown[1:] if shown[1].islower() else shown
     cells = (
         link(f"place:{name}", shown, "none"),
         f"<b>{case[name]:.{decimals}f}</b>",
-        f"{column.unit if column.unit != '%' else ''} {spread}".strip(),
+        f"{column.unit if column.unit not in shown else ''} {spread}".strip(),
         chips,
     )
     return "<tr>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>"
@@ -309,19 +323,47 @@ def doubts(document):
     """Reasons and flags as sentences in rich text: the case first, then level by level, those of unused levels last."""
     used = [row["level"] for row in document["levels"] if row["used"] == "yes"]
     others = [row["level"] for row in document["levels"] if row["used"] != "yes"]
-    parts = [f"<li>{html.escape(translated(reason))}</li>" for reason in document["reasons"]]
+    parts = [_paragraph(html.escape(translated(reason))) for reason in document["reasons"]]
     parts += [_flagItem(flag) for flag in flagsOf(document, "")]
     groups = [("", parts)] + [(level, [_flagItem(flag) for flag in flagsOf(document, level)]) for level in (*used, *others)]
-    shown = [(f"<b>{title}</b>" if title else "") + f"<ul>{''.join(items)}</ul>" for title, items in groups if items]
-    return "".join(shown) or _("No doubts.")
+    return "".join((f"<b>{title}</b>" if title else "") + "".join(items) for title, items in groups if items)
 
 
 def _flagItem(flag):
     behind = behind_flag(flag, translated)
     text = html.escape(translated(flag["sentence"]) + (f" ({behind})" if behind else ""))
-    return f"<li><font color='{SEVERITY_COLORS[flag['severity']]}'>\N{BLACK SQUARE}</font> {text}</li>"
+    return _paragraph(f"<font color='{SEVERITY_COLORS[flag['severity']]}'>\N{BLACK SQUARE}</font> {text}")
 
 
-def _fitHeight(table, rows):
-    shown = sum(table.rowHeight(row) for row in range(min(rows, MOST_ROWS)))
-    table.setFixedHeight(table.horizontalHeader().height + shown + FRAME_PIXELS)
+def _write(item, value, decimals):
+    """A value into a cell: a text, or a number with so many decimals; nothing where there is none."""
+    if decimals is None:
+        item.setText(value or "")
+    elif value is not None:
+        item.setText(f"{value:.{decimals}f}")
+    if decimals is not None:
+        item.setTextAlignment(qt.Qt.AlignRight | qt.Qt.AlignVCenter)
+
+
+def _fill(table, titles, rows, shownAlways=()):
+    """Fill a table with rows of items, at their height; columns that are empty are hidden, but for those always shown."""
+    table.blockSignals(True)
+    table.clear()
+    table.setColumnCount(len(titles))
+    table.setRowCount(len(rows))
+    table.setHorizontalHeaderLabels(list(titles))
+    table.verticalHeader().visible = False
+    for number, items in enumerate(rows):
+        for column, item in enumerate(items):
+            table.setItem(number, column, item)
+    for column in range(len(titles)):
+        isEmpty = not any(items[column].text() for items in rows)
+        table.setColumnHidden(column, isEmpty and column not in shownAlways)
+        table.resizeColumnToContents(column)
+        table.setColumnWidth(column, min(table.columnWidth(column), WIDEST_PIXELS))
+    table.visible = bool(rows)
+    table.blockSignals(False)
+    height = table.horizontalHeader().height + sum(table.rowHeight(row) for row in range(min(len(rows), MOST_ROWS)))
+    if sum(map(table.columnWidth, range(len(titles)))) > table.viewport().width:
+        height += SCROLL_BAR_PIXELS
+    table.setFixedHeight(height + FRAME_PIXELS)

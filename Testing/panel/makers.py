@@ -152,11 +152,9 @@ def click_level(widget, level, column):
     widget.ui.levelTable.setCurrentCell(widget.results.levels.index(level), names.index(column))
 
 
-def click_muscle(widget, row, column):
-    """Click a cell of the table of muscles: a row's number and a column's name."""
-    table, view = widget.ui.muscleTable.mrmlTableNode(), widget.ui.muscleTable
-    names = [table.GetColumnName(n) for n in range(table.GetNumberOfColumns())]
-    view.clicked.emit(view.model().index(row, names.index(column)))
+def click_muscle(widget, row):
+    """Click a row of the table of muscles."""
+    widget.ui.muscleTable.setCurrentCell(row, 1)
 
 
 def points(curve):

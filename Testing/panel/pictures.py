@@ -94,7 +94,7 @@ picture("panel_mri.png", *FOUR)
 
 case("demo-muscles", "axialMr")
 row = next(n for n, each in enumerate(makers.document(widget)["muscles"]) if each["disc"] == "L3-L4")
-makers.click_muscle(widget, row, "area_mm2")
+makers.click_muscle(widget, row)
 picture("panel_muscles.png", *FOUR)
 
 changes = {"L2": dict(height_anterior_mm=18.0, height_middle_mm=20.0), "L4": dict(pit=phantom_solids.Pit(radius_mm=9, depth_mm=11))}

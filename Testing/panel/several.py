@@ -101,9 +101,8 @@ assert {row["disc"] for row in rows} == set(ANGLES), rows
 assert not messages, messages
 
 # a click shows the stack on which the value was read
-names = [ui.muscleTable.mrmlTableNode().GetColumnName(n) for n in range(ui.muscleTable.mrmlTableNode().GetNumberOfColumns())]
 row = next(n for n, each in enumerate(rows) if each["disc"] == "L4-L5" and each["muscle"] == "multifidus")
-makers.click_muscle(widget, row, "area_mm2")
+makers.click_muscle(widget, row)
 red = slicer.mrmlScene.GetNodeByID("vtkMRMLSliceCompositeNodeRed")
 assert red.GetBackgroundVolumeID() == stacks[2].GetID()
 ui.backButton.click()
