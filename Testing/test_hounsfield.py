@@ -165,6 +165,17 @@ def test_an_intact_body_without_end_slice_says_what_keeps_it_away(changes, spaci
     assert words in " ".join(str(reason) for reason in numbers.reasons)
 
 
+def test_a_small_tilted_body_has_all_three_slices_of_3_mm_wherever_they_fall():
+    size = dict(width_mm=42.7, depth_mm=29.1, height_anterior_mm=24.2, height_middle_mm=22.8, height_posterior_mm=25.2)
+    spine = single_vertebra(rotation=rotation("R", -13), **size)
+    for up in (0.0, 1.0, 2.0):
+        grid = phantom_spine.grid_for(spine, (0.6, 0.6, 3.0))
+        affine = grid.ijk_to_ras.copy()
+        affine[2, 3] += up
+        numbers = measured(spine, Grid(grid.shape, affine))
+        assert numbers.values["hu_multislice"] == pytest.approx(120, abs=1.2)
+
+
 def test_the_middle_ellipse_keeps_off_the_posterior_third():
     spine = single_vertebra()
     grid = phantom_spine.grid_for(spine, (0.7, 0.7, 1.0))

@@ -25,6 +25,8 @@ IN_PLANE_STEP_MM = 0.5
 #: An end slice's ellipse has at least this share of the middle one's area, and lies at least so far from the middle.
 END_SLICE_AREA = 0.6
 END_SLICE_DISTANCE_MM = 4.0
+#: Of slices this far apart it may be the next one: small or tilted bodies hold three of them and no more.
+NEXT_SLICE_MM = 3.0
 #: A slab's faces keep this far from the surface: cortex and its blur end there.
 CLEAR_MM = 2.0
 #: What keeps an end slice away: slices thicker, or a body more tilted than this; else a flat body.
@@ -58,7 +60,8 @@ def place_slices(
     rois, why = dict(upper=None, middle=_roi(body.level, "middle", stack, middle, central), lower=None), {}
     for name, step in (("upper", 1), ("lower", -1)):
         index, ellipse = _end_slice(field, middle, step, whole)
-        if abs(index - middle) * stack.spacing[2] >= END_SLICE_DISTANCE_MM:
+        least = END_SLICE_DISTANCE_MM if stack.spacing[2] < NEXT_SLICE_MM - 1e-3 else stack.spacing[2]
+        if abs(index - middle) * stack.spacing[2] >= least - 1e-6:
             rois[name] = _roi(body.level, name, stack, index, ellipse)
         else:
             why[name] = _why_none(name, body, stack, thickness, frame)
