@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from BoneQualityLib.errors import NotMeasured
+from BoneQualityLib.image.grid import Grid
 from BoneQualityLib.image.image import Image
 from BoneQualityLib.image.mask import Mask
 from BoneQualityLib.measures.height_loss import Shape, grade_losses, grade_of, longest_voxel_mm
@@ -102,6 +103,17 @@ def test_an_osteophyte_hardly_changes_the_heights():
         measured(Vertebra("L3", Mask("L3", mask, grid).cropped(), "body", Surroundings())) for mask in (body | spur, body)
     )
     assert values(with_spur) == pytest.approx(values(without), abs=0.5)
+
+
+def test_corners_of_a_round_rim_stay_on_the_bone():
+    voxel_mm, radius_mm, half = 0.8, 3.0, np.array([21.0, 16.0, 13.0])
+    affine = np.diag([voxel_mm, voxel_mm, voxel_mm, 1.0])
+    affine[:3, 3] = -voxel_mm * np.array([29.9, 23.8, 19.6])
+    grid = Grid((40, 48, 60), affine)
+    outside_mm = lambda points: np.linalg.norm(np.maximum(np.abs(points) - half + radius_mm, 0), axis=-1) - radius_mm  # noqa: E731
+    mask = Mask("L3", outside_mm(grid.centers()) <= 0, grid).cropped()
+    corners = np.array(list(measured(Vertebra("L3", mask, "body", Surroundings())).corners.values()))
+    assert np.max(outside_mm(corners)) < 0.75 * voxel_mm  # where the straight sides would meet: 1.0 mm
 
 
 def test_a_rim_that_one_of_two_coarse_masks_lacks_hardly_moves_the_heights():

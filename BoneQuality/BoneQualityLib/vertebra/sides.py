@@ -20,8 +20,9 @@ from ..image.resampling import resample
 if TYPE_CHECKING:
     from .frame import Frame
 
-#: Rays onto an endplate start this far to both sides of the section and those onto a wall this far, mm: a wall bends more.
-ENDPLATE_HALF_WIDTH_MM, WALL_HALF_WIDTH_MM = 11.0, 5.0
+#: Rays onto an endplate start this far to both sides of the section and those onto a wall this far, mm: a wall bends more. An endplate
+#: flush with the lattice may lie within one layer of voxels over the whole section; only its steps further out tell how it is dished.
+ENDPLATE_HALF_WIDTH_MM, WALL_HALF_WIDTH_MM = 15.0, 5.0
 #: Distance of the rays along a side and across the section, and of samples along a ray; how far rays start beyond the outline.
 ALONG_MM, ACROSS_MM, RAY_MM, BEYOND_MM = 1.0, 2.0, 0.4, 3.5
 #: Nearer than this to a corner the mask's surface is that of the corner: mm, or voxels where that is more.
