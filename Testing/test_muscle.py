@@ -520,7 +520,7 @@ def test_disc_positions_that_cannot_be_read_are_refused(given):
 
 
 def test_a_fat_threshold_is_a_method_or_a_number():
-    with pytest.raises(BoneQualityError, match="fat_threshold"):
+    with pytest.raises(BoneQualityError, match="fat threshold"):
         Parameters(fat_threshold="midway")
     assert Parameters(fat_threshold=350).fat_threshold == "350"
 

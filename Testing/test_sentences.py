@@ -39,7 +39,10 @@ def test_nothing_is_forgotten_where_it_is_handed_on(again):
 def test_an_error_says_its_sentence_with_what_belongs_to_it():
     assert sentence_of(BoneQualityError(NESTED)).template == NESTED.template
     assert str(NotMeasured(NESTED)).values == NESTED.values and str(NotMeasured("the mask is empty")).template == "the mask is empty"
-    assert sentence_of(BoneQualityError("two\nlines")) == "two lines"
+    assert sentence_of(BoneQualityError("two\nlines")) == "two lines" and str(BoneQualityError("a {brace}")) == "a {brace}"
+    error = BoneQualityError("{fault}; correct the {fact}.", fault=NotMeasured("{text!r} is no number", text="x"), fact="age")
+    assert sentence_of(error) == "'x' is no number; correct the age." == str(pickle.loads(pickle.dumps(error)))
+    assert sentence_of(error).values["fault"].template == "{text!r} is no number"
 
 
 def test_names_with_braces_are_no_values():

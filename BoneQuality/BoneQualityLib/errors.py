@@ -5,9 +5,10 @@ from pathlib import Path
 
 
 class Sentence(str):
-    """A sentence with its values filled in: its text, which also knows the template with {names} and the values, for whoever translates.
+    """A sentence with its values filled in: a text that also knows its template with {names} and the values, for whoever translates.
 
-    Values that are sentences or words are given as ``Sentence`` too; others are names and numbers, the same in every language.
+    Values that are sentences or words are given as ``Sentence`` too, or as the error that says one; others are names and numbers,
+    the same in every language.
 
     >>> Sentence("no {slice} slice: {cause}", slice=Sentence("upper"), cause=Sentence("the body is too flat"))
     """
@@ -15,9 +16,10 @@ class Sentence(str):
     template: str
     values: dict[str, object]
 
-    def __new__(cls, template: str, **values: object) -> Sentence:
+    def __new__(cls, template: str, /, **values: object) -> Sentence:
         if isinstance(template, Sentence):
             return template
+        values = {name: str(value) if isinstance(value, Exception) else value for name, value in values.items()}
         sentence = super().__new__(cls, template.format(**values) if values else template)
         sentence.template, sentence.values = template, values
         return sentence
@@ -54,19 +56,20 @@ def _again(template: str, values: dict[str, object]) -> Sentence:
 class BoneQualityError(ValueError):
     """A fault of the input, said in one sentence that names the node, file or segment and the remedy.
 
-    remedies: the names of those arguments of what was called that are the remedy; the command line names its options for them.
+    sentence, values: as of `Sentence`. remedies: the names of those arguments of what was called that are the remedy; the command
+    line names its options for them.
     """
 
-    def __init__(self, *said: str, remedies: tuple[str, ...] = ()):
-        super().__init__(*said)
+    def __init__(self, sentence: str = "", /, *more: str, remedies: tuple[str, ...] = (), **values: object):
+        super().__init__(Sentence(sentence, **values), *more)
         self.remedies = remedies
 
 
 class NotMeasured(BoneQualityError):
     """One value cannot be taken; the others can. The sentence is the reason that stands in the empty value's place."""
 
-    def __init__(self, reason: str, flag: str = ""):
-        super().__init__(Sentence(reason))
+    def __init__(self, reason: str, flag: str = "", /, **values: object):
+        super().__init__(reason, **values)
         self.flag = flag
 
 

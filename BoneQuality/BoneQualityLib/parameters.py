@@ -35,13 +35,13 @@ def check_settings(values) -> None:
             continue
         if limits["choices"] and value not in limits["choices"]:
             sentence = "{setting} is {value!r}; choose one of {choices}."
-            raise BoneQualityError(Sentence(sentence, setting=item.name, value=value, choices=", ".join(limits["choices"])))
+            raise BoneQualityError(sentence, setting=item.name, value=value, choices=", ".join(limits["choices"]))
         if limits["low"] is not None and not (
             isinstance(value, (int, float)) and math.isfinite(value) and limits["low"] <= value <= limits["high"]
         ):
             sentence = "{setting} is {value}; give a number from {low:g} to {high:g}" + (" {unit}." if limits["unit"] else ".")
             raise BoneQualityError(
-                Sentence(sentence, setting=item.name, value=value, **{name: limits[name] for name in ("low", "high", "unit")})
+                sentence, setting=item.name, value=value, **{name: limits[name] for name in ("low", "high", "unit")}
             )
 
 
@@ -90,7 +90,7 @@ class Parameters:
         object.__setattr__(self, "fat_threshold", str(self.fat_threshold))
         if self.fat_threshold not in ("reference", "otsu") and not _is_number(self.fat_threshold):
             sentence = "The fat threshold is {value!r}; give reference, otsu or a number."
-            raise BoneQualityError(Sentence(sentence, value=self.fat_threshold))
+            raise BoneQualityError(sentence, value=self.fat_threshold)
         self.disc_positions  # raises where it cannot be read
 
     @property
@@ -101,7 +101,7 @@ class Parameters:
             disc, _, position = (text.strip() for text in part.partition("="))
             if disc.upper() not in DISCS or disc.upper() in found or not _is_number(position):
                 sentence = "{part!r} among the slices at discs is no disc with its S in mm, or is repeated; write for example {example}."
-                raise BoneQualityError(Sentence(sentence, part=part, example="L3-L4=-12.5,L4-L5=-48"))
+                raise BoneQualityError(sentence, part=part, example="L3-L4=-12.5,L4-L5=-48")
             found[disc.upper()] = float(position)
         return found
 
@@ -144,14 +144,14 @@ class CaseFacts:
                     "The {fact} {value!r} cannot be used; give up to 100 letters, digits, '.', '_' and '-', "
                     "beginning with a letter or digit, and no name of a device of Windows (CON, NUL, COM1)."
                 )
-                raise BoneQualityError(Sentence(sentence, fact=Sentence(name.replace("_", " ")), value=value))
+                raise BoneQualityError(sentence, fact=Sentence(name.replace("_", " ")), value=value)
         for name in ("fractured", "cemented", "excluded", "csf_blocked"):
             levels = tuple(str(level).strip().upper() for level in getattr(self, name))
             object.__setattr__(self, name, levels)
             unknown = [level for level in levels if level not in LEVELS]
             if unknown:
                 sentence = "{setting}: {levels} is no vertebral level; give levels such as L2,L3."
-                raise BoneQualityError(Sentence(sentence, setting=name, levels=", ".join(unknown)))
+                raise BoneQualityError(sentence, setting=name, levels=", ".join(unknown))
 
     def exclusions(self, level: str) -> tuple[Exclusion, ...]:
         """Why a person took this level out, if someone did."""

@@ -6,8 +6,10 @@ import makers
 import slicer
 
 from BoneQualityLib.columns import CASE_COLUMNS, LEVEL_COLUMNS
+from BoneQualityLib.errors import BoneQualityError
 from BoneQualityLib.parameters import Parameters
 from BoneQualityLib.states import CATALOG
+from BoneQualityPanel.messages import say
 from BoneQualityPanel.results_section import cutoffSentences
 from BoneQualityPanel.translated import translated
 
@@ -70,9 +72,11 @@ for role, columns in (("levels", LEVEL_COLUMNS), ("case", CASE_COLUMNS)):
     assert all(table.GetColumnTitle(column.name) == f"[{column.title}]" for column in columns)
 header = ui.levelTable.horizontalHeaderItem(0).text()
 assert header == "[Level]"
+say(BoneQualityError("{name} holds no image; choose a volume.", name="{CT}"), "")
+assert messages.texts("error") == ["[{CT} holds no image; choose a volume.]"] and ("BoneQuality", "{name} holds no image; choose a volume.") in asked
 slicer.app.translate = lambda context, text: text.replace("{level}", "{niveau}")
 assert translated("{level} of {case}", level="L3", case="a") == "L3 of a", "a translator's slip"
 del slicer.app.translate
 widget.update()
 assert widget.case.node("case").GetColumnTitle("hu_3d") == "3D-HU"
-assert not messages, messages
+assert len(messages) == 1, messages

@@ -46,7 +46,7 @@ def assign(segments: Iterable[Segment], chosen: dict[str, str] | None = None) ->
     if missing:
         where = segments[0].source if segments else "the segmentation"
         sentence = "There is no segment {name} in {source}; correct the names that were chosen for its segments."
-        raise BoneQualityError(Sentence(sentence, name=missing[0], source=where))
+        raise BoneQualityError(sentence, name=missing[0], source=where)
     found, conflicts = [], []
     for segment in segments:
         choice = chosen.get(segment.identifier, chosen.get(segment.name))
@@ -70,7 +70,7 @@ def _chosen(choice: str, segment: Segment) -> Structure | None:
             "{choice!r}, chosen for the segment {name} of {source}, is no structure known here; write for example L1 or L1 body, "
             "CSF L3, thecal sac."
         )
-        raise BoneQualityError(Sentence(sentence, choice=choice, **segment.names()))
+        raise BoneQualityError(sentence, choice=choice, **segment.names())
     return structure
 
 

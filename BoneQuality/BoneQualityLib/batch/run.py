@@ -273,9 +273,7 @@ def _check_folder(jobs: list[Job], folder: Path, resume: bool, overwrite: bool) 
     if taken:
         sentence = "{path} is there already; choose another folder, "
         sentence += "allow overwriting." if resume else "go on with what is there, or allow overwriting."
-        raise BoneQualityError(
-            Sentence(sentence, path=folder / taken[0]), remedies=("overwrite",) if resume else ("resume", "overwrite")
-        )
+        raise BoneQualityError(sentence, path=folder / taken[0], remedies=("overwrite",) if resume else ("resume", "overwrite"))
 
 
 def _write_index(cases: Manifest, folder: Path, batch: Batch, reviews: dict[str, Review]) -> None:

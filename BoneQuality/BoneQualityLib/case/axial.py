@@ -84,5 +84,5 @@ def _checked(given: AxialStack, parameters: Parameters) -> AxialImages:
         if image is not None:
             check_modality(image, wanted)
     if is_ct and parameters.fat_threshold != "reference":
-        raise BoneQualityError(f"{signal.name} is a CT, where fat is -190 to -30 HU; give no other fat threshold.")
+        raise BoneQualityError("{name} is a CT, where fat is -190 to -30 HU; give no other fat threshold.", name=signal.name)
     return AxialImages(signal, is_ct, given.fat, given.water)

@@ -141,15 +141,17 @@ def _check_anything(result: CaseResult) -> None:
         for reason in dict.fromkeys(map(str, (*level.ct.reasons, *level.t1.reasons)))
     ]
     sentence = "Nothing can be measured; check the masks and the image they were drawn on. {reasons}."
-    raise BoneQualityError(Sentence(sentence, reasons=Sentence.joined([*reasons, *result.reasons])))
+    raise BoneQualityError(sentence, reasons=Sentence.joined([*reasons, *result.reasons]))
 
 
 def _check_edits_used(result: CaseResult, edits: Edits) -> None:
     unused = set(edits) - {(roi.level, roi.kind) for roi in result.edited}
     if unused:
-        said = ", ".join(" ".join(key) for key in sorted(unused))
+        names = ", ".join(" ".join(key) for key in sorted(unused))
         raise BoneQualityError(
-            f"The edited ROI {said} has no place in this case any more, or lies outside the image; move it back, or measure the case anew."
+            "The edited ROI {names} has no place in this case any more, or lies outside the image; move it back, or measure the case "
+            "anew.",
+            names=names,
         )
 
 
@@ -157,4 +159,9 @@ def _check_edits_at_home(edits: Edits, kinds: tuple[str, ...], vertebrae: dict[s
     for (level, kind), roi in edits.items():
         for name, vertebra in vertebrae.items() if kind in kinds else ():
             if name != level and sample(vertebra.mask.array, vertebra.mask.grid, roi.center[None], order=0, outside=0)[0]:
-                raise BoneQualityError(f"The edited ROI {level} {kind} lies in {name}; move it back, or measure the case anew.")
+                raise BoneQualityError(
+                    "The edited ROI {level} {kind} lies in {name}; move it back, or measure the case anew.",
+                    level=level,
+                    kind=kind,
+                    name=name,
+                )

@@ -108,7 +108,9 @@ def _drawn_csf(around: Surroundings, extents: dict[str, csf.LevelExtent]) -> tup
         else:
             sacs.append(mask)
     if len(sacs) > 1:
-        raise BoneQualityError(f"{sacs[0].name} and {sacs[1].name} both show the CSF of the whole sac; keep one of them.")
+        raise BoneQualityError(
+            "{one} and {other} both show the CSF of the whole sac; keep one of them.", one=sacs[0].name, other=sacs[1].name
+        )
     return drawn, next(iter(sacs), None)
 
 

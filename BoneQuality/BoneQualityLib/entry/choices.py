@@ -245,7 +245,7 @@ def facts_of(texts: dict[str, object]) -> CaseFacts:
                 given = value_of(kind, text) if text else None
             except BoneQualityError as fault:
                 fact = Sentence(item.name.replace("_", " "))
-                raise BoneQualityError(Sentence("{fault}; correct the {fact}.", fault=Sentence(str(fault)), fact=fact)) from None
+                raise BoneQualityError("{fault}; correct the {fact}.", fault=fault, fact=fact) from None
         if given is not None:
             values[item.name] = given
     return CaseFacts(**{"case_id": "", **values})

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from ..anatomy.vocabulary import vertebra_codes
-from ..errors import BoneQualityError
+from ..errors import BoneQualityError, Sentence
 from ..files.dicom_series import find_series, find_stacks, folder_and_series
 from ..files.writing import check_free
 from ..outputs.dicom_files import check_packages, dicom_contents, dicom_paths, picture_paths
@@ -44,6 +44,8 @@ def dicom_files_of(case: MeasuredCase, sources: dict[str, Source], folder: str |
 def _files(title: str, given: str, series: tuple[str, ...]) -> list[Path]:
     folder, uid = folder_and_series(given, *series)
     if folder is None:
-        raise BoneQualityError(f"The {title} {given} is no DICOM series, which DICOM files refer to; give its DICOM folder.")
+        raise BoneQualityError(
+            "The {title} {given} is no DICOM series, which DICOM files refer to; give its DICOM folder.", title=Sentence(title), given=given
+        )
     stacks = find_stacks(folder, uid) if title == "axial MRI" else [find_series(folder, uid)]
     return [path for stack in stacks for path in dict.fromkeys(stack.paths)]

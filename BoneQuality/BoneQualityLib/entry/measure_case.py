@@ -94,7 +94,8 @@ def _given(nodes: list, segmentation, role: str) -> Given | None:
     if not any(segment.structure.kind == "vertebra" for segment in found.segments):
         names = ", ".join(item.node.GetName() for item in _several(segmentation))
         raise BoneQualityError(
-            f"No segment of {names} is named like a vertebra; rename the segments (L1, L2, ...), or map them with a labels file."
+            "No segment of {names} is named like a vertebra; rename the segments (L1, L2, ...), or map them with a labels file.",
+            names=names,
         )
     return Given(image, on_voxels_of(found.segments, [image]), found.conflicts)
 

@@ -7,7 +7,7 @@ from functools import lru_cache
 from types import NoneType, UnionType
 from typing import Union, get_args, get_origin, get_type_hints
 
-from ..errors import BoneQualityError, Sentence
+from ..errors import BoneQualityError
 from ..parameters import LEVELS, CaseFacts, Parameters
 
 #: Options whose name is not that of the field.
@@ -39,19 +39,19 @@ def value_of(kind: type, text: str):
     """What a text stands for as a value of a type of `types_of`; raises BoneQualityError where it is none."""
     if kind is bool:
         if text.lower() not in ("yes", "no"):
-            raise BoneQualityError(Sentence("{text!r} is neither yes nor no", text=text))
+            raise BoneQualityError("{text!r} is neither yes nor no", text=text)
         return text.lower() == "yes"
     if kind is tuple:
         levels = tuple(part.strip().upper() for part in text.split(",") if part.strip())
         for level in levels:
             if level not in LEVELS:
-                raise BoneQualityError(Sentence("{level!r} is no level; write for example L2,L3", level=level))
+                raise BoneQualityError("{level!r} is no level; write for example L2,L3", level=level)
         return levels
     if kind is float:
         try:
             return float(text)
         except ValueError:
-            raise BoneQualityError(Sentence("{text!r} is no number", text=text)) from None
+            raise BoneQualityError("{text!r} is no number", text=text) from None
     return text
 
 

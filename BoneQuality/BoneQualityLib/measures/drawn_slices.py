@@ -89,9 +89,8 @@ def ellipse_through(level: str, clicks: np.ndarray, image: Image) -> PlanarRoi:
             middle = plane.center + center[0] * plane.u + center[1] * plane.v
             return PlanarRoi(level, "middle", middle, u, v, semi_axes=(along, across), edited=True)
     raise NotMeasured(
-        Sentence(
-            "the clicks make no ellipse of at least {least:g} mm2; click the ends of one axis, then the edge across", least=MINIMUM_AREA_MM2
-        )
+        "the clicks make no ellipse of at least {least:g} mm2; click the ends of one axis, then the edge across",
+        least=MINIMUM_AREA_MM2,
     )
 
 

@@ -115,7 +115,7 @@ def measure_slices(numbers: LevelNumbers, slices: Slices, edits: dict[str, Plana
         try:
             numbers.values[f"hu_{name}"] = read_slice(roi, image)
         except NotMeasured as reason:
-            numbers.gap(NotMeasured(Sentence("{name} slice: {reason}", name=Sentence(name), reason=Sentence(str(reason))), reason.flag))
+            numbers.gap(NotMeasured("{name} slice: {reason}", reason.flag, name=Sentence(name), reason=reason))
             continue
         numbers.values[f"hu_{name}_area_mm2"] = roi.area
         inward = placed["middle"].center - roi.center if name != "middle" and placed.get("middle") is not None else None

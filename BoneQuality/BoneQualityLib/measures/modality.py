@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from ..errors import BoneQualityError
+from ..errors import BoneQualityError, Sentence
 from ..image.image import Image
 
 #: MR images hold no values below this one.
@@ -25,18 +25,31 @@ def check_modality(image: Image, wanted: str) -> None:
     family = "CT" if wanted == "CT" else "MRI"
     if tag in FOREIGN or MODALITIES.get(tag, family) != family:
         given = {"MR": "an MRI", "CT": "a CT"}.get(tag, tag)
-        raise BoneQualityError(f"{image.name} is {given} by its DICOM tags, but was given as {wanted}; choose the other volume.")
+        raise BoneQualityError(
+            "{name} is {given} by its DICOM tags, but was given as {wanted}; choose the other volume.",
+            name=image.name,
+            given=Sentence(given),
+            wanted=Sentence(wanted),
+        )
     lowest = _lowest(image)
     if math.isnan(lowest):
-        raise BoneQualityError(f"{image.name} holds no numbers; export it again.")
+        raise BoneQualityError("{name} holds no numbers; export it again.", name=image.name)
     if float(np.nanmax(image.thinned)) == lowest and float(np.nanmin(image.array)) == float(np.nanmax(image.array)):
-        raise BoneQualityError(f"{image.name} holds the value {lowest:g} everywhere; export the image again.")
+        raise BoneQualityError(
+            "{name} holds the value {lowest:g} everywhere; export the image again.", name=image.name, lowest=lowest
+        )
     if wanted == "CT" and lowest >= 0 and not _noise_free(image.thinned):
         raise BoneQualityError(
-            f"{image.name} has no value below 0, so it is not in HU: choose the CT, or import it again with its rescaling."
+            "{name} has no value below 0, so it is not in HU: choose the CT, or import it again with its rescaling.",
+            name=image.name,
         )
     if wanted != "CT" and lowest < LOWEST_MR:
-        raise BoneQualityError(f"{image.name} has values down to {lowest:.0f}, like a CT in HU; choose the {wanted}.")
+        raise BoneQualityError(
+            "{name} has values down to {lowest:.0f}, like a CT in HU; choose the {wanted}.",
+            name=image.name,
+            lowest=lowest,
+            wanted=Sentence(wanted),
+        )
 
 
 def _lowest(image: Image) -> float:

@@ -209,7 +209,7 @@ class Muscles:
             try:
                 ratios[there.disc] = there.rcsa()
             except NotMeasured as reason:
-                reasons.append(Sentence("no rCSA at {disc}: {reason}", disc=there.disc, reason=str(reason)))
+                reasons.append(Sentence("no rCSA at {disc}: {reason}", disc=there.disc, reason=reason))
         if ratios:
             values.update(rcsa=float(np.mean(list(ratios.values()))), rcsa_discs=list(ratios))
         for name, title in (("fat_infiltration", "fat infiltration"), ("fat_fraction", "fat fraction")):

@@ -91,7 +91,7 @@ def slice_planes(
             if place is not None:
                 found.append(_on_best_stack(place, stacks, slice_plane))
         except NotMeasured as reason:
-            reasons.append(Sentence("{disc}: {reason}", disc=disc, reason=str(reason)))
+            reasons.append(Sentence("{disc}: {reason}", disc=disc, reason=reason))
     found = found or [(stack, plane) for stack in stacks for plane in _every_slice(stack)]
     return sorted(found, key=lambda pair: -pair[1].center[2]), reasons
 
@@ -131,7 +131,7 @@ class _DiscPlace:
             point = _at_height(image, stack.discs[self.disc].center if self.disc in stack.discs else stack.middle, self.typed)
             if not _inside(image.grid, point):
                 raise NotMeasured(
-                    Sentence("S {s:g} mm lies outside the image; correct the slice given for the disc (disc slices)", s=self.typed)
+                    "S {s:g} mm lies outside the image; correct the slice given for the disc (disc slices)", s=self.typed
                 )
             return image_plane(image, point, self.disc, self.source)
         mask = stack.discs.get(self.disc)
@@ -234,7 +234,7 @@ def place_section(plane: SlicePlane, mask: Mask, kind: str) -> PlanarRoi:
     if not curves:
         raise NotThere("the mask does not meet the slice; draw it there, or choose another slice (disc slices)")
     if roi.area < MINIMUM_AREA_MM2:
-        raise NotMeasured(Sentence("less than {least:g} mm2 of it on the slice; draw all of it", least=MINIMUM_AREA_MM2))
+        raise NotMeasured("less than {least:g} mm2 of it on the slice; draw all of it", least=MINIMUM_AREA_MM2)
     return roi
 
 

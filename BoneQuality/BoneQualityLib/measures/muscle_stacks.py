@@ -41,7 +41,9 @@ class AxialImages:
             or not np.allclose(self.fat.grid.ijk_to_ras, self.water.grid.ijk_to_ras, atol=1e-3)
         ):
             raise BoneQualityError(
-                f"{self.fat.name} and {self.water.name} do not lie on the same lattice; give the fat and the water image of one acquisition."
+                "{fat} and {water} do not lie on the same lattice; give the fat and the water image of one acquisition.",
+                fat=self.fat.name,
+                water=self.water.name,
             )
 
     @property
@@ -84,14 +86,17 @@ def read_stacks(segments: list[Segment], several: list[AxialImages]) -> list[Sta
     axial = [(n, images) for n, images in enumerate(several) if is_axial(images.main)]
     if not axial:
         raise BoneQualityError(
-            f"The slices of {several[0].main.name} are not axial, so muscles cannot be measured on it; choose the axial image."
+            "The slices of {name} are not axial, so muscles cannot be measured on it; choose the axial image.",
+            name=several[0].main.name,
         )
     muscles = [segment for segment in segments if segment.structure.kind in (*MUSCLES, *JOINED)]
     _check_muscles(muscles, segments)
     known = [segment for segment in segments if segment in muscles or segment.structure.kind == "disc"]
     loaded = [(segment, segment.load()) for segment in known]
     if not any(mask.array.any() for segment, mask in loaded if segment in muscles):
-        raise BoneQualityError(f"All muscles of {muscles[0].source} are empty; draw them, or choose another segmentation.")
+        raise BoneQualityError(
+            "All muscles of {source} are empty; draw them, or choose another segmentation.", source=muscles[0].source
+        )
     grids = {n: images.main.grid for n, images in axial}
     homes = {segment: _homes(mask, grids) for segment, mask in loaded}
     masks = dict(loaded)
@@ -121,12 +126,12 @@ def lies_along(image: Image, other: Image) -> bool:
 def _check_muscles(muscles: list[Segment], segments: list[Segment]) -> None:
     without = [segment for segment in muscles if not segment.structure.side]
     if without:
-        raise BoneQualityError(f"The {without[0]} does not say its side; name it left or right.")
+        sentence = "The segment {name} of {source} does not say its side; name it left or right."
+        raise BoneQualityError(sentence, **without[0].names())
     if not muscles:
-        where = f" of {segments[0].source}" if segments else ""
-        raise BoneQualityError(
-            f"No segment{where} is named like a muscle; rename the segments (left psoas major, right multifidus, ...), or map them with a labels file."
-        )
+        named = "No segment of {source} is named" if segments else "No segment is named"
+        remedy = "rename the segments (left psoas major, right multifidus, ...), or map them with a labels file"
+        raise BoneQualityError(f"{named} like a muscle; {remedy}.", source=segments[0].source if segments else "")
 
 
 def _homes(mask: Mask, grids: dict[int, Grid]) -> set[int]:

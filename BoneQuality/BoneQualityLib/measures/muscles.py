@@ -50,7 +50,9 @@ def measure_muscles(
         planes, found.reasons = slice_planes(stacks, list(bodies), parameters.disc_positions, parameters.slice_plane)
     except NotMeasured as reason:
         raise BoneQualityError(
-            f"The muscles' masks do not fit {stacks[0].images.main.name}: {reason}; give the image that they were drawn on."
+            "The muscles' masks do not fit {name}: {reason}; give the image that they were drawn on.",
+            name=stacks[0].images.main.name,
+            reason=reason,
         ) from None
     found.reasons += [
         Sentence("{muscle}: the mask is empty; draw it", muscle=Sentence(kind_of(*key))) for stack in stacks for key in stack.compartments if key not in stack.drawn
@@ -91,7 +93,11 @@ def check_sides(compartments: dict[tuple[str, str], Mask], discs: dict[str, Mask
         if (at > pairs.get(muscle, np.mean(middles))) != (side == "right"):
             other = SIDES[1 - SIDES.index(side)]
             raise BoneQualityError(
-                f"{compartments[muscle, side].name} is named {side} but lies on the patient's {other}; rename the segments, or correct the image's orientation."
+                "{name} is named {side} but lies on the patient's {other}; rename the segments, or correct the "
+                "image's orientation.",
+                name=compartments[muscle, side].name,
+                side=Sentence(side),
+                other=Sentence(other),
             )
 
 
@@ -131,7 +137,7 @@ def _place_disc(there: MuscleSlice, disc: Mask, image: Image, edits) -> None:
             there.is_disc_whole = False
             raise NotMeasured(cut)
     except NotMeasured as reason:
-        there.reasons.append(Sentence("disc: {reason}", reason=str(reason)))
+        there.reasons.append(Sentence("disc: {reason}", reason=reason))
 
 
 def _read_slice(there: MuscleSlice, images: AxialImages, asked: str) -> None:
@@ -205,7 +211,7 @@ def _pixels(roi: PlanarRoi, image: Image) -> tuple[Mask, np.ndarray]:
         raise NotMeasured("no pixel's middle lies in the region; make it larger")
     if not np.isfinite(values).all():
         raise NotMeasured(
-            Sentence("the region reaches beyond {image} or over pixels that hold no number; give a whole image", image=image.name)
+            "the region reaches beyond {image} or over pixels that hold no number; give a whole image", image=image.name
         )
     return inside, values
 

@@ -11,7 +11,7 @@ from functools import cached_property, lru_cache
 import numpy as np
 from scipy import ndimage
 
-from ..errors import NotMeasured, Sentence
+from ..errors import NotMeasured
 from ..image.grid import ALIGNED_VOXELS, Grid, cross
 from ..image.image import Image
 from ..states import Flag, Reason
@@ -245,7 +245,7 @@ def _check_data(share: float) -> None:
     """Raise NotMeasured where too large a share of a ROI holds no data."""
     if share > NO_DATA_SHARE:
         raise NotMeasured(
-            Sentence("{percent:.0f} % of the ROI hold no data (padding, NaN or values under -1500)", percent=100 * share), "no-data"
+            "{percent:.0f} % of the ROI hold no data (padding, NaN or values under -1500)", "no-data", percent=100 * share
         )
 
 

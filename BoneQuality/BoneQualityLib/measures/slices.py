@@ -100,14 +100,14 @@ def slab_thickness(stack: Grid, image: Image) -> float:
 def _why_none(name: str, body: Body, stack: Grid, thickness: float, frame: Frame | None) -> NotMeasured:
     """What keeps an end slice away: a defect of the endplate only where its own height map shows one."""
     if frame is not None and name in endplate_defect(body, frame):
-        return NotMeasured(Sentence("no {name} slice: the {name} endplate is broken in", name=Sentence(name)), "endplate-defect")
+        return NotMeasured("no {name} slice: the {name} endplate is broken in", "endplate-defect", name=Sentence(name))
     tilt = np.degrees(np.arccos(min(abs(stack.directions[:, 2] @ frame.superior), 1.0))) if frame is not None else 0.0
     cause = Sentence("the body is too flat")
     if tilt > TILTED_DEGREES:
         cause = Sentence("the body is tilted by {degrees:.0f} degrees against the slices", degrees=tilt)
     elif thickness > THICK_SLICE_MM:
         cause = Sentence("slices of {thickness:.1f} mm are too thick", thickness=thickness)
-    return NotMeasured(Sentence("no {name} slice: {cause}", name=Sentence(name), cause=cause), "no-end-slice")
+    return NotMeasured("no {name} slice: {cause}", "no-end-slice", name=Sentence(name), cause=cause)
 
 
 def read_slice(roi: PlanarRoi, image: Image) -> float:

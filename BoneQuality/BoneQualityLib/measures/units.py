@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
-from ..errors import BoneQualityError
+from ..errors import BoneQualityError, Sentence
 from ..image.grid import SUPERIOR, Grid
 from ..image.image import Image
 from ..image.mask import Mask
@@ -42,7 +42,7 @@ EVEN_HU, EVEN_SHARE = 40.0, 0.5
 CLIPPED_HU = (-900.0, -150.0)
 #: The mean of a z-scored image is 0 within this share of its standard deviation, whatever it was multiplied by afterwards.
 NORMALIZED = 0.003
-REMEDY = "choose the CT with its Hounsfield units, or import it again from DICOM"
+REMEDY = Sentence("choose the CT with its Hounsfield units, or import it again from DICOM")
 
 
 @dataclass(frozen=True)
@@ -71,20 +71,38 @@ def check_hounsfield(image: Image, vertebrae: list[Mask], others: list[Mask]) ->
     near, near_grid = _near(image, vertebrae)
     values = np.concatenate([part[np.isfinite(part)] for part in (far, near)])
     if not values.size:
-        raise BoneQualityError(f"{image.name} holds no numbers; export it again.")
+        raise BoneQualityError("{name} holds no numbers; export it again.", name=image.name)
     low, high = float(values.min()), float(values.max())
     if low == high:
-        raise BoneQualityError(f"{image.name} holds the value {low:g} everywhere; export the image again.")
+        raise BoneQualityError("{name} holds the value {low:g} everywhere; export the image again.", name=image.name, low=low)
     if np.mean(values < BELOW_WATER_HU) < LEAST_BELOW and np.mean(values < DARK_MR) > MOST_DARK:
-        raise BoneQualityError(f"{image.name} has hardly any value below {BELOW_WATER_HU:.0f}, so it is not in HU; {REMEDY}.")
+        raise BoneQualityError(
+            "{name} has hardly any value below {below:.0f}, so it is not in HU; {remedy}.",
+            name=image.name,
+            below=BELOW_WATER_HU,
+            remedy=REMEDY,
+        )
     if high - low < EIGHT_BIT:
-        raise BoneQualityError(f"{image.name} holds values from {low:.4g} to {high:.4g} only, so it is not in HU; {REMEDY}.")
+        raise BoneQualityError(
+            "{name} holds values from {low:.4g} to {high:.4g} only, so it is not in HU; {remedy}.",
+            name=image.name,
+            low=low,
+            high=high,
+            remedy=REMEDY,
+        )
     soft = _soft_tissue(near, near_grid, vertebrae, others, image.name) if near.size else float("nan")
     air = _air(far, far_grid, image.name)
     if np.isnan(air) and (cortex := float(np.quantile(values, 1 - CORTEX_SHARE))) < CORTEX_HU:
-        raise BoneQualityError(f"{image.name} has nothing brighter than {cortex:.0f} in it, so it is not in HU; {REMEDY}.")
+        raise BoneQualityError(
+            "{name} has nothing brighter than {cortex:.0f} in it, so it is not in HU; {remedy}.",
+            name=image.name,
+            cortex=cortex,
+            remedy=REMEDY,
+        )
     if np.isnan(air) and abs(np.nanmean(image.array)) < NORMALIZED * np.nanstd(far):
-        raise BoneQualityError(f"{image.name} was normalized to a mean of 0, so it is not in HU; {REMEDY}.")
+        raise BoneQualityError(
+            "{name} was normalized to a mean of 0, so it is not in HU; {remedy}.", name=image.name, remedy=REMEDY
+        )
     return Units(soft, air)
 
 
@@ -127,7 +145,11 @@ def _soft_tissue(values: np.ndarray, grid: Grid, vertebrae: list[Mask], others: 
     in_range = float(np.mean((solid >= SOFT_HU[0]) & (solid <= SOFT_HU[1])))
     if not any(low <= mode <= high for low, high in (SOFT_HU, FAT_HU)) or in_range < LEAST_SOFT:
         raise BoneQualityError(
-            f"{name} is not in HU: around the vertebrae most values lie near {mode:.4g}, where soft tissue has 20 to 80 HU; {REMEDY}."
+            "{name} is not in HU: around the vertebrae most values lie near {mode:.4g}, where soft tissue has 20 "
+            "to 80 HU; {remedy}.",
+            name=name,
+            mode=mode,
+            remedy=REMEDY,
         )
     return mode
 
@@ -160,7 +182,12 @@ def _air(coarse: np.ndarray, grid: Grid, name: str) -> float:
     if np.mean(np.abs(values - air) <= EVEN_HU) < EVEN_SHARE:
         return float("nan")
     if abs(air - AIR_HU) > AIR_TOLERANCE_HU:
-        raise BoneQualityError(f"{name} is not in HU: the air around the body lies at {air:.4g}, not at -1000; {REMEDY}.")
+        raise BoneQualityError(
+            "{name} is not in HU: the air around the body lies at {air:.4g}, not at -1000; {remedy}.",
+            name=name,
+            air=air,
+            remedy=REMEDY,
+        )
     return air
 
 
@@ -179,7 +206,12 @@ def _check_clipped(values: np.ndarray, grid: Grid, name: str) -> None:
     common, counts = np.unique(values, return_counts=True)
     value = float(common[counts.argmax()])
     if CLIPPED_HU[0] < value < CLIPPED_HU[1]:
-        raise BoneQualityError(f"{name} is not in HU: around the body it holds {value:.4g} everywhere, and air is -1000; {REMEDY}.")
+        raise BoneQualityError(
+            "{name} is not in HU: around the body it holds {value:.4g} everywhere, and air is -1000; {remedy}.",
+            name=name,
+            value=value,
+            remedy=REMEDY,
+        )
 
 
 def _reaching_the_sides(dark: np.ndarray, grid: Grid) -> np.ndarray:

@@ -6,7 +6,7 @@ import math
 from pathlib import Path
 
 from ..columns import Column
-from ..errors import BoneQualityError
+from ..errors import BoneQualityError, Sentence
 from ..parameters import LEVELS, NEIGHBORS
 from .document import document_from
 
@@ -35,13 +35,15 @@ def read_case(path: str | Path) -> dict:
     try:
         content = document_from(Path(path).read_text(encoding="utf-8-sig"), str(path))
     except OSError as error:
-        raise BoneQualityError(f"{path} cannot be read ({error.strerror}); give the CASE.json of a measured case.") from None
+        raise BoneQualityError(
+            "{path} cannot be read ({strerror}); give the CASE.json of a measured case.", path=path, strerror=error.strerror
+        ) from None
     except UnicodeDecodeError:
-        raise BoneQualityError(f"{path} is not a text file; give the CASE.json of a measured case.") from None
+        raise BoneQualityError("{path} is not a text file; give the CASE.json of a measured case.", path=path) from None
     levels, inputs, facts = content.get("levels"), content.get("inputs"), content.get("facts", {})
     whole = isinstance(levels, list) and isinstance(inputs, dict) and isinstance(facts, dict)
     if not whole or not all(isinstance(row, dict) and row.get("level") in LEVELS for row in levels):
-        raise BoneQualityError(f"{path} does not hold the levels of a measured case; measure the case again.")
+        raise BoneQualityError("{path} does not hold the levels of a measured case; measure the case again.", path=path)
     return content
 
 
@@ -61,7 +63,7 @@ def compare(baseline: dict, followup: dict) -> list[dict]:
     scans = [case["inputs"].get("ct") for case in (baseline, followup)]
     for scan, date in zip(scans, ("baseline", "follow-up")):
         if not scan:
-            raise BoneQualityError(f"The {date} case was measured without a CT; heights are compared on CT.")
+            raise BoneQualityError("The {date} case was measured without a CT; heights are compared on CT.", date=Sentence(date))
     if scans[0].get("sha256") and scans[0]["sha256"] == scans[1].get("sha256"):
         raise BoneQualityError("Baseline and follow-up are measured on the same CT; give the JSON files of two dates.")
     before, after = ({row["level"]: row for row in case["levels"]} for case in (baseline, followup))
@@ -116,7 +118,9 @@ def _number(row: dict, name: str) -> float | None:
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise BoneQualityError(f"{name} of {row['level']} is {value!r}, which is no number; measure the case again.")
+        raise BoneQualityError(
+            "{name} of {level} is {value!r}, which is no number; measure the case again.", name=name, level=row["level"], value=value
+        )
     return float(value) if math.isfinite(value) else None
 
 

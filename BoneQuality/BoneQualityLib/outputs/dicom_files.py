@@ -70,4 +70,6 @@ def _check_one_patient(sources: Mapping[str, Source]) -> None:
     patients = {str(source.headers[0].get("PatientID", "")) for source in sources.values()}
     if len(patients) > 1:
         titles = " and ".join(source.title for source in sources.values())
-        raise BoneQualityError(f"The {titles} belong to different patients by their DICOM tags; give images of one patient.")
+        raise BoneQualityError(
+            "The {titles} belong to different patients by their DICOM tags; give images of one patient.", titles=titles
+        )

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..errors import BoneQualityError
+from ..errors import BoneQualityError, Sentence
 from ..image.grid import Grid
 
 #: What a result refers to the source by.
@@ -49,7 +49,8 @@ class Source:
         inside = np.all((nearest >= 0) & (nearest <= np.array(grid.shape)[::-1] - 1))
         if not inside or np.abs((ijk - nearest) * grid.spacing).max() > TOLERANCE_MM:
             raise BoneQualityError(
-                f"The {self.title} does not lie where its DICOM series says; measure it without a transform to write DICOM."
+                "The {title} does not lie where its DICOM series says; measure it without a transform to write DICOM.",
+                title=Sentence(self.title),
             )
 
 
@@ -63,16 +64,20 @@ def read_source(title: str, paths: Iterable[str | Path]) -> Source:
             headers.append(pydicom.dcmread(path, stop_before_pixels=True))
         except (OSError, pydicom.errors.InvalidDicomError):
             raise BoneQualityError(
-                f"The {title} is no DICOM series, which DICOM results refer to; give its DICOM folder."
+                "The {title} is no DICOM series, which DICOM results refer to; give its DICOM folder.", title=Sentence(title)
             ) from None
     if not headers:
-        raise BoneQualityError(f"The {title} is no DICOM series, which DICOM results refer to; give its DICOM folder.")
+        raise BoneQualityError("The {title} is no DICOM series, which DICOM results refer to; give its DICOM folder.", title=Sentence(title))
     if len({header.get("FrameOfReferenceUID") for header in headers}) > 1:
-        raise BoneQualityError(f"The series of the {title} have several frames of reference; give series of one examination.")
+        raise BoneQualityError(
+            "The series of the {title} have several frames of reference; give series of one examination.", title=Sentence(title)
+        )
     missing = [name for name in UIDS if any(not header.get(name) for header in headers)]
     if missing:
         raise BoneQualityError(
-            f"The DICOM series of the {title} has no {missing[0]}, so that nothing can refer to it; export the series from the PACS again."
+            "The DICOM series of the {title} has no {tag}, so that nothing can refer to it; export the series from the PACS again.",
+            title=Sentence(title),
+            tag=missing[0],
         )
     if headers[0].get(
         "SpecificCharacterSet"

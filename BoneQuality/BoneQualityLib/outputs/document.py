@@ -58,14 +58,21 @@ def document_from(text: str, source: str) -> dict:
     try:
         document = json.loads(text)
     except (ValueError, RecursionError):
-        raise BoneQualityError(f"{source} is no JSON file or a damaged one; give the CASE.json of a measured case.") from None
+        raise BoneQualityError(
+            "{source} is no JSON file or a damaged one; give the CASE.json of a measured case.", source=source
+        ) from None
     if not isinstance(document, dict) or document.get("software") != "BoneQuality":
-        raise BoneQualityError(f"{source} was not written by BoneQuality; give the CASE.json of a measured case.")
+        raise BoneQualityError("{source} was not written by BoneQuality; give the CASE.json of a measured case.", source=source)
     schema = document.get("schema", 1)
     if schema != SCHEMA:
         version = document.get("software_version", "unknown")
         raise BoneQualityError(
-            f"{source} was written by version {version} of BoneQuality (schema {schema}, this version reads {SCHEMA}); measure the case again."
+            "{source} was written by version {version} of BoneQuality (schema {schema}, this version reads {known}); measure the case "
+            "again.",
+            source=source,
+            version=version,
+            schema=schema,
+            known=SCHEMA,
         )
     return document
 

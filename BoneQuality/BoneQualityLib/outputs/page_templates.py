@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ..errors import BoneQualityError
+from ..errors import BoneQualityError, Sentence
 
 #: Needed for pages and texts; 3D Slicer does not bring it along.
 PACKAGES = ("jinja2",)
@@ -25,13 +25,19 @@ def render(name: str, content: dict, folder: str | Path | None = None) -> str:
         return environment.get_template(name).render(content)
     except jinja2.TemplateSyntaxError as error:
         raise BoneQualityError(
-            f"Line {error.lineno} of the template {error.name} is wrong ({error.message}); correct it."
+            "Line {lineno} of the template {name} is wrong ({message}); correct it.",
+            lineno=error.lineno,
+            name=error.name,
+            message=error.message,
         ) from None
     except (jinja2.TemplateError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
         if folder is None or not (Path(folder) / name).is_file():
             raise
         raise BoneQualityError(
-            f"The template {name} in {folder} cannot be used ({error}); correct it, or take it out of the folder."
+            "The template {name} in {folder} cannot be used ({error}); correct it, or take it out of the folder.",
+            name=name,
+            folder=folder,
+            error=error,
         ) from None
 
 
@@ -39,15 +45,24 @@ def check_folder(folder: str | Path) -> None:
     """Raise BoneQualityError for a folder that holds none of the templates that a person may replace, or a wrong one."""
     there = [name for name in REPLACEABLE if (Path(folder) / name).is_file()]
     if not there:
-        raise BoneQualityError(f"{folder} holds no template; put {' or '.join(REPLACEABLE)} there.")
+        raise BoneQualityError(
+            "{folder} holds no template; put {names} there.", folder=folder, names=Sentence.joined(REPLACEABLE, " or ")
+        )
     jinja2 = _jinja2()
     for name in there:
         try:
             _environment(name, folder).get_template(name)
         except jinja2.TemplateSyntaxError as error:
-            raise BoneQualityError(f"Line {error.lineno} of the template {name} is wrong ({error.message}); correct it.") from None
+            raise BoneQualityError(
+                "Line {lineno} of the template {name} is wrong ({message}); correct it.",
+                lineno=error.lineno,
+                name=name,
+                message=error.message,
+            ) from None
         except UnicodeDecodeError:
-            raise BoneQualityError(f"The template {name} in {folder} is not UTF-8; save it as UTF-8.") from None
+            raise BoneQualityError(
+                "The template {name} in {folder} is not UTF-8; save it as UTF-8.", name=name, folder=folder
+            ) from None
 
 
 def _environment(name: str, folder: str | Path | None):

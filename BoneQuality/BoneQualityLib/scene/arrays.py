@@ -48,8 +48,10 @@ def check_same_space(volume, segmentation) -> None:
     spaces = [node.GetAttribute(FRAME_ATTRIBUTE) for node in (volume, segmentation)]
     if all(spaces) and spaces[0] != spaces[1]:
         raise BoneQualityError(
-            f"{segmentation.GetName()} was drawn in another frame of reference than that of {volume.GetName()}; give the image it was "
-            "drawn on, or register the two in 3D Slicer and save both."
+            "{segmentation} was drawn in another frame of reference than that of {volume}; give the image it was drawn on, or register "
+            "the two in 3D Slicer and save both.",
+            segmentation=segmentation.GetName(),
+            volume=volume.GetName(),
         )
 
 
@@ -67,9 +69,9 @@ def check_volume(node) -> None:
     data = node.GetImageData() if node.IsA("vtkMRMLVolumeNode") else None
     name = node.GetName()
     if data is None or not data.GetNumberOfPoints() or data.GetPointData().GetScalars() is None:
-        raise BoneQualityError(f"{name} holds no image; choose a volume.")
+        raise BoneQualityError("{name} holds no image; choose a volume.", name=name)
     if data.GetNumberOfScalarComponents() != 1 or not node.IsA("vtkMRMLScalarVolumeNode"):
-        raise BoneQualityError(f"{name} holds colors or vectors; choose a volume with one value per voxel.")
+        raise BoneQualityError("{name} holds colors or vectors; choose a volume with one value per voxel.", name=name)
 
 
 def array_of(image) -> np.ndarray:
@@ -96,7 +98,7 @@ def transform_of(node) -> np.ndarray:
     parent, matrix = node.GetParentTransformNode(), vtk.vtkMatrix4x4()
     if parent is not None:
         if not parent.IsTransformToWorldLinear():
-            raise BoneQualityError(f"{node.GetName()} is under a non-linear transform; harden it in the Transforms module first.")
+            raise BoneQualityError("{name} is under a non-linear transform; harden it in the Transforms module first.", name=node.GetName())
         parent.GetMatrixTransformToWorld(matrix)
     return matrix_array(matrix)
 
@@ -104,10 +106,10 @@ def transform_of(node) -> np.ndarray:
 def check_shear(affine: np.ndarray, name: str) -> None:
     lengths = np.linalg.norm(affine[:3, :3], axis=0)
     if not np.all(np.isfinite(affine)) or np.any(lengths < 1e-6):
-        raise BoneQualityError(f"{name} has no usable voxel size; correct it in the Volumes module.")
+        raise BoneQualityError("{name} has no usable voxel size; correct it in the Volumes module.", name=name)
     cosines = (affine[:3, :3] / lengths).T @ (affine[:3, :3] / lengths)
     if np.abs(cosines - np.eye(3)).max() > _SHEAR_TOLERANCE:
-        raise BoneQualityError(f"{name} is sheared; harden its transform or resample it to a rectangular lattice first.")
+        raise BoneQualityError("{name} is sheared; harden its transform or resample it to a rectangular lattice first.", name=name)
 
 
 def matrix_array(matrix) -> np.ndarray:

@@ -231,7 +231,9 @@ def edited_roi(curves: list) -> PlanarRoi:
     placed = curves[0][1]
     name = f"{placed['level']} {placed['kind']}"
     if any(node.GetNumberOfControlPoints() < 3 for node, _ in curves):
-        raise BoneQualityError(f"The ROI {name} has fewer than 3 points left; add points to its curve, or measure the case anew.")
+        raise BoneQualityError(
+            "The ROI {name} has fewer than 3 points left; add points to its curve, or measure the case anew.", name=name
+        )
     ellipse = _ellipse_shown(*curves[0]) if len(curves) == 1 else None
     if ellipse is not None:
         return ellipse
@@ -264,7 +266,9 @@ def _plane_of(points: np.ndarray, center: np.ndarray, u: np.ndarray, v: np.ndarr
     middle = points.mean(axis=0)
     normal = np.linalg.svd(points - middle, full_matrices=False)[2][2]
     if np.abs((points - middle) @ normal).max() > FLATNESS_MM:
-        raise BoneQualityError(f"The ROI {name} is not flat any more; move its points within one slice, or measure the case anew.")
+        raise BoneQualityError(
+            "The ROI {name} is not flat any more; move its points within one slice, or measure the case anew.", name=name
+        )
     before = np.cross(u, v)
     normal *= np.sign(normal @ before) or 1.0
     if normal @ before < np.cos(np.radians(SAME_PLANE_DEGREES)):

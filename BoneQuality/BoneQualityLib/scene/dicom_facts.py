@@ -34,13 +34,15 @@ def source_files(node) -> list[str]:
     database, instances = _database(), _instances(node)
     if database is None or not instances:
         raise BoneQualityError(
-            f"{node.GetName()} was not loaded from Slicer's DICOM database, so that no DICOM result can refer to it; import its series "
-            "in the module DICOM, load it from there and measure again."
+            "{name} was not loaded from Slicer's DICOM database, so that no DICOM result can refer to it; import its series in the "
+            "module DICOM, load it from there and measure again.",
+            name=node.GetName(),
         )
     files = [database.fileForInstance(instance) for instance in instances]
     if not all(files):
         raise BoneQualityError(
-            f"Files of {node.GetName()} are no longer in Slicer's DICOM database; import its series again in the module DICOM."
+            "Files of {name} are no longer in Slicer's DICOM database; import its series again in the module DICOM.",
+            name=node.GetName(),
         )
     return files
 

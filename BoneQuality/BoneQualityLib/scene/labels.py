@@ -46,7 +46,8 @@ def read_labels(path: str) -> Labels:
     name_column = "Name" if table else "name"
     if key is None or name_column not in columns:
         raise BoneQualityError(
-            f"The labels file {path} needs rows and the columns value,name or segment,name, or those of a color table of 3D Slicer."
+            "The labels file {path} needs rows and the columns value,name or segment,name, or those of a color table of 3D Slicer.",
+            path=path,
         )
     names: dict[str, str] = {}
     terminology: dict[str, str] = {}
@@ -56,7 +57,11 @@ def read_labels(path: str) -> Labels:
             value = str(int(value))
         if not value or value in names or (key != "segment" and not value.isdecimal()):
             raise BoneQualityError(
-                f"Row {number} of the labels file {path}: the {key} {value!r} is missing, repeated or no number; correct it."
+                "Row {number} of the labels file {path}: the {key} {value!r} is missing, repeated or no number; correct it.",
+                number=number,
+                path=path,
+                key=key,
+                value=value,
             )
         names[value], terminology[value] = name, _tag(row)
     return Labels(names, key == "segment", terminology if table else None)
@@ -76,7 +81,8 @@ def scheme_labels(name: str) -> Labels:
         return Labels({str(value): structure for value, structure in SCHEMES[name].items()})
     if Path(name).suffix.lower() == ".csv":
         return read_labels(name)
-    raise BoneQualityError(f"{name!r} is no label scheme; choose one of {', '.join(SCHEMES)}, or a LABELS.csv file.")
+    sentence = "{name!r} is no label scheme; choose one of {schemes}, or a LABELS.csv file."
+    raise BoneQualityError(sentence, name=name, schemes=", ".join(SCHEMES))
 
 
 def path_and_labels(given: str) -> tuple[str, str]:

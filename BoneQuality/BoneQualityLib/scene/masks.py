@@ -67,7 +67,7 @@ def identified(segmentation: Segmentation) -> Identified:
     valued = {value: segment for segment in segments if (value := _value_of(segment, labels))}
     if not valued:
         raise BoneQualityError(
-            f"The labels of {node.GetName()} number label values, but its segments have names: use segment,name."
+            "The labels of {name} number label values, but its segments have names: use segment,name.", name=node.GetName()
         )
     named = [segment for segment in segments if segment not in valued.values()]
     return _with_labels(list(valued.values()), {segment.identifier: value for value, segment in valued.items()}, labels) + assign(
@@ -100,7 +100,7 @@ def named_segments(node) -> list[Segment]:
         return _label_values(node)
     if node.IsA("vtkMRMLSegmentationNode"):
         return _segmentation_segments(node)
-    raise BoneQualityError(f"{node.GetName()} is no segmentation and no label map; choose one.")
+    raise BoneQualityError("{name} is no segmentation and no label map; choose one.", name=node.GetName())
 
 
 def takes_scheme(node) -> bool:
@@ -186,17 +186,21 @@ def _label_values(node) -> list[Segment]:
 def _known_labels(node, segments: list[Segment], labels: Labels) -> Identified:
     name, values = node.GetName(), [segment.identifier for segment in segments if segment.identifier]
     if labels.of_segments:
-        raise BoneQualityError(f"The labels of {name} name segments, but it is a label map: use value,name.")
+        raise BoneQualityError("The labels of {name} name segments, but it is a label map: use value,name.", name=name)
     if not labels.names and len(segments) > 1:
         raise BoneQualityError(
-            f"{name} is a label map with the values {_some(values)}; name its label scheme, or give a LABELS.csv."
+            "{name} is a label map with the values {values}; name its label scheme, or give a LABELS.csv.",
+            name=name,
+            values=_some(values),
         )
     if not labels.names:
         return assign(segments)
     known = {value: structure for value, structure in labels.names.items() if value in values and structure}
     if not known:
         raise BoneQualityError(
-            f"No label of {name} ({_some(values)}) is in the label scheme that was named; name the one that made it."
+            "No label of {name} ({values}) is in the label scheme that was named; name the one that made it.",
+            name=name,
+            values=_some(values),
         )
     by_value = {segment.identifier: segment for segment in segments}
     called = [replace(by_value[value], name=f"{value} ({structure})", source=name) for value, structure in known.items()]
@@ -255,7 +259,8 @@ def _filled_surface(segment, to_world: np.ndarray) -> Mask:
     surface = segment.GetRepresentation("Closed surface")
     if surface is None:
         raise BoneQualityError(
-            f"The segment {segment.GetName()} has neither a label map nor a closed surface; create one in the Segmentations module."
+            "The segment {name} has neither a label map nor a closed surface; create one in the Segmentations module.",
+            name=segment.GetName(),
         )
     if not surface.GetNumberOfPolys() and not surface.GetNumberOfStrips():
         return _no_mask(segment.GetName())
@@ -285,18 +290,19 @@ class _Layer:
     def __init__(self, array: np.ndarray, name: str):
         self.array = array
         if array.max() > LARGEST_LABEL:
-            raise BoneQualityError(f"{name} holds values up to {array.max():g}, so it is no label map; choose the segmentation.")
+            sentence = "{name} holds values up to {highest:g}, so it is no label map; choose the segmentation."
+            raise BoneQualityError(sentence, name=name, highest=array.max())
         if not np.issubdtype(array.dtype, np.integer):
             whole = np.round(array)
             if not np.abs(array - whole).max(initial=0) <= ROUNDING:
-                raise BoneQualityError(f"{name} holds fractions, so it is no label map; give a mask of whole numbers.")
+                raise BoneQualityError("{name} holds fractions, so it is no label map; give a mask of whole numbers.", name=name)
             self.array = array = np.maximum(whole, -1).astype(np.int32)
         self.boxes: dict[int, tuple] = {}
         filled = _filled_box(array)
         if filled:
             part = array[filled]
             if part.min() < 0:
-                raise BoneQualityError(f"{name} holds negative values, so it is no label map; choose the segmentation.")
+                raise BoneQualityError("{name} holds negative values, so it is no label map; choose the segmentation.", name=name)
             for value, box in enumerate(ndimage.find_objects(part), 1):
                 if box is not None:
                     self.boxes[value] = tuple(slice(s.start + f.start, s.stop + f.start) for s, f in zip(box, filled))

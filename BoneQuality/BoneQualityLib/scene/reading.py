@@ -40,7 +40,7 @@ def read_volume(path: str, series: str | None = None):
         return _read_dicom(find_series(folder, series), folder.name)
     header = check_image_file(path, unpack=False)
     if header.is_segmentation:
-        raise BoneQualityError(f"{path} is a segmentation; give it as the segmentation, and an image as the volume.")
+        raise BoneQualityError("{path} is a segmentation; give it as the segmentation, and an image as the volume.", path=path)
     return _read_whole("vtkMRMLScalarVolumeNode", header, path, stem(path))
 
 
@@ -82,7 +82,8 @@ def _own_pixels(found: DicomSeries, paths) -> np.ndarray:
         with damage_of(image.path):
             slices.append(stored_pixels(path))
     if any(pixels is None for pixels in slices):
-        raise BoneQualityError(f"{found.paths[0]} holds compressed frames with a rescale each: convert it to NIfTI with dcm2niix.")
+        sentence = "{path} holds compressed frames with a rescale each: convert it to NIfTI with dcm2niix."
+        raise BoneQualityError(sentence, path=found.paths[0])
     return np.stack(slices)
 
 
@@ -152,7 +153,7 @@ def _set_as_stored(stored: StoredImage, node) -> None:
         return
     voxels = stored_voxels(stored).reshape(stored.size[2::-1])
     if array.shape != voxels.shape:
-        raise BoneQualityError(f"{stored.path} is read with another size than its header says; save it again, as NRRD.")
+        raise BoneQualityError("{path} is read with another size than its header says; save it again, as NRRD.", path=stored.path)
     for read, own in zip(array, voxels):  # slice by slice, so that no second image is made
         if stored.rescale != (1.0, 0.0):
             own = (own * np.float64(stored.rescale[0]) + stored.rescale[1]).astype(array.dtype)
@@ -168,14 +169,17 @@ def _check_slices(found: DicomSeries, paths, node) -> None:
     if len(read) != len(paths):
         where = found.paths[0].parent
         raise BoneQualityError(
-            f"Of the {len(paths)} slices in {where} only {len(read)} were read; import it with the DICOM module and save it as NRRD."
+            "Of the {count} slices in {where} only {read} were read; import it with the DICOM module and save it as NRRD.",
+            count=len(paths),
+            where=where,
+            read=len(read),
         )
     for image, path, values in zip(found.images, paths, read):
         with damage_of(image.path):
             own = stored_pixels(path)
         if own is not None and (own.shape != values.shape or not np.allclose(values, own, rtol=1e-5, atol=0.01)):
             raise BoneQualityError(
-                f"{image.path} is read with other values than it holds: convert the series to NIfTI with dcm2niix."
+                "{path} is read with other values than it holds: convert the series to NIfTI with dcm2niix.", path=image.path
             )
 
 
@@ -192,7 +196,7 @@ def _check_segments(stored: StoredImage, node) -> None:
             found[labels] = Counter() if empty else value_counts(array_of(labels))
         if (found[labels][read.GetLabelValue()] if read else 0) != held[segment.layer][segment.label_value]:
             raise BoneQualityError(
-                f"{stored.path} is read with other segments than it holds; load it in 3D Slicer and save it again."
+                "{path} is read with other segments than it holds; load it in 3D Slicer and save it again.", path=stored.path
             )
 
 
@@ -223,7 +227,7 @@ def _read(node_class: str, storage_class: str, paths, name: str):
     image = node.GetImageData() if node.IsA("vtkMRMLVolumeNode") else node.GetSegmentation()
     if not done or image is None or said:
         remove_nodes([node])
-        raise BoneQualityError(f"{paths[0]} cannot be read; it may be damaged: export or copy it again.")
+        raise BoneQualityError("{path} cannot be read; it may be damaged: export or copy it again.", path=paths[0])
     return node
 
 
@@ -246,4 +250,4 @@ def write_node(node, path: str | Path) -> None:
     with errors_of_vtk() as said:
         done = storage.WriteData(node)
     if not done or said:
-        raise BoneQualityError(f"{path} cannot be written; choose another folder or make room.")
+        raise BoneQualityError("{path} cannot be written; choose another folder or make room.", path=path)

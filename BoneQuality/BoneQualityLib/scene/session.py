@@ -19,7 +19,9 @@ def mrml_scene():
     try:
         import slicer
     except ImportError as error:
-        raise BoneQualityError(f"3D Slicer's core is missing ({error}); run inside Slicer or install slicer-core.") from None
+        raise BoneQualityError(
+            "3D Slicer's core is missing ({error}); run inside Slicer or install slicer-core.", error=error
+        ) from None
     scene = getattr(slicer, "mrmlScene", None)
     if scene is not None:
         return scene

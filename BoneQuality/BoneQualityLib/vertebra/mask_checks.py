@@ -69,9 +69,7 @@ def bodies_of(vertebrae: dict[str, Vertebra]) -> dict[str, Mask]:
 def check_single(level: str, heights: dict[str, float]) -> None:
     """Raise NotMeasured where a mask is too tall for one vertebra. heights: of all bodies, along the spine, mm."""
     if level in tallest(heights):
-        raise NotMeasured(
-            Sentence("the mask is {height:.0f} mm tall and reaches into a neighbor", height=heights[level]), "mask-fragmented"
-        )
+        raise NotMeasured("the mask is {height:.0f} mm tall and reaches into a neighbor", "mask-fragmented", height=heights[level])
 
 
 def overlap_flags(masks: dict[str, Mask]) -> list[Flag]:
