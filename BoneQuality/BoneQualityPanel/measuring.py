@@ -57,6 +57,8 @@ class Measuring:
         if given is None or each.more_segmentations:
             return
         shown = frozenset(self.find(each).shows.values())
+        if self._checksums.get(each.segmentation.GetID(), (None,))[0] == (changed_at(each.segmentation), shown):
+            return
         masks = checksums_of(each.segmentation, (segment for segment in given.segments if segment.identifier in shown))
         self._checksums[each.volume.GetID()] = (changed_at(each.volume), None), {"": result.inputs[each.role.name]["sha256"]}
         self._checksums[each.segmentation.GetID()] = (changed_at(each.segmentation), shown), masks

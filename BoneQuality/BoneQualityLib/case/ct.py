@@ -84,7 +84,9 @@ def read_ct(
         effective_margin_mm=parameters.cancellous_margin_mm,
         slice_plane=parameters.slice_plane,
     )
-    flags = (*ct_flags(image, facts.contrast), *units.flags, *mask_flags(vertebrae, around, left_out(facts)))
+    gone = left_out(facts)
+    of_masks = memory.once(("CT mask flags", *gone), lambda: mask_flags(vertebrae, around, gone))
+    flags = (*ct_flags(image, facts.contrast), *units.flags, *of_masks)
     return SpineRead(levels, vertebrae, flags, values, drawn=drawn)
 
 

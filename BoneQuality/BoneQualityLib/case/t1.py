@@ -72,7 +72,9 @@ def read_t1(
     )
     off_bone = {name: once(("T1 rim", name), lambda name=name: _doubted(vertebrae[name], bodies[name], image)) for name in bodies}
     levels = {name: _level(vertebra, numbers[name], off_bone.get(name), facts) for name, vertebra in vertebrae.items()}
-    flags = (*once("T1 flags", lambda: t1_flags(image)), *mask_flags(vertebrae, around, left_out(facts)))
+    gone = left_out(facts)
+    of_masks = once(("T1 mask flags", *gone), lambda: mask_flags(vertebrae, around, gone))
+    flags = (*once("T1 flags", lambda: t1_flags(image)), *of_masks)
     return T1Read(levels, vertebrae, flags, values, fluid)
 
 
