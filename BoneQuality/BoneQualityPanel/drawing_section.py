@@ -105,6 +105,9 @@ class DrawingSection:
             if before:
                 segmentation.RemoveSegment(before)
             add_mask(parameters.ctSegmentation, mask)
+            earlier = self.panel.case.node(f"{level} middle")
+            if earlier is not None:
+                slicer.mrmlScene.RemoveNode(earlier)  # an edited curve would stay where it is
             self.panel.measuring.measureAndShow(parameters, report, isForced=True, drawn={(level, "middle"): ellipse})
             self.panel.foldInputs(True)
         self.panel.update()

@@ -84,6 +84,8 @@ ui.drawLevelBox.currentText = "L1"
 ui.drawButton.click()
 click(edges * [0.5, 1, 1] + [0.5 * center[0], 0, 0])
 assert abs(makers.value(widget, "L1", "hu_middle_area_mm2") - np.pi * 7 * 9) < 0.5
+assert np.allclose(np.ptp(makers.points(makers.curve(widget, "L1 middle")), axis=0), [14, 18, 0], atol=0.01), "it is drawn anew"
+assert ui.stateLabel.text == "Measured.", ui.stateLabel.text
 assert parameters.ctSegmentation.GetSegmentation().GetNumberOfSegments() == 2
 
 # reset: the person's ellipse goes, its pixels stay
