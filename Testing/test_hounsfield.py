@@ -176,6 +176,16 @@ def test_a_small_tilted_body_has_all_three_slices_of_3_mm_wherever_they_fall():
         assert numbers.values["hu_multislice"] == pytest.approx(120, abs=1.2)
 
 
+def test_ellipses_hold_whole_voxels_of_3_mm_and_no_cortex():
+    spine = single_vertebra(rotation=rotation("R", 13), cortex_mm=1.3, cortex_hu=900.0)
+    for across in (0.0, 1.0, 2.0):
+        grid = phantom_spine.grid_for(spine, (3.0, 3.0, 3.0))
+        affine = grid.ijk_to_ras.copy()
+        affine[:2, 3] += across
+        values = measured(spine, Grid(grid.shape, affine)).values
+        assert (values["hu_middle"], values["hu_multislice"]) == (pytest.approx(120, abs=0.3), pytest.approx(120, abs=0.6))
+
+
 def test_the_middle_ellipse_keeps_off_the_posterior_third():
     spine = single_vertebra()
     grid = phantom_spine.grid_for(spine, (0.7, 0.7, 1.0))

@@ -16,6 +16,7 @@ from ..vertebra.endplates import endplate_defect
 from ..vertebra.frame import Frame
 from .ellipse import Ellipse, grown, largest_ellipse
 from .endosteal import Endosteum
+from .region import THICK_MM
 from .roi import PlanarRoi
 
 #: The CT's own slices are used where they are axial within this angle.
@@ -27,6 +28,8 @@ END_SLICE_AREA = 0.6
 END_SLICE_DISTANCE_MM = 4.0
 #: Of slices this far apart it may be the next one: small or tilted bodies hold three of them and no more.
 NEXT_SLICE_MM = 3.0
+#: An axis of the image lies in a slice's plane where its cosine with the normal is under this.
+IN_PLANE = 0.5
 #: A slab's faces keep this far from the surface: cortex and its blur end there.
 CLEAR_MM = 2.0
 #: What keeps an end slice away: slices thicker, or a body more tilted than this; else a flat body.
@@ -52,7 +55,7 @@ def place_slices(
     """
     stack, middle = slice_stack(body, image, parameters.slice_plane, frame)
     thickness = slab_thickness(stack, image)
-    field = clear_field(body, stack, thickness, parameters.cancellous_margin_mm, endosteum)
+    field = clear_field(body, image.grid, stack, thickness, parameters.cancellous_margin_mm, endosteum)
     whole = largest_ellipse(field[middle], IN_PLANE_STEP_MM)
     if whole is None:
         raise NotMeasured("no cancellous bone on the middle slice")
@@ -68,26 +71,33 @@ def place_slices(
     return Slices(rois, why)
 
 
-def clear_field(body: Body, stack: Grid, thickness: float, margin_mm: float, endosteum: Endosteum | None) -> np.ndarray:
+def clear_field(
+    body: Body, voxels: Grid, stack: Grid, thickness: float, margin_mm: float, endosteum: Endosteum | None
+) -> np.ndarray:  # fmt: skip
     """Where a slice reads cancellous bone alone, mm, positive there, float32 ``[slice, row, column]``.
 
-    In its plane, that is in the cancellous region; and all across its thickness it is clear of the surface.
+    In its plane, that is in the cancellous region, with all of a voxel along axes of thick ``voxels``; and all across its thickness it is
+    clear of the surface.
     """
     field = body.field(margin_mm)
     if endosteum is None:
         return resample(field, body.grid, stack, outside=-100.0)
-    field = resample(np.minimum(field, endosteum.inside(endosteum.begins(margin_mm))), body.grid, stack, outside=-100.0)
-    return np.minimum(field, _least_depth(body, stack, thickness) - CLEAR_MM)
+    field, normal = np.minimum(field, endosteum.inside(endosteum.begins(margin_mm))), stack.directions[:, 2]
+    found = np.minimum(resample(field, body.grid, stack, outside=-100.0), _least(body.depth, body.grid, stack, thickness * normal) - CLEAR_MM)
+    for direction, step in zip(voxels.directions.T, voxels.spacing):
+        if step >= THICK_MM and abs(direction @ normal) < IN_PLANE:
+            found = np.minimum(found, _least(field, body.grid, stack, step * direction))
+    return found
 
 
-def _least_depth(body: Body, stack: Grid, thickness: float) -> np.ndarray:
-    """The lesser depth under the body's surface of the two faces of the slab at every sample of a stack, mm."""
-    faces = []
+def _least(field: np.ndarray, grid: Grid, stack: Grid, along: np.ndarray) -> np.ndarray:
+    """The lesser value of a field on ``grid`` half of ``along`` (RAS, mm) to either side of every sample of a stack."""
+    ends = []
     for side in (-0.5, 0.5):
         affine = stack.ijk_to_ras.copy()
-        affine[:3, 3] += side * thickness * stack.directions[:, 2]
-        faces.append(resample(body.depth, body.grid, Grid(stack.shape, affine), outside=-100.0))
-    return np.minimum(*faces)
+        affine[:3, 3] += side * along
+        ends.append(resample(field, grid, Grid(stack.shape, affine), outside=-100.0))
+    return np.minimum(*ends)
 
 
 def slab_thickness(stack: Grid, image: Image) -> float:
