@@ -19,7 +19,11 @@ makers.process_events()
 ui.updateButton.click()
 document = makers.document(widget)
 
+slicer.app.layoutManager().setLayout(slicer.vtkMRMLLayoutNode.SlicerLayoutFourUpPlotView)
+slicer.modules.plots.logic().ShowChartInLayout(makers.curve(widget, "chart"))
+(chart_view,) = slicer.util.getNodesByClass("vtkMRMLPlotViewNode")
 ui.secondReaderButton.click()
+assert chart_view.GetPlotChartNode() is None, "nor in a chart that was left open"
 assert widget.parameters.caseId == "a-reader-2" and widget.parameters.reader == "" and widget.parameters.ct is ct
 assert dict(widget.parameters.levelStates) == {"L2": "cemented"}
 assert not ui.card.visible and not SceneCase("a").is_visible() and makers.document(widget) is None, "nothing of the first reading"
@@ -28,6 +32,11 @@ ui.measureButton.click()
 again = next(row for row in makers.document(widget)["levels"] if row["level"] == "L3")
 assert again["edited"] == "" and makers.document(widget)["case"]["reader"] == "r2"
 assert SceneCase("a").document == document
+chart_view.SetPlotChartNodeID(SceneCase("a").node("chart").GetID())
+widget.showCase(next(each for each in widget.cases.every() if each.caseId == "a"))
+assert chart_view.GetPlotChartNode() is SceneCase("a").node("chart")
+widget.showCase(next(each for each in widget.cases.every() if each.caseId == "a-reader-2"))
+assert chart_view.GetPlotChartNode() is SceneCase("a-reader-2").node("chart")
 assert [ui.compareBox.itemText(n) for n in range(ui.compareBox.count)] == ["a"]
 ui.compareReadersButton.click()
 text = ui.compareText.toPlainText()

@@ -18,12 +18,14 @@ from .case_chart import show_chart
 from .case_nodes import (
     CASE_ATTRIBUTE,
     OWNER_REFERENCE,
+    ROLE_ATTRIBUTE,
     CaseNodes,
     documents,
     folder_name,
     folders,
     hierarchy_node,
     id_measured_for,
+    is_ours,
     nodes_of,
 )
 from .case_rois import (
@@ -36,7 +38,7 @@ from .case_rois import (
 )
 from .ellipse_handles import reset
 from .nodes import table_node
-from .session import many_nodes, mrml_scene, still_views
+from .session import every_node, many_nodes, mrml_scene, still_views
 
 INPUTS_ATTRIBUTE, SENTENCES_ATTRIBUTE = "BoneQuality.Inputs", "BoneQuality.Sentences"
 #: What was visible of a case that is put aside.
@@ -288,12 +290,24 @@ def _is_cut(curves: list) -> bool:
 
 
 def show_alone(case_id: str) -> None:
-    """Put every other case of the scene aside, and take this one up again."""
+    """Put every other case of the scene aside, in views of charts and tables too, and take this one up again."""
     with many_nodes():  # each change of a node alone would have every displayed node looked through
         for document in documents():
             other, is_aside = document.GetAttribute(CASE_ATTRIBUTE), document.GetAttribute(ASIDE_ATTRIBUTE) is not None
             if is_aside == (other == case_id):
                 SceneCase(other).set_shown(other == case_id)
+    mine = nodes_of(case_id)
+    for view in every_node("vtkMRMLPlotViewNode"):
+        _follow(view.GetPlotChartNode(), view.SetPlotChartNodeID, mine)
+    for view in every_node("vtkMRMLTableViewNode"):
+        _follow(view.GetTableNode(), view.SetTableNodeID, mine)
+
+
+def _follow(shown, show: Callable, mine: dict[str, object]) -> None:
+    """Show this case's chart or table in place of another case's, and nothing where it has none."""
+    if shown is not None and is_ours(shown) and shown not in mine.values():
+        own = mine.get(shown.GetAttribute(ROLE_ATTRIBUTE))
+        show(own.GetID() if own is not None else None)
 
 
 def _places_of_curves(document: dict) -> dict[Key, dict]:
