@@ -87,6 +87,7 @@ def test_lines_and_corners_show_where_the_heights_were_taken():
         lower, upper = (heights.lines[name] - vertebra.center) @ vertebra.rotation
         assert upper[2] - lower[2] == pytest.approx(heights[name], abs=0.1)
         assert 0.5 * (lower + upper)[:2] == pytest.approx([0, (share - 0.5) * vertebra.depth_mm], abs=1.0)
+    assert heights.lowest_share == pytest.approx(heights.middle / heights.posterior, abs=0.01) != 1
     for name, corner in heights.corners.items():
         along = (corner - vertebra.center) @ vertebra.rotation
         assert abs(along[1]) == pytest.approx(vertebra.depth_mm / 2, abs=1) and abs(along[2]) == pytest.approx(14.5, abs=1)
