@@ -58,9 +58,10 @@ class EditsSection:
         if self._isLeftBehind():
             self.take(*self._key)
         edited = self.panel.case.unread_edits()
-        self.ui.updateButton.enabled = self.ui.updateButton.visible = bool(edited)
+        missing = self.panel.inputs.missing
+        self.ui.updateButton.visible, self.ui.updateButton.enabled = bool(edited), bool(edited) and not missing
         read = _("Read these ROIs again: {names}").format(names=", ".join(edited))
-        self.ui.updateButton.toolTip = read if edited else _("No ROI was edited since its value was read")
+        self.ui.updateButton.toolTip = (missing or read) if edited else _("No ROI was edited since its value was read")
         self.ui.resetRoiButton.enabled = self._curve is not None
         self.panel.showState()
 

@@ -87,4 +87,8 @@ for what, change, undo, state in (
     undo()
     makers.process_events()
     assert ui.stateLabel.text == (MEASURED if what != "a mask deleted" else state), (what, ui.stateLabel.text)
+makers.move(makers.curve(widget, "L3 lower"), [2, 0, 0])
+ui.ageEdit.text = "x"
+makers.process_events()
+assert ui.updateButton.visible and not ui.updateButton.enabled and "'x' is no number" in ui.updateButton.toolTip
 assert not messages, messages
