@@ -77,8 +77,8 @@ class Ambiguous(BoneQualityError):
     """A fault with a list to choose from. The list holds texts of the input, which may name a patient: it is shown to the person
     who asked, and never written to a file."""
 
-    def __init__(self, sentence: str, listing: str):
-        super().__init__(sentence, listing)
+    def __init__(self, sentence: str, listing: str, /, **values: object):
+        super().__init__(sentence, listing, **values)
         self.listing = listing
 
     def __str__(self) -> str:

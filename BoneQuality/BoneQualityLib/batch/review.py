@@ -26,7 +26,7 @@ def read_review(path: str | Path, cases: Collection[str]) -> dict[str, Review]:
     Raises BoneQualityError for another table, a mark that is none, or a case that the batch does not have or that has two rows.
     """
     found: dict[str, Review] = {}
-    for number, row in enumerate(csv_rows(path, "review"), 2):
+    for number, row in enumerate(csv_rows(path, "review file"), 2):
         if not set(COLUMNS) <= set(row):
             raise BoneQualityError(f"The review file {path} lacks the columns {', '.join(COLUMNS)}; save it from index.html again.")
         case_id, mark, note = ((row[name] or "").strip() for name in COLUMNS)

@@ -282,7 +282,7 @@ def _write_index(cases: Manifest, folder: Path, batch: Batch, reviews: dict[str,
     def rows() -> Iterator[dict]:
         for row in cases.rows:
             if row.case_id in batch.done:
-                (values,) = csv_rows(output_path(folder, row.case_id, CASE), "case")
+                (values,) = csv_rows(output_path(folder, row.case_id, CASE), "case file")
                 there = [(folder / path).exists() for path in (f"{row.case_id}{REPORT}", f"{THUMBNAILS}/{row.case_id}.jpg")]
                 yield done_row(values, *there)
             elif row.case_id in batch.failures:
@@ -315,7 +315,7 @@ def _cohort(cases: Manifest, done: list[Row], folder: Path, reviews: dict[str, R
     carried = [name for name in cases.carried if name not in marks]
     yield csv_line(["case_id", *map(unarmed, carried), *own, *marks])
     for row in done:
-        (values,) = csv_rows(output_path(folder, row.case_id, CASE), "case")
+        (values,) = csv_rows(output_path(folder, row.case_id, CASE), "case file")
         review = reviews.get(row.case_id, Review("", "")) if reviews is not None else ()
         cells = [*(_unarmed(row.cells[name]) for name in carried), *(values[name] for name in own), *map(_unarmed, review)]
         yield csv_line([row.case_id, *cells])

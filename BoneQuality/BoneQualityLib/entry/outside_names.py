@@ -110,7 +110,7 @@ def _of_labels(path: str) -> Iterator[tuple[str, str]]:
     if not Path(path).is_file():
         return
     with contextlib.suppress(BoneQualityError):
-        for row in csv_rows(path, "labels"):
+        for row in csv_rows(path, "labels file"):
             for text in row.values():
                 if len(text) >= _SHORTEST and not text.isdecimal() and not _is_structure(text):
                     yield text, "a name of the labels file"

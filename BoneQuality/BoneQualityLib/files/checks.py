@@ -19,7 +19,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..errors import BoneQualityError
+from ..errors import BoneQualityError, Sentence
 from .decimal_point import decimal_point
 from .metaimage import metaimage_header
 from .nifti import nifti_header
@@ -39,7 +39,7 @@ MOST_UNPACKED_BYTES = 8 << 30
 #: From this size on, an image that unpacks to more than so many times its packed size was never acquired (noise does not pack), and
 #: a label map holds next to nothing (deflate reaches 1032): a few MB on the disk that would fill the memory.
 LARGE_BYTES, MOST_PACKED_IMAGE, MOST_PACKED_LABELS = 1 << 30, 250, 1020
-RESAMPLE = "resample it to a right-angled grid"
+RESAMPLE = Sentence("resample it to a right-angled grid")
 _PIXEL_TYPES = {
     "8-bit signed integer": "i1", "8-bit unsigned integer": "u1", "16-bit signed integer": "i2", "16-bit unsigned integer": "u2",
     "32-bit signed integer": "i4", "32-bit unsigned integer": "u4", "64-bit signed integer": "i8", "64-bit unsigned integer": "u8",
@@ -78,7 +78,8 @@ def check_image_file(path, unpack: bool = True, is_mask: bool = False) -> ImageH
     header = _said_by(path, lambda: _itk_header(stored))
     if voxels is not None and not _within_extents(stored, voxels):
         raise BoneQualityError(
-            f"{path} has voxels outside its segments' extents, as after resampling: export it as drawn, or as a label map."
+            "{path} has voxels outside its segments' extents, as after resampling: export it as drawn, or as a label map.",
+            path=path,
         )
     return header
 
@@ -88,13 +89,17 @@ def stored_image(path) -> StoredImage:
     """What the file's own header says; raises BoneQualityError where the file is not there, is none of ours, or is malformed."""
     path = Path(path)
     if not path.is_file():
-        raise BoneQualityError(f"{path} is {'a folder, not a file' if path.is_dir() else 'not there'}: check the path.")
+        raise BoneQualityError(
+            "{path} is {what}: check the path.", path=path, what=Sentence("a folder, not a file" if path.is_dir() else "not there")
+        )
     if path.suffix.lower() in DICOM_EXTENSIONS:
-        raise BoneQualityError(f"{path} is one DICOM file: name the folder that holds its series.")
+        raise BoneQualityError("{path} is one DICOM file: name the folder that holds its series.", path=path)
     if not path.name.lower().endswith(EXTENSIONS):
-        raise BoneQualityError(f"{path} is of no supported type: save it as one of {', '.join(EXTENSIONS)}.")
+        raise BoneQualityError(
+            "{path} is of no supported type: save it as one of {extensions}.", path=path, extensions=", ".join(EXTENSIONS)
+        )
     if path.stat().st_size == 0:
-        raise BoneQualityError(f"{path} is empty: {AGAIN}.")
+        raise BoneQualityError("{path} is empty: {remedy}.", path=path, remedy=AGAIN)
     return _said_by(path, lambda: _header(path))
 
 
@@ -109,11 +114,15 @@ def structure_files(folder) -> list[tuple[str, Path]]:
     """(structure, path) of every image file in a folder with one file a structure, sorted by the structure's name."""
     folder = Path(folder)
     if not folder.is_dir():
-        raise BoneQualityError(f"{folder} is not a folder: name a folder with one image file a structure.")
+        raise BoneQualityError("{folder} is not a folder: name a folder with one image file a structure.", folder=folder)
     files = (path for path in folder.iterdir() if path.name.lower().endswith(EXTENSIONS) and path.is_file())
     found = [(stem(path), path) for path in files if not path.name.startswith(".")]
     if not found:
-        raise BoneQualityError(f"{folder} holds no image file: put one a structure there, of {', '.join(EXTENSIONS)}.")
+        raise BoneQualityError(
+            "{folder} holds no image file: put one a structure there, of {extensions}.",
+            folder=folder,
+            extensions=", ".join(EXTENSIONS),
+        )
     return sorted(found)
 
 
@@ -130,23 +139,37 @@ def _said_by(path: Path, reading):
     except BoneQualityError:
         raise
     except HeaderFault as fault:
-        raise BoneQualityError(f"{path} has a header that cannot be understood ({fault}): {AGAIN}.") from None
+        raise BoneQualityError(
+            "{path} has a header that cannot be understood ({fault}): {remedy}.", path=path, fault=fault, remedy=AGAIN
+        ) from None
     except OSError as error:
-        raise BoneQualityError(f"{path} cannot be read ({error.strerror}): check its permissions and its disk.") from None
+        raise BoneQualityError(
+            "{path} cannot be read ({reason}): check its permissions and its disk.", path=path, reason=error.strerror
+        ) from None
     except zlib.error:
-        raise BoneQualityError(f"{path} is damaged (its compressed data fail their check): {AGAIN}.") from None
+        raise BoneQualityError(
+            "{path} is damaged (its compressed data fail their check): {remedy}.", path=path, remedy=AGAIN
+        ) from None
     except (ValueError, LookupError, struct.error):
-        raise BoneQualityError(f"{path} has a header that cannot be understood: {AGAIN}.") from None
+        raise BoneQualityError("{path} has a header that cannot be understood: {remedy}.", path=path, remedy=AGAIN) from None
 
 
 def _check_size(stored: StoredImage, is_mask: bool) -> None:
     if stored.voxel_bytes > MOST_UNPACKED_BYTES:
         gib, limit = stored.voxel_bytes / 2**30, MOST_UNPACKED_BYTES >> 30
-        raise BoneQualityError(f"{stored.path} unpacks to {gib:.1f} GiB, over the limit of {limit} GiB: export the spine alone.")
+        raise BoneQualityError(
+            "{path} unpacks to {gib:.1f} GiB, over the limit of {limit} GiB: export the spine alone.",
+            path=stored.path,
+            gib=gib,
+            limit=limit,
+        )
     packing = stored.voxel_bytes / max(stored.packed_bytes, 1)
     if stored.compression and stored.voxel_bytes > LARGE_BYTES and packing > (MOST_PACKED_LABELS if is_mask else MOST_PACKED_IMAGE):
         raise BoneQualityError(
-            f"{stored.path} unpacks to {packing:.0f} times its size, so it holds next to nothing but one value: {AGAIN}."
+            "{path} unpacks to {packing:.0f} times its size, so it holds next to nothing but one value: {remedy}.",
+            path=stored.path,
+            packing=packing,
+            remedy=AGAIN,
         )
 
 
@@ -162,7 +185,7 @@ def _itk_header(stored: StoredImage) -> ImageHeader:
         reader.ReadImageInformation()
     except RuntimeError:
         if stored.placements and not any(map(_is_straight, stored.placements)):
-            raise BoneQualityError(f"{stored.path} has sheared axes: {RESAMPLE}.") from None
+            raise BoneQualityError("{path} has sheared axes: {remedy}.", path=stored.path, remedy=RESAMPLE) from None
         check_length(stored)  # damage further on is the better reason
         raise ValueError from None
     finally:
@@ -171,36 +194,36 @@ def _itk_header(stored: StoredImage) -> ImageHeader:
     size, spacing, components = reader.GetSize(), reader.GetSpacing()[:3], reader.GetNumberOfComponents()
     pixel_type = SimpleITK.GetPixelIDValueAsString(reader.GetPixelID())
     if len(size) < 3:
-        raise BoneQualityError(f"{stored.path} is a flat image, not a volume: export the whole stack of slices.")
+        raise BoneQualityError("{path} is a flat image, not a volume: export the whole stack of slices.", path=stored.path)
     axes = np.reshape(reader.GetDirection(), (len(size), len(size)))[:3, :3]
     as_read = np.column_stack([axes * spacing, reader.GetOrigin()[:3]]) * [[-1], [-1], [1]]
-    millimeters = " x ".join(f"{s:g}" for s in spacing)
+    off = np.abs(reader.GetOrigin()).max()
     scalar_type = pixel_type.removeprefix("vector of ")
     faults = {
-        f"has {len(size)} axes ({' x '.join(map(str, size))}): save the one volume to measure alone": max(size[3:], default=1) > 1,
+        "has {axes} axes ({size}): save the one volume to measure alone": max(size[3:], default=1) > 1,
         "holds no structure, just one voxel: draw them and save it again": stored.is_segmentation and math.prod(size) == 1,
         "holds complex numbers: save their magnitude": "complex" in pixel_type,
         "holds color or vectors: save one gray-scale channel": components > 1 and not stored.is_segmentation,
-        f"has voxels of {millimeters} mm, which cannot be right: correct its spacing or its unit": not all(
+        "has voxels of {spacing} mm, which cannot be right: correct its spacing or its unit": not all(
             SPACING_RANGE_MM[0] <= s <= SPACING_RANGE_MM[1] for s in spacing
         ),
-        f"lies {np.abs(reader.GetOrigin()).max():g} mm from the center, which cannot be right: correct its origin": not np.all(
-            np.abs(reader.GetOrigin()) <= FURTHEST_ORIGIN_MM
-        ),
-        f"has sheared or scaled axes: {RESAMPLE}": not np.allclose(axes.T @ axes, np.eye(3), rtol=0, atol=SHEAR_TOLERANCE),
-        f"has a sform that its qform or pixdim contradicts: {RESAVE}": stored.sform is not None
+        "lies {off:g} mm from the center, which cannot be right: correct its origin": not off <= FURTHEST_ORIGIN_MM,
+        "has sheared or scaled axes: {resample}": not np.allclose(axes.T @ axes, np.eye(3), rtol=0, atol=SHEAR_TOLERANCE),
+        "has a sform that its qform or pixdim contradicts: {resave}": stored.sform is not None
         and _apart(stored.sform, as_read, size[:3]) > PLACEMENT_TOLERANCE_MM,
-        f"has a placement that readers understand differently: {RESAVE}": not any(
+        "has a placement that readers understand differently: {resave}": not any(
             _apart(placement, as_read, size[:3]) <= PLACEMENT_TOLERANCE_MM for placement in stored.placements
         ),
-        f"has a header that cannot be understood (size or type): {AGAIN}": (size, components)
+        "has a header that cannot be understood (size or type): {again}": (size, components)
         != (stored.size[: len(size)], stored.components)
         or not stored.is_float_to_readers
         and _PIXEL_TYPES.get(scalar_type) != stored.dtype.str[1:],
     }
     for fault, is_there in faults.items():
         if is_there:
-            raise BoneQualityError(f"{stored.path} {fault}.")
+            sizes = {"axes": len(size), "size": " x ".join(map(str, size)), "spacing": " x ".join(f"{s:g}" for s in spacing)}
+            said = Sentence(fault, **sizes, off=off, again=AGAIN, resave=RESAVE, resample=RESAMPLE)
+            raise BoneQualityError("{path} {fault}.", path=stored.path, fault=said)
     return ImageHeader(size[:3], spacing, pixel_type, stored.is_segmentation)
 
 

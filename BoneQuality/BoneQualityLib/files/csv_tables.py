@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..columns import Column, check_columns, unarmed
-from ..errors import BoneQualityError
+from ..errors import BoneQualityError, Sentence
 
 SEPARATORS = ",;\t"
 
@@ -26,8 +26,10 @@ class CsvTable:
 class NotCsv(BoneQualityError):
     """A file that can be read but is no CSV table in UTF-8; ``words`` say why, without the file's name."""
 
-    def __init__(self, path, what: str, words: str):
-        super().__init__(f"The {what} {path} cannot be read: {words}; save it as CSV UTF-8.")
+    def __init__(self, path, what: str, words: Sentence):
+        super().__init__(
+            "The {what} {path} cannot be read: {words}; save it as CSV UTF-8.", what=Sentence(what), path=path, words=words
+        )
         self.words = words
 
 
@@ -40,17 +42,20 @@ def read_table(path, what: str) -> CsvTable:
         text = Path(path).read_bytes().decode("utf-8-sig")
     except OSError as error:
         raise BoneQualityError(
-            f"The {what} {path} cannot be read ({error.strerror}); check its path and its permissions."
+            "The {what} {path} cannot be read ({reason}); check its path and its permissions.",
+            what=Sentence(what),
+            path=path,
+            reason=error.strerror,
         ) from None
     except UnicodeDecodeError as error:
         line = error.object[: error.start].count(b"\n") + 1
-        raise NotCsv(path, what, f"line {line} is not UTF-8") from None
+        raise NotCsv(path, what, Sentence("line {line} is not UTF-8", line=line)) from None
     try:
         if "\0" in text:  # as in a workbook; Python 3.10 refuses it by itself, later ones read on
             raise csv.Error("line contains NUL")
         records = list(csv.reader(io.StringIO(text, newline=""), delimiter=separator(text), strict=True))
     except csv.Error as error:
-        raise NotCsv(path, what, f"it is no CSV table ({error})") from None
+        raise NotCsv(path, what, Sentence("it is no CSV table ({error})", error=error)) from None
     filled = [(number, cells) for number, cells in enumerate(records, 1) if any(cell.strip() for cell in cells)]
     header = [name.strip() for name in filled.pop(0)[1]] if filled and filled[0][0] == 1 else []
     return CsvTable(header, filled if header else [], separator(text))
@@ -58,7 +63,7 @@ def read_table(path, what: str) -> CsvTable:
 
 def csv_rows(path, what: str) -> list[dict[str, str]]:
     """The rows of a CSV file by column name, "" where a row ends early; ``what`` is what an error calls the file."""
-    table = read_table(path, f"{what} file")
+    table = read_table(path, what)
     width = len(table.header)
     return [dict(zip(table.header, [*cells, *[""] * (width - len(cells))])) for _, cells in table.rows]
 

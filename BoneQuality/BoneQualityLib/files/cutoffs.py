@@ -14,7 +14,7 @@ _NUMBERS = ("sensitivity", "specificity", "auc", "auc_low", "auc_high")
 
 def read_cutoffs(path: str | Path = CUTOFFS_FILE) -> list[Cutoff]:
     """Cut-offs from a CSV file with the columns of cutoffs.csv beside this module; raises BoneQualityError with the row."""
-    rows = csv_rows(path, "cut-offs")
+    rows = csv_rows(path, "cut-offs file")
     found = []
     for number, row in enumerate(rows, 2):
         try:
@@ -28,5 +28,10 @@ def read_cutoffs(path: str | Path = CUTOFFS_FILE) -> list[Cutoff]:
                 )
             )  # fmt: skip
         except (KeyError, TypeError, ValueError) as error:
-            raise BoneQualityError(f"Row {number} of the cut-offs file {path} cannot be used ({error}); correct it.") from None
+            raise BoneQualityError(
+                "Row {number} of the cut-offs file {path} cannot be used ({error}); correct it.",
+                number=number,
+                path=path,
+                error=error,
+            ) from None
     return found

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..errors import BoneQualityError
+from ..errors import BoneQualityError, Sentence
 from .dicom_values import number, numbers, text, value_of
 
 SAME_IN_SERIES = (
@@ -24,7 +24,7 @@ RESCALE = ("RescaleSlope", "RescaleIntercept")
 #: Numbers that GDCM reads wherever they are, and ends the process over some that are none.
 NUMBERS = ("SpacingBetweenSlices", "RescaleSlope", "RescaleIntercept", "NumberOfFrames")
 CT_UNITS = {"", "HU", "US"}
-ORIGINAL = "export the original series"
+ORIGINAL = Sentence("export the original series")
 
 
 @dataclass(frozen=True)
@@ -54,19 +54,24 @@ def check_slice(each: DicomSlice) -> None:
             number(header, "NumberOfFrames") or 1
         )
         > 1,
-        f"is a color image: {ORIGINAL}": header.get("SamplesPerPixel", 1) != 1,
-        f"stores gray values as {photometric}: {ORIGINAL}": photometric != "MONOCHROME2",
+        "is a color image: {remedy}": header.get("SamplesPerPixel", 1) != 1,
+        "stores gray values as {photometric}: {remedy}": photometric != "MONOCHROME2",
         each.pixel_fault: bool(each.pixel_fault),
-        f"gives no valid rescale to HU: {ORIGINAL}": is_ct and (not slope or intercept is None),
-        f"holds {units}, not HU: choose the series with CT numbers": is_ct and units.upper() not in CT_UNITS,
-        f"gives no valid PixelSpacing: {ORIGINAL}": spacing is None or not min(spacing) > 0,
-        f"gives no valid ImageOrientationPatient: {ORIGINAL}": not np.allclose(axes @ axes.T, np.eye(2), atol=0.01),
-        f"gives no valid ImagePositionPatient: {ORIGINAL}": place is None,
+        "gives no valid rescale to HU: {remedy}": is_ct and (not slope or intercept is None),
+        "holds {units}, not HU: choose the series with CT numbers": is_ct and units.upper() not in CT_UNITS,
+        "gives no valid PixelSpacing: {remedy}": spacing is None or not min(spacing) > 0,
+        "gives no valid ImageOrientationPatient: {remedy}": not np.allclose(axes @ axes.T, np.eye(2), atol=0.01),
+        "gives no valid ImagePositionPatient: {remedy}": place is None,
     }
-    faults |= {f"gives no valid {name}: {ORIGINAL}": _is_given(header, name) and number(header, name) is None for name in NUMBERS}
+    faults |= {
+        Sentence("gives no valid {tag}: {remedy}", tag=name, remedy=ORIGINAL): _is_given(header, name)
+        and number(header, name) is None
+        for name in NUMBERS
+    }
     for fault, is_there in faults.items():
         if is_there:
-            raise BoneQualityError(f"{each.path} {fault}.")
+            said = Sentence(fault, photometric=photometric, units=units, remedy=ORIGINAL)
+            raise BoneQualityError("{path} {fault}.", path=each.path, fault=said)
 
 
 def _is_given(header, name: str) -> bool:
@@ -82,8 +87,10 @@ def check_same(folder: Path, slices: list[DicomSlice]) -> None:
         same = [name for name in SAME_IN_SERIES if not (one_by_one and name in RESCALE)]
         names = [name for name in same if not _same(value_of(first.header, name), value_of(other.header, name))]
         if names:
-            pair = f"{first.name} and {other.name} differ in {names[0]}"
-            raise BoneQualityError(f"{folder} mixes images in one series ({pair}): keep the images of one stack only.")
+            pair = Sentence("{first} and {other} differ in {tag}", first=first.name, other=other.name, tag=names[0])
+            raise BoneQualityError(
+                "{folder} mixes images in one series ({pair}): keep the images of one stack only.", folder=folder, pair=pair
+            )
 
 
 def _same(a, b) -> bool:

@@ -63,7 +63,7 @@ def images_of(path: Path) -> list[DicomSlice]:
             head = file.read(PREAMBLE + len(MARK))
             if not _begins_like_dicom(head):
                 if path.suffix.lower() in EXTENSIONS:
-                    raise BoneQualityError(f"{path} is no DICOM file despite its name: copy it again or remove it.")
+                    raise BoneQualityError("{path} is no DICOM file despite its name: copy it again or remove it.", path=path)
                 return []
             if inflates_too_far(path):
                 raise EOFError

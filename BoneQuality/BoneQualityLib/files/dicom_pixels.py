@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ..errors import Sentence
 from .dicom_file import DicomFile
 from .gzip_stream import CHUNK
 from .stored_image import AGAIN
@@ -22,6 +23,8 @@ DEFLATED = b"1.2.840.10008.1.2.1.99"
 _BARE = -15
 #: A deflated header with its pixels beyond this was never one image.
 MOST_INFLATED_BYTES = 1 << 28
+CUT_SHORT, DAMAGED = (Sentence(what, remedy=AGAIN) for what in ("is cut short: {remedy}", "is damaged: {remedy}"))
+MORE_BYTES = Sentence("has bytes after its pixels that belong to nothing: {remedy}", remedy=AGAIN)
 _PIXEL_DATA, _ITEM, _ITEMS_END = (0x7FE0, 0x0010), (0xFFFE, 0xE000), (0xFFFE, 0xE0DD)
 _UNDEFINED = 0xFFFFFFFF
 #: Types whose length has four bytes (explicit VR).
@@ -40,10 +43,10 @@ def pixel_fault(file, header) -> str:
     element = file.read(8)
     order = "<" if syntax.is_little_endian else ">"
     if len(element) < 8 or struct.unpack(f"{order}2H", element[:4]) != _PIXEL_DATA:
-        return f"is cut short: {AGAIN}"
+        return CUT_SHORT
     if not syntax.is_implicit_VR:
         if element[4:6] not in (b"OB", b"OW"):
-            return f"is damaged: {AGAIN}"
+            return DAMAGED
         element = element[:4] + file.read(4)
     length = struct.unpack(f"{order}I", element[4:])[0] if len(element) == 8 else 0
     if syntax.is_compressed:
@@ -106,7 +109,7 @@ def syntax_of(header):
 def _depth_fault(header) -> str:
     allocated, stored, highest = (header.get(name) for name in ("BitsAllocated", "BitsStored", "HighBit"))
     if allocated not in BITS_ALLOCATED:
-        return f"stores pixels of {allocated} bits, not 8, 16 or 32: {AGAIN}"
+        return Sentence("stores pixels of {allocated} bits, not 8, 16 or 32: {remedy}", allocated=allocated, remedy=AGAIN)
     whole = all(isinstance(number, int) for number in (stored, highest))
     if (
         not whole
@@ -114,11 +117,13 @@ def _depth_fault(header) -> str:
         or not stored - 1 <= highest < allocated
         or header.get("PixelRepresentation") not in (0, 1)
     ):
-        return f"has a pixel format that contradicts itself (BitsStored, HighBit, PixelRepresentation): {AGAIN}"
+        return Sentence(
+            "has a pixel format that contradicts itself (BitsStored, HighBit, PixelRepresentation): {remedy}", remedy=AGAIN
+        )
     if "SamplesPerPixel" not in header:
-        return f"is damaged: {AGAIN}"
+        return DAMAGED
     if not all(isinstance(number, int) and 0 < number < 1 << 15 for number in (header.Rows, header.Columns)):
-        return f"gives no valid size: {AGAIN}"
+        return Sentence("gives no valid size: {remedy}", remedy=AGAIN)
     return ""
 
 
@@ -127,9 +132,11 @@ def _fault_of_length(file, length: int, header) -> str:
     frames = int(header.get("NumberOfFrames") or 1)
     needed = header.Rows * header.Columns * header.BitsAllocated // 8 * header.get("SamplesPerPixel", 1) * frames
     if held < needed:
-        return f"is cut short: {AGAIN}"
+        return CUT_SHORT
     if length not in (needed, needed + needed % 2):
-        return f"holds {length} bytes of pixels, where its header says {needed}: {AGAIN}"
+        return Sentence(
+            "holds {length} bytes of pixels, where its header says {needed}: {remedy}", length=length, needed=needed, remedy=AGAIN
+        )
     file.seek(length, os.SEEK_CUR)
     return _fault_of_rest(file, header.file_meta.TransferSyntaxUID)
 
@@ -139,28 +146,35 @@ def _fault_of_items(file, header, length: int) -> str:
     end = os.fstat(file.fileno()).st_size
     begins = []
     if length != _UNDEFINED:
-        return f"is damaged: {AGAIN}"
+        return DAMAGED
     while True:
         item = file.read(8)
         if len(item) < 8:
-            return f"is cut short: {AGAIN}"
+            return CUT_SHORT
         group, element, length = struct.unpack("<2HI", item)
         if (group, element) == _ITEMS_END:
             break
         if (group, element) != _ITEM:
-            return f"is damaged: {AGAIN}"
+            return DAMAGED
         at = file.tell()
         if at + length > end:
-            return f"is cut short: {AGAIN}"
+            return CUT_SHORT
         begins.append(file.read(min(length, CHUNK)))
         file.seek(at + length)
     if fault := _fault_of_rest(file, header.file_meta.TransferSyntaxUID):
         return fault
     if len(begins) < 2:
-        return f"is cut short: {AGAIN}"
+        return CUT_SHORT
     size = _compressed_size(begins[1])
     if size is not None and size != (header.Rows, header.Columns):
-        return f"holds {size[0]} x {size[1]} compressed pixels, where its header says {header.Rows} x {header.Columns}: {AGAIN}"
+        return Sentence(
+            "holds {width} x {height} compressed pixels, where its header says {rows} x {columns}: {remedy}",
+            width=size[0],
+            height=size[1],
+            rows=header.Rows,
+            columns=header.Columns,
+            remedy=AGAIN,
+        )
     return ""
 
 
@@ -170,7 +184,7 @@ def _fault_of_rest(file, syntax) -> str:
     order = "<" if syntax.is_little_endian else ">"
     while head := file.read(8):
         if len(head) < 8:
-            return f"has bytes after its pixels that belong to nothing: {AGAIN}"
+            return MORE_BYTES
         tag = struct.unpack(f"{order}2H", head[:4])
         if syntax.is_implicit_VR:
             (length,) = struct.unpack(f"{order}I", head[4:])
@@ -185,7 +199,7 @@ def _fault_of_rest(file, syntax) -> str:
             or file.tell() + length > end
             or not (syntax.is_implicit_VR or head[4:6].isalpha() and head[4:6].isupper())
         ):
-            return f"has bytes after its pixels that belong to nothing: {AGAIN}"
+            return MORE_BYTES
         file.seek(length, os.SEEK_CUR)
         before = tag
     return ""

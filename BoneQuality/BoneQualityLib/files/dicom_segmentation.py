@@ -13,19 +13,19 @@ from pathlib import Path
 
 import numpy as np
 
-from ..errors import BoneQualityError
+from ..errors import BoneQualityError, Sentence
 from .dicom_file import DicomFile
 from .dicom_frames import frame_headers
 from .dicom_images import is_dicom
 from .dicom_values import number, numbers, text
+from .stored_image import AGAIN
 
 SEGMENTATION, CONTOURS = "SEG", "RTSTRUCT"
 #: Frames of one segment lie on one lattice where their places are off it by less than this share of a voxel.
 OFF_LATTICE = 0.05
 #: Codes are taken from SNOMED CT alone.
 CODING_SCHEME = "SCT"
-AGAIN = "copy or export it again"
-LOAD = "load it in 3D Slicer (extension Quantitative Reporting) and save it as .seg.nrrd"
+LOAD = Sentence("load it in 3D Slicer (extension Quantitative Reporting) and save it as .seg.nrrd")
 RAS_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
 
 
@@ -76,21 +76,27 @@ def read_segmentation_object(path: Path) -> StoredSegmentation:
             whole = pydicom.dcmread(file, force=True)
         if text(whole, "Modality") == CONTOURS:
             raise BoneQualityError(
-                f"{path} is an RTSTRUCT of contours: load it in 3D Slicer with SlicerRT, and save it as .seg.nrrd."
+                "{path} is an RTSTRUCT of contours: load it in 3D Slicer with SlicerRT, and save it as .seg.nrrd.", path=path
             )
         if text(whole, "Modality") != SEGMENTATION:
-            raise BoneQualityError(f"{path} is a DICOM image and no segmentation: give it as the image, and its masks here.")
+            raise BoneQualityError(
+                "{path} is a DICOM image and no segmentation: give it as the image, and its masks here.", path=path
+            )
         if not ("SegmentSequence" in whole and "PerFrameFunctionalGroupsSequence" in whole):
-            raise BoneQualityError(f"{path} does not say what its segments are and where they lie: {LOAD}.")
+            raise BoneQualityError(
+                "{path} does not say what its segments are and where they lie: {remedy}.", path=path, remedy=LOAD
+            )
         frames = _frames(path, whole)
         segments = [segment for described in whole.SegmentSequence for segment in _segments(path, described, frames)]
         return StoredSegmentation(tuple(segments), text(whole, "FrameOfReferenceUID") or "")
     except BoneQualityError:
         raise
     except OSError as error:
-        raise BoneQualityError(f"{path} cannot be read ({error.strerror}): check its permissions and its disk.") from None
+        raise BoneQualityError(
+            "{path} cannot be read ({reason}): check its permissions and its disk.", path=path, reason=error.strerror
+        ) from None
     except Exception:  # pydicom has no common base class for what a damaged header makes it raise
-        raise BoneQualityError(f"{path} is damaged: {AGAIN}.") from None
+        raise BoneQualityError("{path} is damaged: {remedy}.", path=path, remedy=AGAIN) from None
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,17 +126,19 @@ def _frames(path: Path, whole) -> list[_Frame]:
     headers = frame_headers(whole)
     kind = (text(whole, "SegmentationType") or "").upper()
     if kind not in ("BINARY", "FRACTIONAL", "LABELMAP"):
-        raise BoneQualityError(f"{path} is a segmentation of an unknown type ({kind or 'none'}): {LOAD}.")
+        raise BoneQualityError(
+            "{path} is a segmentation of an unknown type ({kind}): {remedy}.", path=path, kind=kind or Sentence("none"), remedy=LOAD
+        )
     pixels = _pixels(path, whole, kind, len(headers))
     found = []
     for header, mask in zip(headers, pixels):
         spacing, place = numbers(header, "PixelSpacing", 2), numbers(header, "ImagePositionPatient", 3)
         directions = numbers(header, "ImageOrientationPatient", 6)
         if not (spacing and min(spacing) > 0 and place and directions):
-            raise BoneQualityError(f"{path} does not say where its frames lie: {LOAD}.")
+            raise BoneQualityError("{path} does not say where its frames lie: {remedy}.", path=path, remedy=LOAD)
         rows, columns = np.reshape(directions, (2, 3))
         if not np.allclose([rows @ rows, columns @ columns, rows @ columns], [1, 1, 0], atol=0.01):
-            raise BoneQualityError(f"{path} has frames whose axes are not at right angles: {LOAD}.")
+            raise BoneQualityError("{path} has frames whose axes are not at right angles: {remedy}.", path=path, remedy=LOAD)
         axes = np.stack([rows * spacing[1], columns * spacing[0]])
         shown = None if kind == "LABELMAP" else int(header.ReferencedSegmentNumber)
         found.append(_Frame(shown, mask, axes, np.array(place), _step(header)))
@@ -170,9 +178,9 @@ def _pixels(path: Path, whole, kind: str, count: int):
         yield from _bit_frames(path, whole.PixelData, rows, columns, count)
         return
     if not (0 < rows < 1 << 15 and 0 < columns < 1 << 15 and bits in (8, 16) and whole.PixelRepresentation == 0):
-        raise BoneQualityError(f"{path} has a pixel format that no segmentation has: {AGAIN}.")
+        raise BoneQualityError("{path} has a pixel format that no segmentation has: {remedy}.", path=path, remedy=AGAIN)
     if not whole.file_meta.TransferSyntaxUID.is_compressed and len(whole.PixelData) < rows * columns * bits // 8 * count:
-        raise BoneQualityError(f"{path} is cut short: {AGAIN}.")
+        raise BoneQualityError("{path} is cut short: {remedy}.", path=path, remedy=AGAIN)
     half = number(whole, "MaximumFractionalValue")
     array = np.reshape(whole.pixel_array, (count, rows, columns))
     for frame in array:
@@ -182,7 +190,7 @@ def _pixels(path: Path, whole, kind: str, count: int):
 def _bit_frames(path: Path, data: bytes, rows: int, columns: int, count: int):
     """Frames of one bit a pixel, packed one after the other without gaps, the lowest bit first."""
     if not (0 < rows < 1 << 15 and 0 < columns < 1 << 15) or len(data) * 8 < rows * columns * count:
-        raise BoneQualityError(f"{path} is cut short: {AGAIN}.")
+        raise BoneQualityError("{path} is cut short: {remedy}.", path=path, remedy=AGAIN)
     size = rows * columns
     for n in range(count):
         first, last = n * size, (n + 1) * size

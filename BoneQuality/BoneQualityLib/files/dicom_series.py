@@ -98,7 +98,7 @@ def _quiet_headers():
 def _checked(folder: Path, series_uid: str | None) -> list[DicomSlice]:
     """The images of the series, each of them fit to be read."""
     if not folder.is_dir():
-        raise BoneQualityError(f"{folder} is not a folder: name the folder with the DICOM files.")
+        raise BoneQualityError("{folder} is not a folder: name the folder with the DICOM files.", folder=folder)
     chosen = _chosen(folder, images_in(folder), series_uid)
     for each in chosen:
         check_slice(each)
@@ -115,16 +115,18 @@ def _chosen(folder: Path, images: list[DicomSlice], series_uid: str | None) -> l
         groups.setdefault(text(each.header, "SeriesInstanceUID") or "", []).append(each)
     groups = {uid: group for uid, group in groups.items() if not all(map(_is_no_image, group))}
     if not groups:
-        raise BoneQualityError(f"{folder} holds no DICOM image: name a folder with one image series.")
+        raise BoneQualityError("{folder} holds no DICOM image: name a folder with one image series.", folder=folder)
     if series_uid is not None:
         if series_uid not in groups:
-            raise Ambiguous(f"{folder} holds no series {series_uid}: choose one as {folder}@UID.", _listed(groups))
+            raise Ambiguous(
+                "{folder} holds no series {uid}: choose one as {folder}@UID.", _listed(groups), folder=folder, uid=series_uid
+            )
         return _without_localizers(groups[series_uid])
     placed = {uid: group for uid, group in groups.items() if all(PLACED_BY & set(each.header.dir()) for each in group)}
     scans = {uid: group for uid, group in placed.items() if not all(map(_is_localizer, group))}
     candidates = scans or placed or groups
     if len(candidates) > 1:
-        raise Ambiguous(f"{folder} holds several image series: choose one as {folder}@UID.", _listed(candidates))
+        raise Ambiguous("{folder} holds several image series: choose one as {folder}@UID.", _listed(candidates), folder=folder)
     return _without_localizers(next(iter(candidates.values())))
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..errors import BoneQualityError
+from ..errors import BoneQualityError, Sentence
 from .dicom_checks import DicomSlice, check_same
 from .dicom_values import number, numbers
 
@@ -23,14 +23,14 @@ TILT_TOLERANCE_DEGREES = 0.5
 SAME_DIRECTION = 1e-3
 #: A step that differs from the stack's own by more than this share of it leads to another stack.
 ANOTHER_STEP = 0.25
-REGULARIZE = "import it in 3D Slicer with geometry regularization (DICOM settings), harden its transform, save it as NRRD"
+REGULARIZE = Sentence("import it in 3D Slicer with geometry regularization (DICOM settings), harden its transform, save it as NRRD")
 
 
 def one_stack(folder: Path, images: list[DicomSlice]) -> list[DicomSlice]:
     """The images in order; raises BoneQualityError if a right-angled lattice cannot hold all of them."""
     check_same(folder, images)
     if len(images) < 2:
-        raise BoneQualityError(f"{folder} holds a single slice in that series: export the whole stack.")
+        raise BoneQualityError("{folder} holds a single slice in that series: export the whole stack.", folder=folder)
     return _ordered(folder, images)
 
 
@@ -110,11 +110,21 @@ def _check_places(folder: Path, images: list[DicomSlice]) -> None:
     usual = steps[np.argsort(np.linalg.norm(steps, axis=1))[len(steps) // 2]]
     for a, b, step in zip(ordered, ordered[1:], steps):
         if np.linalg.norm(step) < SAME_POSITION_MM:
-            raise BoneQualityError(f"{folder} holds two images at one place ({a.name} and {b.name}): keep one phase or echo only.")
+            raise BoneQualityError(
+                "{folder} holds two images at one place ({pair}): keep one phase or echo only.",
+                folder=folder, pair=_pair(a, b)
+            )
         first, second = (number(image.header, "InstanceNumber") for image in (a, b))
         skipped = abs(second - first) if first is not None and second is not None else 0
         if skipped >= 2 and np.linalg.norm(step - skipped * usual) < POSITION_TOLERANCE_MM:
-            raise BoneQualityError(f"{folder} misses slices between {a.name} and {b.name}: add them or export the series again.")
+            raise BoneQualityError(
+                "{folder} misses slices between {pair}: add them or export the series again.",
+                folder=folder, pair=_pair(a, b)
+            )
+
+
+def _pair(a: DicomSlice, b: DicomSlice) -> Sentence:
+    return Sentence("{first} and {second}", first=a.name, second=b.name)
 
 
 def _split(images: list[DicomSlice]) -> list[list[DicomSlice]]:
@@ -139,7 +149,9 @@ def _split(images: list[DicomSlice]) -> list[list[DicomSlice]]:
 def _alone(folder: Path, part: list[DicomSlice]) -> list[DicomSlice]:
     header = part[0].header
     if not (number(header, "SpacingBetweenSlices") or number(header, "SliceThickness")):
-        raise BoneQualityError(f"{folder} holds a stack of one image without a thickness ({part[0].path.name}): remove it.")
+        raise BoneQualityError(
+            "{folder} holds a stack of one image without a thickness ({name}): remove it.", folder=folder, name=part[0].path.name
+        )
     return part
 
 
@@ -155,16 +167,27 @@ def _ordered(folder: Path, images: list[DicomSlice]) -> list[DicomSlice]:
     steps = np.diff(height)
     step = float(np.median(steps))
     tolerance = min(POSITION_TOLERANCE_MM, step / 4)
-    pairs = [f"{a.name} and {b.name}" for a, b in zip(images, images[1:])]
+    pairs = [_pair(a, b) for a, b in zip(images, images[1:])]
     if steps.min() < SAME_POSITION_MM:
-        raise BoneQualityError(f"{folder} holds two images at one place ({pairs[steps.argmin()]}): keep one phase or echo only.")
+        raise BoneQualityError(
+            "{folder} holds two images at one place ({pair}): keep one phase or echo only.",
+            folder=folder, pair=pairs[steps.argmin()]
+        )
     if np.abs(height - np.linspace(0, height[-1], len(height))).max() > tolerance:
         i = int(np.abs(steps - step).argmax())
         raise BoneQualityError(
-            f"{folder} misses slices or is unevenly spaced: {pairs[i]} lie {steps[i]:.2f} mm apart, others {step:.2f} mm; "
-            "add the missing slices or export the series again."
+            "{folder} misses slices or is unevenly spaced: {pair} lie {apart:.2f} mm apart, others {step:.2f} "
+            "mm; add the missing slices or export the series again.",
+            folder=folder, pair=pairs[i]
+            apart=steps[i],
+            step=step,
         )
     if np.any(sideways > height * math.tan(math.radians(TILT_TOLERANCE_DEGREES)) + tolerance):
         tilt = math.degrees(math.atan2(sideways[-1], height[-1]))
-        raise BoneQualityError(f"{folder} has a gantry tilt ({tilt:.1f} degrees) or slices shifted sideways: {REGULARIZE}.")
+        raise BoneQualityError(
+            "{folder} has a gantry tilt ({tilt:.1f} degrees) or slices shifted sideways: {remedy}.",
+            folder=folder,
+            tilt=tilt,
+            remedy=REGULARIZE,
+        )
     return images

@@ -18,9 +18,11 @@ def damage_of(path) -> Iterator[None]:
     except (BoneQualityError, MemoryError):
         raise
     except OSError as error:
-        raise BoneQualityError(f"{path} cannot be read ({error.strerror}): check its permissions and its disk.") from None
+        raise BoneQualityError(
+            "{path} cannot be read ({reason}): check its permissions and its disk.", path=path, reason=error.strerror
+        ) from None
     except Exception:  # pydicom has no common base class for what a damaged header makes it raise
-        raise BoneQualityError(f"{path} is damaged: copy or export it again.") from None
+        raise BoneQualityError("{path} is damaged: copy or export it again.", path=path) from None
 
 
 def value_of(header, name: str):

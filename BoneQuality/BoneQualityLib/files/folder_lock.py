@@ -26,11 +26,15 @@ def only_writer(folder: Path, lock: Path) -> Iterator[None]:
         file = os.open(lock, os.O_CREAT | os.O_RDWR | getattr(os, "O_NOFOLLOW", 0), 0o666)
     except OSError as error:
         raise BoneQualityError(
-            f"The folder {folder} cannot be written ({error.strerror}); choose another folder or make room."
+            "The folder {folder} cannot be written ({reason}); choose another folder or make room.",
+            folder=folder,
+            reason=error.strerror,
         ) from None
     try:
         if not _is_locked(file):
-            raise BoneQualityError(f"Another batch is writing to {folder}; wait for its end, or choose another folder.")
+            raise BoneQualityError(
+                "Another batch is writing to {folder}; wait for its end, or choose another folder.", folder=folder
+            )
         yield
     finally:
         os.close(file)

@@ -35,7 +35,11 @@ def metaimage_header(path: Path) -> StoredImage:
         raise HeaderFault("ObjectType")
     dimension = integer(fields.get("NDims", ""), "NDims", 1, 10)
     if not all(set(names) & fields.keys() for names in (_SPACING, _MATRIX, _OFFSET)):
-        raise BoneQualityError(f"{path} does not say where its voxels lie (ElementSpacing, TransformMatrix, Offset): {RESAVE}.")
+        raise BoneQualityError(
+            "{path} does not say where its voxels lie (ElementSpacing, TransformMatrix, Offset): {remedy}.",
+            path=path,
+            remedy=RESAVE,
+        )
     size = integers(fields.get("DimSize", ""), "DimSize", 1, 1 << 31)
     if len(size) != dimension:
         raise HeaderFault("DimSize")
@@ -48,11 +52,13 @@ def metaimage_header(path: Path) -> StoredImage:
         or length == 0
         or (is_compressed and header_size != "0")
     ):
-        raise BoneQualityError(f"{path} is encoded in a way that cannot be checked: save it again, as NRRD.")
+        raise BoneQualityError("{path} is encoded in a way that cannot be checked: save it again, as NRRD.", path=path)
     slope = number(fields.get("ElementToIntensityFunctionSlope", "1"), "ElementToIntensityFunctionSlope")
     offset = number(fields.get("ElementToIntensityFunctionOffset", "0"), "ElementToIntensityFunctionOffset")
     if (slope, offset) != (1, 0):
-        raise BoneQualityError(f"{path} stores numbers still to be rescaled, which Slicer would not do: save the final ones.")
+        raise BoneQualityError(
+            "{path} stores numbers still to be rescaled, which Slicer would not do: save the final ones.", path=path
+        )
     data_path = path if fields["ElementDataFile"].upper() == "LOCAL" else detached(path, fields["ElementDataFile"])
     start = None if header_size == "-1" else start if data_path == path else 0
     components = integer(fields.get("ElementNumberOfChannels", "1"), "ElementNumberOfChannels", 1, 1 << 16)
@@ -69,7 +75,7 @@ def _fields(path: Path) -> tuple[dict[str, str], int]:
         while "ElementDataFile" not in fields:
             name, mark, value = file.readline(_LINE).decode("utf-8", "replace").partition("=")
             if not mark or "\0" in name or len(fields) > _MOST_FIELDS:
-                raise BoneQualityError(f"{path} is no MetaImage file despite its name: {AGAIN}.")
+                raise BoneQualityError("{path} is no MetaImage file despite its name: {remedy}.", path=path, remedy=AGAIN)
             if name.strip() in fields:
                 raise HeaderFault(name.strip()[:40])
             fields[name.strip()] = value.strip()
@@ -88,7 +94,9 @@ def _dtype(path: Path, fields: dict[str, str]) -> np.dtype:
     if kind not in _TYPES:
         if kind in ("MET_LONG", "MET_ULONG"):
             raise BoneQualityError(
-                f"{path} has voxels of type {kind}, whose size differs between programs: save it again, as NRRD."
+                "{path} has voxels of type {kind}, whose size differs between programs: save it again, as NRRD.",
+                path=path,
+                kind=kind,
             )
         raise HeaderFault("ElementType")
     is_big = any(_is_true(fields, name, "False") for name in _BYTE_ORDER)

@@ -24,7 +24,7 @@ def nifti_header(path: Path) -> StoredImage:
     """What the header of a NIfTI-1 file says; raises BoneQualityError, or HeaderFault for a malformed field."""
     head, is_compressed = _head(path)
     if head[344:348] != b"n+1\0":
-        raise BoneQualityError(f"{path} is no NIfTI-1 file, or its header is cut short: save it as NIfTI-1 or NRRD.")
+        raise BoneQualityError("{path} is no NIfTI-1 file, or its header is cut short: save it as NIfTI-1 or NRRD.", path=path)
     order = next((order for order in "<>" if struct.unpack_from(f"{order}i", head)[0] == HEADER_BYTES), None)
     if order is None:
         raise HeaderFault("sizeof_hdr")
@@ -53,7 +53,7 @@ def _head(path: Path) -> tuple[bytes, bool]:
         head = file.read(CHUNK)
     is_compressed = head.startswith(GZIP_MAGIC)
     if is_compressed and path.suffix.lower() == ".nii":
-        raise BoneQualityError(f"{path} is compressed: rename it to {path.name}.gz.")
+        raise BoneQualityError("{path} is compressed: rename it to {name}.gz.", path=path, name=path.name)
     if is_compressed:
         stream = zlib.decompressobj(GZIP)
         head = stream.decompress(head, CHUNK)
@@ -73,9 +73,9 @@ def _number(head: bytes, order: str, at: int, field: str) -> float:
 def _dtype(path: Path, head: bytes, order: str) -> np.dtype:
     code, bits = struct.unpack_from(f"{order}2h", head, 70)
     if code in _COLORS:
-        raise BoneQualityError(f"{path} holds color or vectors: save one gray-scale channel.")
+        raise BoneQualityError("{path} holds color or vectors: save one gray-scale channel.", path=path)
     if code in _COMPLEX:
-        raise BoneQualityError(f"{path} holds complex numbers: save their magnitude.")
+        raise BoneQualityError("{path} holds complex numbers: save their magnitude.", path=path)
     if code not in _TYPES:
         raise HeaderFault("datatype")
     dtype = np.dtype(order + _TYPES[code])
@@ -100,14 +100,16 @@ def _placements(path: Path, head: bytes, order: str) -> tuple[tuple[np.ndarray, 
     """The index-to-RAS matrices by qform and sform in mm, and the latter alone."""
     qform_code, sform_code = struct.unpack_from(f"{order}2h", head, 252)
     if qform_code <= 0 and sform_code <= 0:
-        raise BoneQualityError(f"{path} does not say how it lies in the patient (no qform, no sform): {RESAVE}.")
+        raise BoneQualityError(
+            "{path} does not say how it lies in the patient (no qform, no sform): {remedy}.", path=path, remedy=RESAVE
+        )
     unit = _MILLIMETERS.get(head[123] & 7)
     if unit is None:
         raise HeaderFault("xyzt_units")
     handedness, *spacing = struct.unpack_from(f"{order}4f", head, 76)
     sform = np.reshape(struct.unpack_from(f"{order}12f", head, 280), (3, 4)) if sform_code > 0 else None
     if not all(math.isfinite(s) and s > 0 for s in spacing) or sform is not None and not np.isfinite(sform).all():
-        raise BoneQualityError(f"{path} has no valid voxel size or placement: {AGAIN}.")
+        raise BoneQualityError("{path} has no valid voxel size or placement: {remedy}.", path=path, remedy=AGAIN)
     placements = [sform * unit] if sform is not None else []
     if qform_code > 0:
         placements.append(_qform(head, order, -1.0 if handedness < 0 else 1.0, np.array(spacing)) * unit)

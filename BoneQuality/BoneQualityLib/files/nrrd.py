@@ -55,15 +55,19 @@ def nrrd_header(path: Path, is_segmentation: bool) -> StoredImage:
     is_segmentation = is_segmentation or "Segment0_ID" in fields
     placed = {"spacedirections", "spaceorigin"} <= fields.keys() and fields.get("space", "").lower() in _SPACES
     if not placed and dimension != 3:
-        raise BoneQualityError(f"{path} has {dimension} axes, not three: save the one volume to measure alone.")
+        raise BoneQualityError(
+            "{path} has {dimension} axes, not three: save the one volume to measure alone.", path=path, dimension=dimension
+        )
     if not placed:
-        raise BoneQualityError(f"{path} does not say where its voxels lie (space, directions, origin): {RESAVE}.")
+        raise BoneQualityError(
+            "{path} does not say where its voxels lie (space, directions, origin): {remedy}.", path=path, remedy=RESAVE
+        )
     if "spacings" in fields or "axismins" in fields:
-        raise BoneQualityError(f"{path} gives its spacing twice: {RESAVE}.")
+        raise BoneQualityError("{path} gives its spacing twice: {remedy}.", path=path, remedy=RESAVE)
     compression = {"raw": RAW, "gzip": GZIP, "gz": GZIP}.get(fields.get("encoding", "").lower())
     skip = fields.get("byteskip", "0")
     if compression is None or fields.get("lineskip", "0") != "0" or skip not in ("0", "-1") or (compression and skip != "0"):
-        raise BoneQualityError(f"{path} is encoded in a way that cannot be checked: save it again, as raw or gzip NRRD.")
+        raise BoneQualityError("{path} is encoded in a way that cannot be checked: save it again, as raw or gzip NRRD.", path=path)
     data_path = detached(path, fields["datafile"]) if "datafile" in fields else path
     size, components, placement = _axes(fields, dimension)
     dtype = _dtype(fields)
@@ -79,7 +83,7 @@ def _fields(path: Path) -> tuple[dict[str, str], int]:
     fields = {}
     with path.open("rb") as file:
         if not re.fullmatch(rb"NRRD000[1-5]\r?\n", file.readline(16)):
-            raise BoneQualityError(f"{path} is no NRRD file despite its name: {AGAIN}.")
+            raise BoneQualityError("{path} is no NRRD file despite its name: {remedy}.", path=path, remedy=AGAIN)
         while line := file.readline(LONGEST_LINE).decode("utf-8", "replace").rstrip("\r\n"):
             if file.tell() > LONGEST_HEADER or len(line) >= LONGEST_LINE - 1:
                 raise HeaderFault("length")

@@ -14,12 +14,12 @@ from pathlib import Path
 
 import numpy as np
 
-from ..errors import BoneQualityError
+from ..errors import BoneQualityError, Sentence
 from .gzip_stream import CHUNK, GZIP_MAGIC, CutShort, TrailingBytes, unpacked
 
 RAW = 0
-AGAIN = "copy or export it again"
-RESAVE = "load it in 3D Slicer, check where it lies, and save it as NRRD"
+AGAIN = Sentence("copy or export it again")
+RESAVE = Sentence("load it in 3D Slicer, check where it lies, and save it as NRRD")
 #: A header's line or a whole header beyond this is none: binary data were taken for text.
 LONGEST_LINE, LONGEST_HEADER = 1 << 24, 1 << 26
 #: The magic number, the method (deflate), and flags of which only five are known.
@@ -86,9 +86,15 @@ def check_length(stored: StoredImage) -> None:
         return
     held = stored.packed_bytes
     if held < stored.voxel_bytes:
-        raise BoneQualityError(f"{stored.path} is cut short ({held} of {stored.voxel_bytes} bytes of voxels): {AGAIN}.")
+        raise BoneQualityError(
+            "{path} is cut short ({held} of {expected} bytes of voxels): {remedy}.",
+            path=stored.path,
+            held=held,
+            expected=stored.voxel_bytes,
+            remedy=AGAIN,
+        )
     if held > stored.voxel_bytes and stored.start is not None:
-        raise BoneQualityError(_longer(stored))
+        raise _longer(stored)
 
 
 def stored_voxels(stored: StoredImage) -> np.ndarray:
@@ -171,40 +177,61 @@ def _pieces(stored: StoredImage) -> Iterator[bytes]:
     expected, total, held = stored.preceding + stored.voxel_bytes, 0, stored.packed_bytes
     length = held if stored.compressed_bytes is None else stored.compressed_bytes
     if held < length:
-        raise BoneQualityError(f"{stored.path} is cut short ({held} of {length} bytes of compressed voxels): {AGAIN}.")
+        raise BoneQualityError(
+            "{path} is cut short ({held} of {length} bytes of compressed voxels): {remedy}.",
+            path=stored.path,
+            held=held,
+            length=length,
+            remedy=AGAIN,
+        )
     if held > length:
-        raise BoneQualityError(_longer(stored))
+        raise _longer(stored)
     with stored.data_path.open("rb") as file:
         file.seek(stored.start)
         try:
             for piece in unpacked(file, length, stored.compression):
                 total += len(piece)
                 if total > expected:
-                    raise BoneQualityError(_longer(stored))
+                    raise _longer(stored)
                 yield piece
         except CutShort:
-            raise BoneQualityError(f"{stored.path} is cut short (its compressed data end too early): {AGAIN}.") from None
+            raise BoneQualityError(
+                "{path} is cut short (its compressed data end too early): {remedy}.", path=stored.path, remedy=AGAIN
+            ) from None
         except TrailingBytes:
-            raise BoneQualityError(f"{stored.path} has bytes after its compressed data: {AGAIN}.") from None
+            raise BoneQualityError(
+                "{path} has bytes after its compressed data: {remedy}.", path=stored.path, remedy=AGAIN
+            ) from None
         except zlib.error:
-            raise BoneQualityError(f"{stored.path} is damaged (its compressed data fail their check): {AGAIN}.") from None
+            raise BoneQualityError(
+                "{path} is damaged (its compressed data fail their check): {remedy}.", path=stored.path, remedy=AGAIN
+            ) from None
     if total < expected:
         held = max(total - stored.preceding, 0)
-        raise BoneQualityError(f"{stored.path} is cut short ({held} of {stored.voxel_bytes} bytes of voxels): {AGAIN}.")
+        raise BoneQualityError(
+            "{path} is cut short ({held} of {expected} bytes of voxels): {remedy}.",
+            path=stored.path,
+            held=held,
+            expected=stored.voxel_bytes,
+            remedy=AGAIN,
+        )
 
 
-def _longer(stored: StoredImage) -> str:
-    return f"{stored.path} holds more than the {stored.voxel_bytes} bytes of voxels that its header says: {AGAIN}."
+def _longer(stored: StoredImage) -> BoneQualityError:
+    sentence = "{path} holds more than the {expected} bytes of voxels that its header says: {remedy}."
+    return BoneQualityError(sentence, path=stored.path, expected=stored.voxel_bytes, remedy=AGAIN)
 
 
 def detached(path: Path, name: str) -> Path:
     """The file beside a header that holds its voxels."""
     if "%" in name or name.upper().startswith("LIST"):
-        raise BoneQualityError(f"{path} spreads its voxels over several files: save it as one file.")
+        raise BoneQualityError("{path} spreads its voxels over several files: save it as one file.", path=path)
     if Path(name).name != name:
-        raise BoneQualityError(f"{path} keeps its voxels in another folder: put them beside the header.")
+        raise BoneQualityError("{path} keeps its voxels in another folder: put them beside the header.", path=path)
     if not (path.parent / name).is_file():
-        raise BoneQualityError(f"{path} keeps its voxels in {name}, which is not there: put it beside the header.")
+        raise BoneQualityError(
+            "{path} keeps its voxels in {name}, which is not there: put it beside the header.", path=path, name=name
+        )
     return path.parent / name
 
 

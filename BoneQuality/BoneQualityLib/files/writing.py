@@ -71,7 +71,9 @@ def write_whole(contents: dict[Path, str | bytes | Iterable[str]], overwrite: bo
     except OSError as error:
         _remove([] if overwrite else written)
         raise BoneQualityError(
-            f"The folder {paths[0].parent} cannot be written ({error.strerror}); choose another folder or make room."
+            "The folder {parent} cannot be written ({reason}); choose another folder or make room.",
+            parent=paths[0].parent,
+            reason=error.strerror,
         ) from None
     finally:
         _remove(parts.values())

@@ -39,7 +39,7 @@ def read_labels(path: str) -> Labels:
 
     A color table is what 3D Slicer saves as CSV: LabelValue, Name, colors, and codes where it has them.
     """
-    rows = csv_rows(path, "labels")
+    rows = csv_rows(path, "labels file")
     columns = set(rows[0]) if rows else set()
     table = {"LabelValue", "Name"} <= columns
     key = "LabelValue" if table else next((c for c in ("value", "segment") if c in columns), None)
