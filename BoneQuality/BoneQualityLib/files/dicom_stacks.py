@@ -111,15 +111,13 @@ def _check_places(folder: Path, images: list[DicomSlice]) -> None:
     for a, b, step in zip(ordered, ordered[1:], steps):
         if np.linalg.norm(step) < SAME_POSITION_MM:
             raise BoneQualityError(
-                "{folder} holds two images at one place ({pair}): keep one phase or echo only.",
-                folder=folder, pair=_pair(a, b)
+                "{folder} holds two images at one place ({pair}): keep one phase or echo only.", folder=folder, pair=_pair(a, b)
             )
         first, second = (number(image.header, "InstanceNumber") for image in (a, b))
         skipped = abs(second - first) if first is not None and second is not None else 0
         if skipped >= 2 and np.linalg.norm(step - skipped * usual) < POSITION_TOLERANCE_MM:
             raise BoneQualityError(
-                "{folder} misses slices between {pair}: add them or export the series again.",
-                folder=folder, pair=_pair(a, b)
+                "{folder} misses slices between {pair}: add them or export the series again.", folder=folder, pair=_pair(a, b)
             )
 
 
@@ -171,14 +169,16 @@ def _ordered(folder: Path, images: list[DicomSlice]) -> list[DicomSlice]:
     if steps.min() < SAME_POSITION_MM:
         raise BoneQualityError(
             "{folder} holds two images at one place ({pair}): keep one phase or echo only.",
-            folder=folder, pair=pairs[steps.argmin()]
+            folder=folder,
+            pair=pairs[steps.argmin()],
         )
     if np.abs(height - np.linspace(0, height[-1], len(height))).max() > tolerance:
         i = int(np.abs(steps - step).argmax())
         raise BoneQualityError(
             "{folder} misses slices or is unevenly spaced: {pair} lie {apart:.2f} mm apart, others {step:.2f} "
             "mm; add the missing slices or export the series again.",
-            folder=folder, pair=pairs[i]
+            folder=folder,
+            pair=pairs[i],
             apart=steps[i],
             step=step,
         )
