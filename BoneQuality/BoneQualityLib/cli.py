@@ -28,7 +28,7 @@ class Parser(argparse.ArgumentParser):
     """Says what is wrong in one line, without the usage."""
 
     def error(self, message):
-        raise BoneQualityError(f"{message}; see {self.prog} --help.")
+        raise BoneQualityError("{message}; see {program} --help.", message=message, program=self.prog)
 
 
 def main(arguments: list[str] | None = None) -> int:

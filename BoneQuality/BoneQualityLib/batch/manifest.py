@@ -12,7 +12,7 @@ from ..entry.inputs import CaseInputs
 from ..entry.names import READING
 from ..entry.settings import SETTINGS, setting_of
 from ..entry.texts import FILE_COLUMNS, KNOWN_COLUMNS, checked_inputs
-from ..errors import BoneQualityError
+from ..errors import BoneQualityError, Sentence
 from ..files.csv_tables import NotCsv, read_table
 
 #: How alike a column's name and a known one are where it counts as misspelled (difflib's ratio).
@@ -53,15 +53,18 @@ class ManifestFaults(BoneQualityError):
 
     def __init__(self, path: Path, faults: list[tuple[int, str, str]]):
         self.path, self.faults = path, sorted(faults, key=lambda fault: fault[0])
-        super().__init__(" ".join(self.lines))
+        super().__init__(Sentence.joined(self.lines, " "))
 
     @property
-    def lines(self) -> list[str]:
+    def lines(self) -> list[Sentence]:
         """One line a fault, after one that counts them."""
-        count = f"{len(self.faults)} fault{'s' * (len(self.faults) > 1)}"
-        places = [", ".join(filter(None, (f"row {row}" if row else "", column))) for row, column, _ in self.faults]
-        said = [f"{place}: {words}." if place else f"{words}." for place, (*_, words) in zip(places, self.faults)]
-        return [f"{self.path} has {count}; correct them and start again:", *said]
+        count = Sentence("{count} faults", count=len(self.faults)) if len(self.faults) > 1 else Sentence("1 fault")
+        said = [Sentence("{path} has {count}; correct them and start again:", path=self.path, count=count)]
+        for row, column, words in self.faults:
+            places = [Sentence("row {row}", row=row)] * (row > 0) + [column] * bool(column)
+            sentence = "{place}: {words}." if places else "{words}."
+            said.append(Sentence(sentence, place=Sentence.joined(places, ", "), words=Sentence(words)))
+        return said
 
 
 def read_manifest(path: str | Path, cutoffs: str | Path | None = None) -> Manifest:
@@ -72,9 +75,8 @@ def read_manifest(path: str | Path, cutoffs: str | Path | None = None) -> Manife
     rows, first = [], {}
     for number, cells in records:
         if len(cells) != len(columns):
-            faults.append(
-                (number, "", f"has {len(cells)} cells, the header {len(columns)}; a text with the separator in it needs quotes")
-            )
+            words = "has {cells} cells, the header {columns}; a text with the separator in it needs quotes"
+            faults.append((number, "", Sentence(words, cells=len(cells), columns=len(columns))))
             continue
         row = dict(zip(columns, cells))
         inputs, wrong = checked_inputs(row, path.absolute().parent, cutoffs)
@@ -82,10 +84,9 @@ def read_manifest(path: str | Path, cutoffs: str | Path | None = None) -> Manife
         case_id = row.get("case_id", "").strip()
         before, other = first.setdefault(case_id.lower(), (number, case_id))
         if case_id and before != number:
-            words = "is there already, in" if other == case_id else f"differs by letter case alone from {other} in"
-            faults.append(
-                (number, "case_id", f"{case_id} {words} row {before}; give every case an id of its own, as it names files")
-            )
+            words = "{id} is there already, in" if other == case_id else "{id} differs by letter case alone from {other} in"
+            words += " row {row}; give every case an id of its own, as it names files"
+            faults.append((number, "case_id", Sentence(words, id=case_id, other=other, row=before)))
         if inputs:
             rows.append(Row(number, row, inputs))
     if faults:
@@ -98,7 +99,7 @@ def _records(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
     try:
         table = read_table(path, "manifest")
     except NotCsv as fault:
-        raise ManifestFaults(path, [(0, "", f"{fault.words}; save the table as CSV UTF-8")]) from None
+        raise ManifestFaults(path, [(0, "", Sentence("{fault}; save the table as CSV UTF-8", fault=fault.words))]) from None
     if not table.rows:
         raise ManifestFaults(path, [(0, "", "there is no row below a header; give a header with case_id and a row a case")])
     return table.header, table.rows
@@ -108,15 +109,16 @@ def _faults_of_columns(columns: list[str], records) -> list[tuple[int, str, str]
     faults = []
     for at, name in enumerate(columns):
         if not name:
-            faults.append((1, "", f"column {at + 1} has no name; give it one or remove it"))
+            faults.append((1, "", Sentence("column {number} has no name; give it one or remove it", number=at + 1)))
         elif name in columns[:at]:
             faults.append((1, name, "is there twice; rename one"))
         elif name in FILLED_BY_US:
             faults.append((1, name, "is a column that BoneQuality fills; rename it"))
         elif known := _misspelled(name, [cells[at] for _, cells in records if at < len(cells)]):
-            faults.append((1, name, f"looks like {known}; write that, or rename a column of your own"))
+            faults.append((1, name, Sentence("looks like {known}; write that, or rename a column of your own", known=known)))
     if "case_id" not in columns:
-        faults.append((1, "", f"there is no column case_id among {', '.join(columns)}; name the column of the cases' ids so"))
+        words = "there is no column case_id among {columns}; name the column of the cases' ids so"
+        faults.append((1, "", Sentence(words, columns=", ".join(columns))))
     return faults
 
 

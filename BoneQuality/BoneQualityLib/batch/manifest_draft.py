@@ -58,13 +58,15 @@ def draft_manifest(folder: str | Path, output: str | Path | None = None, overwri
     """
     folder = Path(folder)
     if not folder.is_dir():
-        raise BoneQualityError(f"{folder} is not a folder; name the one that holds the cases.")
+        raise BoneQualityError("{folder} is not a folder; name the one that holds the cases.", folder=folder)
     output = Path(output) if output else folder / "manifest.csv"
     cases: dict[str, list[_Found]] = {}
     for found in _walk(folder):
         cases.setdefault(found.case, []).append(found)
     if not cases:
-        raise BoneQualityError(f"{folder} holds no image file and no DICOM folder; name the one that holds the cases.")
+        raise BoneQualityError(
+            "{folder} holds no image file and no DICOM folder; name the one that holds the cases.", folder=folder
+        )
     columns, taken = ["case_id", *TITLES, "remark"], set()
     lines, remarks = [csv_line(columns)], 0
     for name in sorted(cases):

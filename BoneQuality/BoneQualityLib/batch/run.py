@@ -197,7 +197,9 @@ def run_batch(
             _write_tables(cases, folder, batch, reviews)
             _write_index(cases, folder, batch, reviews or {})
         except BoneQualityError as error:
-            raise BoneQualityError(f"{error} The cases that are done are kept: then go on with them.", remedies=("resume",)) from None
+            raise BoneQualityError(
+                "{error} The cases that are done are kept: then go on with them.", remedies=("resume",), error=error
+            ) from None
     return batch
 
 
@@ -239,7 +241,7 @@ def _note(results: Iterator[tuple], count: int, batch: Batch, progress: Progress
         seconds = time.monotonic() - begin
         left = _duration(seconds / number * (count - number))
         last = "{case} failed" if failure else "{case} measured"
-        sentence = f"{{number}} of {{count}} cases, {{failed}} failed, {last}, {{rate:.2g}} a second, {{left}} left"
+        sentence = "{number} of {count} cases, {failed} failed, " + last + ", {rate:.2g} a second, {left} left"
         values = dict(number=number, count=count, failed=len(batch.failures), case=job.case_id, rate=number / seconds, left=left)
         progress(number / count, Sentence(sentence, **values))
 
@@ -254,7 +256,7 @@ def _check_names(jobs: list[Job]) -> None:
     """Raise BoneQualityError for a case whose report would take the place of the batch's own page."""
     name = Path(PAGE).stem
     if any(job.case_id.lower() == name for job in jobs):
-        raise BoneQualityError(f"The case id {name} names the page of all cases; give that case another id.")
+        raise BoneQualityError("The case id {name} names the page of all cases; give that case another id.", name=name)
 
 
 def _check_folder(jobs: list[Job], folder: Path, resume: bool, overwrite: bool) -> None:
@@ -263,7 +265,9 @@ def _check_folder(jobs: list[Job], folder: Path, resume: bool, overwrite: bool) 
         there, recorded = set(os.listdir(folder)), set(os.listdir(folder / RECORDS)) - {LOCK}
     except OSError as error:
         raise BoneQualityError(
-            f"The folder {folder} cannot be written ({error.strerror}); choose another folder or make room."
+            "The folder {folder} cannot be written ({reason}); choose another folder or make room.",
+            folder=folder,
+            reason=error.strerror,
         ) from None
     if overwrite:
         return
@@ -333,7 +337,7 @@ def _joined(done: list[Row], folder: Path, table: str) -> Iterator[str]:
             if header is None:
                 yield (header := first)
             elif first != header:
-                raise BoneQualityError(f"{path} has other columns than the cases before; measure all cases again.")
+                raise BoneQualityError("{path} has other columns than the cases before; measure all cases again.", path=path)
             yield from file
 
 

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .. import __version__
-from ..errors import BoneQualityError
+from ..errors import BoneQualityError, Sentence
 
 #: As many cases run at once as there are workers: more threads in each would only wait for one another.
 ONE_THREAD = dict.fromkeys(
@@ -104,7 +104,7 @@ def in_processes(function: Callable, jobs: Iterable, workers: int, limits: Limit
                 try:
                     result = future.result()
                 except BrokenProcessPool:
-                    died = TOO_LONG.format(minutes=limits.seconds / 60) if one.is_ended else DIED
+                    died = Sentence(TOO_LONG, minutes=limits.seconds / 60) if one.is_ended else DIED
                     worker, result = replaced(worker), WorkerDied(died)
                 start(worker)
                 yield one.job, result
@@ -160,7 +160,9 @@ def in_cluster(function: Callable, jobs: Iterable, address: str, limits: Limits 
             closing.callback(client.close, timeout=5)
             client.wait_for_workers(1, timeout=60)
         except (OSError, ValueError, TimeoutError) as error:
-            raise BoneQualityError(f"No Dask scheduler with workers answers at {address} ({error}); check its address.") from None
+            raise BoneQualityError(
+                "No Dask scheduler with workers answers at {address} ({error}); check its address.", address=address, error=error
+            ) from None
         jobs, given, running = iter(jobs), {}, as_completed(loop=client.loop)
 
         def start(count: int) -> None:
@@ -180,10 +182,9 @@ def in_cluster(function: Callable, jobs: Iterable, address: str, limits: Limits 
                 start(1)
                 yield job, result
         except Exception as error:  # the function itself raises nothing: the cluster is at fault
-            raise ClusterLost(
-                f"The cluster cannot go on ({type(error).__name__}); see that its scheduler runs and BoneQuality {__version__} is "
-                "installed on its workers, then keep what is done and measure the others."
-            ) from None
+            sentence = "The cluster cannot go on ({fault}); see that its scheduler runs and BoneQuality {version} is "
+            sentence += "installed on its workers, then keep what is done and measure the others."
+            raise ClusterLost(sentence, fault=type(error).__name__, version=__version__) from None
 
 
 @contextlib.contextmanager
@@ -262,7 +263,7 @@ def _check(first: list[Future]) -> None:
     except BrokenProcessPool:
         where = "" if getattr(sys.modules["__main__"], "__file__", None) is None else " (a script needs: if __name__ == '__main__')"
         raise BoneQualityError(
-            f"Worker processes cannot be started from here{where}; use workers=0 to measure in this one."
+            "Worker processes cannot be started from here{where}; use workers=0 to measure in this one.", where=Sentence(where)
         ) from None
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from ..anatomy.schemes import SCHEMES
-from ..errors import BoneQualityError
+from ..errors import BoneQualityError, Sentence
 from ..files.checks import EXTENSIONS
 from ..files.dicom_images import is_dicom
 from ..files.dicom_series import folder_and_series
@@ -32,7 +32,8 @@ def case_inputs(texts: Mapping[str, str], folder: str | Path = "", cutoffs: str 
     """
     inputs, faults = checked_inputs(texts, folder, cutoffs)
     if inputs is None:
-        raise BoneQualityError("; ".join(f"{column}: {sentence}" for column, sentence in faults) + ".")
+        said = (Sentence("{column}: {fault}", column=column, fault=Sentence(fault)) for column, fault in faults)
+        raise BoneQualityError("{faults}.", faults=Sentence.joined(said))
     return inputs
 
 
@@ -94,10 +95,12 @@ def _faults_of_path(item: Input, part: str, folder) -> list[str]:
     path, named = _located(item, part, folder)
     if not os.path.exists(path):
         alone = ", and give one image alone" if ";" in part and not item.several else ""
-        return [f"{part} is not there; check the path{alone}"]
+        return [Sentence("{path} is not there; check the path" + alone, path=part)]
     is_mask = item.of and os.path.isfile(path) and is_dicom(Path(path))
     if not path.lower().endswith(EXTENSIONS) and not os.path.isdir(path) and not is_mask:
-        return [f"{part} is of no supported type; give one of {', '.join(EXTENSIONS)}, or a folder"]
+        return [
+            Sentence("{path} is of no supported type; give one of {types}, or a folder", path=part, types=", ".join(EXTENSIONS))
+        ]
     return _faults_of_scheme(named, folder) if item.of and named else []
 
 
@@ -105,8 +108,9 @@ def _faults_of_scheme(labels: str, folder) -> list[str]:
     if labels in SCHEMES or labels.lower().endswith(".csv") and os.path.exists(os.path.join(folder, labels)):
         return []
     if labels.lower().endswith(".csv"):
-        return [f"{labels} is not there; check the path"]
-    return [f"{labels!r} is no label scheme; choose one of {', '.join(SCHEMES)}, or a LABELS.csv file"]
+        return [Sentence("{path} is not there; check the path", path=labels)]
+    sentence = "{labels!r} is no label scheme; choose one of {schemes}, or a LABELS.csv file"
+    return [Sentence(sentence, labels=labels, schemes=", ".join(SCHEMES))]
 
 
 def _faults_of_labels(given: dict[str, str], folder) -> list[tuple[str, str]]:

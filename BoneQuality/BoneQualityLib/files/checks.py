@@ -77,10 +77,8 @@ def check_image_file(path, unpack: bool = True, is_mask: bool = False) -> ImageH
         _said_by(path, lambda: check_length(stored))
     header = _said_by(path, lambda: _itk_header(stored))
     if voxels is not None and not _within_extents(stored, voxels):
-        raise BoneQualityError(
-            "{path} has voxels outside its segments' extents, as after resampling: export it as drawn, or as a label map.",
-            path=path,
-        )
+        sentence = "{path} has voxels outside its segments' extents, as after resampling: export it as drawn, or as a label map."
+        raise BoneQualityError(sentence, path=path)
     return header
 
 
@@ -118,11 +116,8 @@ def structure_files(folder) -> list[tuple[str, Path]]:
     files = (path for path in folder.iterdir() if path.name.lower().endswith(EXTENSIONS) and path.is_file())
     found = [(stem(path), path) for path in files if not path.name.startswith(".")]
     if not found:
-        raise BoneQualityError(
-            "{folder} holds no image file: put one a structure there, of {extensions}.",
-            folder=folder,
-            extensions=", ".join(EXTENSIONS),
-        )
+        sentence = "{folder} holds no image file: put one a structure there, of {extensions}."
+        raise BoneQualityError(sentence, folder=folder, extensions=", ".join(EXTENSIONS))
     return sorted(found)
 
 
@@ -157,20 +152,12 @@ def _said_by(path: Path, reading):
 def _check_size(stored: StoredImage, is_mask: bool) -> None:
     if stored.voxel_bytes > MOST_UNPACKED_BYTES:
         gib, limit = stored.voxel_bytes / 2**30, MOST_UNPACKED_BYTES >> 30
-        raise BoneQualityError(
-            "{path} unpacks to {gib:.1f} GiB, over the limit of {limit} GiB: export the spine alone.",
-            path=stored.path,
-            gib=gib,
-            limit=limit,
-        )
+        sentence = "{path} unpacks to {gib:.1f} GiB, over the limit of {limit} GiB: export the spine alone."
+        raise BoneQualityError(sentence, path=stored.path, gib=gib, limit=limit)
     packing = stored.voxel_bytes / max(stored.packed_bytes, 1)
     if stored.compression and stored.voxel_bytes > LARGE_BYTES and packing > (MOST_PACKED_LABELS if is_mask else MOST_PACKED_IMAGE):
-        raise BoneQualityError(
-            "{path} unpacks to {packing:.0f} times its size, so it holds next to nothing but one value: {remedy}.",
-            path=stored.path,
-            packing=packing,
-            remedy=AGAIN,
-        )
+        sentence = "{path} unpacks to {packing:.0f} times its size, so it holds next to nothing but one value: {remedy}."
+        raise BoneQualityError(sentence, path=stored.path, packing=packing, remedy=AGAIN)
 
 
 def _itk_header(stored: StoredImage) -> ImageHeader:

@@ -41,12 +41,8 @@ def read_table(path, what: str) -> CsvTable:
     try:
         text = Path(path).read_bytes().decode("utf-8-sig")
     except OSError as error:
-        raise BoneQualityError(
-            "The {what} {path} cannot be read ({reason}); check its path and its permissions.",
-            what=Sentence(what),
-            path=path,
-            reason=error.strerror,
-        ) from None
+        sentence = "The {what} {path} cannot be read ({reason}); check its path and its permissions."
+        raise BoneQualityError(sentence, what=Sentence(what), path=path, reason=error.strerror) from None
     except UnicodeDecodeError as error:
         line = error.object[: error.start].count(b"\n") + 1
         raise NotCsv(path, what, Sentence("line {line} is not UTF-8", line=line)) from None

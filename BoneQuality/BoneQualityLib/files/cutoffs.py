@@ -28,10 +28,6 @@ def read_cutoffs(path: str | Path = CUTOFFS_FILE) -> list[Cutoff]:
                 )
             )  # fmt: skip
         except (KeyError, TypeError, ValueError) as error:
-            raise BoneQualityError(
-                "Row {number} of the cut-offs file {path} cannot be used ({error}); correct it.",
-                number=number,
-                path=path,
-                error=error,
-            ) from None
+            sentence = "Row {number} of the cut-offs file {path} cannot be used ({error}); correct it."
+            raise BoneQualityError(sentence, number=number, path=path, error=error) from None
     return found

@@ -167,27 +167,15 @@ def _ordered(folder: Path, images: list[DicomSlice]) -> list[DicomSlice]:
     tolerance = min(POSITION_TOLERANCE_MM, step / 4)
     pairs = [_pair(a, b) for a, b in zip(images, images[1:])]
     if steps.min() < SAME_POSITION_MM:
-        raise BoneQualityError(
-            "{folder} holds two images at one place ({pair}): keep one phase or echo only.",
-            folder=folder,
-            pair=pairs[steps.argmin()],
-        )
+        sentence = "{folder} holds two images at one place ({pair}): keep one phase or echo only."
+        raise BoneQualityError(sentence, folder=folder, pair=pairs[steps.argmin()])
     if np.abs(height - np.linspace(0, height[-1], len(height))).max() > tolerance:
         i = int(np.abs(steps - step).argmax())
-        raise BoneQualityError(
-            "{folder} misses slices or is unevenly spaced: {pair} lie {apart:.2f} mm apart, others {step:.2f} "
-            "mm; add the missing slices or export the series again.",
-            folder=folder,
-            pair=pairs[i],
-            apart=steps[i],
-            step=step,
-        )
+        sentence = "{folder} misses slices or is unevenly spaced: {pair} lie {apart:.2f} mm apart, others {step:.2f} mm; add "
+        sentence += "the missing slices or export the series again."
+        raise BoneQualityError(sentence, folder=folder, pair=pairs[i], apart=steps[i], step=step)
     if np.any(sideways > height * math.tan(math.radians(TILT_TOLERANCE_DEGREES)) + tolerance):
         tilt = math.degrees(math.atan2(sideways[-1], height[-1]))
-        raise BoneQualityError(
-            "{folder} has a gantry tilt ({tilt:.1f} degrees) or slices shifted sideways: {remedy}.",
-            folder=folder,
-            tilt=tilt,
-            remedy=REGULARIZE,
-        )
+        sentence = "{folder} has a gantry tilt ({tilt:.1f} degrees) or slices shifted sideways: {remedy}."
+        raise BoneQualityError(sentence, folder=folder, tilt=tilt, remedy=REGULARIZE)
     return images

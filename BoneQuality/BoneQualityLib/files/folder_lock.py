@@ -25,11 +25,8 @@ def only_writer(folder: Path, lock: Path) -> Iterator[None]:
         lock.parent.mkdir(parents=True, exist_ok=True)
         file = os.open(lock, os.O_CREAT | os.O_RDWR | getattr(os, "O_NOFOLLOW", 0), 0o666)
     except OSError as error:
-        raise BoneQualityError(
-            "The folder {folder} cannot be written ({reason}); choose another folder or make room.",
-            folder=folder,
-            reason=error.strerror,
-        ) from None
+        sentence = "The folder {folder} cannot be written ({reason}); choose another folder or make room."
+        raise BoneQualityError(sentence, folder=folder, reason=error.strerror) from None
     try:
         if not _is_locked(file):
             raise BoneQualityError(

@@ -35,11 +35,8 @@ def metaimage_header(path: Path) -> StoredImage:
         raise HeaderFault("ObjectType")
     dimension = integer(fields.get("NDims", ""), "NDims", 1, 10)
     if not all(set(names) & fields.keys() for names in (_SPACING, _MATRIX, _OFFSET)):
-        raise BoneQualityError(
-            "{path} does not say where its voxels lie (ElementSpacing, TransformMatrix, Offset): {remedy}.",
-            path=path,
-            remedy=RESAVE,
-        )
+        sentence = "{path} does not say where its voxels lie (ElementSpacing, TransformMatrix, Offset): {remedy}."
+        raise BoneQualityError(sentence, path=path, remedy=RESAVE)
     size = integers(fields.get("DimSize", ""), "DimSize", 1, 1 << 31)
     if len(size) != dimension:
         raise HeaderFault("DimSize")
@@ -93,11 +90,8 @@ def _dtype(path: Path, fields: dict[str, str]) -> np.dtype:
     kind = fields.get("ElementType", "").removesuffix("_ARRAY")
     if kind not in _TYPES:
         if kind in ("MET_LONG", "MET_ULONG"):
-            raise BoneQualityError(
-                "{path} has voxels of type {kind}, whose size differs between programs: save it again, as NRRD.",
-                path=path,
-                kind=kind,
-            )
+            sentence = "{path} has voxels of type {kind}, whose size differs between programs: save it again, as NRRD."
+            raise BoneQualityError(sentence, path=path, kind=kind)
         raise HeaderFault("ElementType")
     is_big = any(_is_true(fields, name, "False") for name in _BYTE_ORDER)
     return np.dtype((">" if is_big else "<") + _TYPES[kind])

@@ -86,13 +86,8 @@ def check_length(stored: StoredImage) -> None:
         return
     held = stored.packed_bytes
     if held < stored.voxel_bytes:
-        raise BoneQualityError(
-            "{path} is cut short ({held} of {expected} bytes of voxels): {remedy}.",
-            path=stored.path,
-            held=held,
-            expected=stored.voxel_bytes,
-            remedy=AGAIN,
-        )
+        sentence = "{path} is cut short ({held} of {expected} bytes of voxels): {remedy}."
+        raise BoneQualityError(sentence, path=stored.path, held=held, expected=stored.voxel_bytes, remedy=AGAIN)
     if held > stored.voxel_bytes and stored.start is not None:
         raise _longer(stored)
 
@@ -177,13 +172,8 @@ def _pieces(stored: StoredImage) -> Iterator[bytes]:
     expected, total, held = stored.preceding + stored.voxel_bytes, 0, stored.packed_bytes
     length = held if stored.compressed_bytes is None else stored.compressed_bytes
     if held < length:
-        raise BoneQualityError(
-            "{path} is cut short ({held} of {length} bytes of compressed voxels): {remedy}.",
-            path=stored.path,
-            held=held,
-            length=length,
-            remedy=AGAIN,
-        )
+        sentence = "{path} is cut short ({held} of {length} bytes of compressed voxels): {remedy}."
+        raise BoneQualityError(sentence, path=stored.path, held=held, length=length, remedy=AGAIN)
     if held > length:
         raise _longer(stored)
     with stored.data_path.open("rb") as file:
@@ -208,13 +198,8 @@ def _pieces(stored: StoredImage) -> Iterator[bytes]:
             ) from None
     if total < expected:
         held = max(total - stored.preceding, 0)
-        raise BoneQualityError(
-            "{path} is cut short ({held} of {expected} bytes of voxels): {remedy}.",
-            path=stored.path,
-            held=held,
-            expected=stored.voxel_bytes,
-            remedy=AGAIN,
-        )
+        sentence = "{path} is cut short ({held} of {expected} bytes of voxels): {remedy}."
+        raise BoneQualityError(sentence, path=stored.path, held=held, expected=stored.voxel_bytes, remedy=AGAIN)
 
 
 def _longer(stored: StoredImage) -> BoneQualityError:

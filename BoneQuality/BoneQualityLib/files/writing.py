@@ -70,11 +70,8 @@ def write_whole(contents: dict[Path, str | bytes | Iterable[str]], overwrite: bo
         raise _there_already(Path(error.filename2 or error.filename)) from None
     except OSError as error:
         _remove([] if overwrite else written)
-        raise BoneQualityError(
-            "The folder {parent} cannot be written ({reason}); choose another folder or make room.",
-            parent=paths[0].parent,
-            reason=error.strerror,
-        ) from None
+        sentence = "The folder {parent} cannot be written ({reason}); choose another folder or make room."
+        raise BoneQualityError(sentence, parent=paths[0].parent, reason=error.strerror) from None
     finally:
         _remove(parts.values())
 
