@@ -192,4 +192,6 @@ def require_packages() -> None:
     """Raise BoneQualityError where a package of the statistics is not installed."""
     missing = [name for name in PACKAGES if find_spec(name) is None]
     if missing:
-        raise BoneQualityError(f"The statistics need {', '.join(missing)}; install them with: pip install 'bonequality[cohort]'.")
+        raise BoneQualityError(
+            "The statistics need {missing}; install them with: pip install 'bonequality[cohort]'.", missing=", ".join(missing)
+        )

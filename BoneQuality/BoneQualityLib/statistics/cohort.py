@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from ..columns import CASE_COLUMNS, LEVEL_COLUMNS, Column, measures_for
-from ..errors import BoneQualityError
+from ..errors import BoneQualityError, Sentence
 from ..files.csv_tables import NotCsv, read_table
 from .exclusions import apply_rules
 from .facts import FACTS as DERIVED
@@ -82,8 +82,8 @@ class Cohort:
         return [name for name in dict.fromkeys(named) if name not in (None, question.outcome)]
 
 
-def counted(number: int, word: str) -> str:
-    return f"{number} {word}" if number == 1 else f"{number} {word}s"
+def counted(number: int, word: str) -> Sentence:
+    return Sentence("{number} {things}", number=number, things=Sentence(word if number == 1 else word + "s"))
 
 
 def column_of(name: str) -> Column:
@@ -96,7 +96,7 @@ def load(source, question: Question) -> Cohort:
     name = "the table" if hasattr(source, "columns") else Path(source).name
     table = source if hasattr(source, "columns") else read_csv(source)
     if not len(table):
-        raise BoneQualityError(f"{name} holds no cases; give a row for every case.")
+        raise BoneQualityError("{name} holds no cases; give a row for every case.", name=name)
     table, derived = with_facts(table, name)
     check_columns(table, question, name)
     table, flow = apply_rules(table, question.where, name)
@@ -113,7 +113,9 @@ def load(source, question: Question) -> Cohort:
     frame = _without_empty(frame, question, warnings, name)
     measures = tuple(column_of(measure) for measure in measures if measure in frame)
     if not measures and not question.methods:
-        raise BoneQualityError(f"{name} holds none of the measures {', '.join(MEASURES)}; name the columns to analyze.")
+        raise BoneQualityError(
+            "{name} holds none of the measures {measures}; name the columns to analyze.", name=name, measures=", ".join(MEASURES)
+        )
     cohort = Cohort(name, question, frame, events, measures, flow, readings, warnings)
     _check_subgroups(cohort)
     return cohort
@@ -140,18 +142,21 @@ def read_csv(path):
     try:
         table = read_table(path, "table")
     except NotCsv:
-        raise BoneQualityError(f"{path} is not UTF-8 CSV text; save it as CSV UTF-8 (comma separated).") from None
+        raise BoneQualityError("{path} is not UTF-8 CSV text; save it as CSV UTF-8 (comma separated).", path=path) from None
     if table.separator != ",":
-        raise BoneQualityError(f"{path} is separated by semicolons or tabs; save it separated by commas, with decimal points.")
+        raise BoneQualityError(
+            "{path} is separated by semicolons or tabs; save it separated by commas, with decimal points.", path=path
+        )
     header, numbers, rows = table.header, [number for number, _ in table.rows], [cells for _, cells in table.rows]
     if not rows:
-        raise BoneQualityError(f"{path} holds no cases; give a CSV file with a header and a row for every case.")
+        raise BoneQualityError("{path} holds no cases; give a CSV file with a header and a row for every case.", path=path)
     for number, row in zip(numbers, rows):
         if len(row) != len(header):
-            raise BoneQualityError(f"Row {number} of {path} has {len(row)} cells for {len(header)} columns; correct it.")
+            sentence = "Row {number} of {path} has {cells} cells for {columns} columns; correct it."
+            raise BoneQualityError(sentence, number=number, path=path, cells=len(row), columns=len(header))
     doubled = sorted({name for name in header if name and header.count(name) > 1})
     if doubled:
-        raise BoneQualityError(f"{path} has two columns called {doubled[0]!r}; rename one.")
+        raise BoneQualityError("{path} has two columns called {column!r}; rename one.", path=path, column=doubled[0])
     frame = pandas.DataFrame(rows, columns=header, index=numbers)
     return frame.loc[:, [bool(name) for name in header]]  # a column without a name, as spreadsheets leave them, cannot be asked for
 
@@ -169,9 +174,11 @@ def check_columns(frame, question: Question, name: str) -> None:
         if column not in frame.columns:
             near = difflib.get_close_matches(column, frame.columns, 1)
             near = near or [name for name in frame.columns if str(name).startswith(column)][:1]
-            unsayable = " Rename it: , [ ] and = have a meaning here." if near and set(",[]=") & set(near[0]) else ""
-            hint = f"did you mean {near[0]!r}?{unsayable}" if near else f"it has {', '.join(map(str, frame.columns[:20]))}."
-            raise BoneQualityError(f"{name} has no column {column!r}; {hint}")
+            hint = "did you mean {near!r}?" if near else "it has {columns}."
+            if near and set(",[]=") & set(near[0]):
+                hint += " Rename it: , [ ] and = have a meaning here."
+            hint = Sentence(hint, near=near and near[0], columns=", ".join(map(str, frame.columns[:20])))
+            raise BoneQualityError("{name} has no column {column!r}; {hint}", name=name, column=column, hint=hint)
 
 
 def _used(table, question: Question, derived: tuple[str, ...]) -> list[str]:
@@ -204,15 +211,15 @@ def typed(text, question: Question, name: str):
         elif must or (~wrong & cells.notna()).sum() > wrong.sum():
             if wrong.any():
                 row = wrong.idxmax()
-                raise BoneQualityError(
-                    f"Row {row} of {name} holds {cells[row][:40]!r} in {column!r}, a column of numbers; write a number with a decimal point or leave it empty."
-                )
+                sentence = "Row {row} of {name} holds {text!r} in {column!r}, a column of numbers; write a number with a "
+                sentence += "decimal point or leave it empty."
+                raise BoneQualityError(sentence, row=row, name=name, text=cells[row][:40], column=column)
             found[column] = numbers
         else:
             found[column] = cells
     if question.time and (found[question.time] < 0).any():
         row = (found[question.time] < 0).idxmax()
-        raise BoneQualityError(f"Row {row} of {name} holds a negative {question.time!r}; correct it.")
+        raise BoneQualityError("Row {row} of {name} holds a negative {time!r}; correct it.", row=row, name=name, time=question.time)
     return pandas.DataFrame(found, index=text.index)
 
 
@@ -223,9 +230,9 @@ def check_spelling(frame, question: Question, name: str) -> None:
         spelled: dict[str, str] = {}
         for level in sorted(levels):
             if (other := spelled.setdefault(level.casefold(), level)) != level:
-                raise BoneQualityError(
-                    f"The column {column!r} of {name} holds {other!r} and {level!r}, which differ by letter case alone; write them the same."
-                )
+                sentence = "The column {column!r} of {name} holds {other!r} and {level!r}, which differ by letter case alone; "
+                sentence += "write them the same."
+                raise BoneQualityError(sentence, column=column, name=name, other=other, level=level)
 
 
 def _measures(frame, question: Question) -> list[str]:
@@ -239,7 +246,9 @@ def _without_empty(frame, question: Question, warnings: list[str], name: str):
     empty = [column for column in frame if column != "case_id" and not frame[column].notna().any()]
     for column in empty:
         if column in question.columns():
-            raise BoneQualityError(f"{column!r} is empty in every row of {name} that has an outcome; name another column.")
+            raise BoneQualityError(
+                "{column!r} is empty in every row of {name} that has an outcome; name another column.", column=column, name=name
+            )
     if empty:
         warnings.append(f"Nothing was measured or filled in for {', '.join(empty)}; these columns are left out.")
     return frame.drop(columns=empty)
@@ -248,22 +257,24 @@ def _without_empty(frame, question: Question, warnings: list[str], name: str):
 def _check_unique(ids, name: str) -> None:
     doubled = ids[ids.notna() & ids.duplicated()]
     if len(doubled):
-        raise BoneQualityError(
-            f"{name} has two rows of case {doubled.iloc[0]!r} (row {doubled.index[0]}); keep one, or name the column of the readers."
-        )
+        sentence = "{name} has two rows of case {case!r} (row {row}); keep one, or name the column of the readers."
+        raise BoneQualityError(sentence, name=name, case=doubled.iloc[0], row=doubled.index[0])
 
 
 def _by_case(frame, question: Question, measures: list[str], warnings: list[str], name: str):
     """One row a case, with the mean over the readers of the first reading of each; and all readings."""
     for column in ("case_id", question.readers):
         if frame[column].isna().any():
-            raise BoneQualityError(f"Row {frame[column].isna().idxmax()} of {name} has no {column!r}; fill it in.")
+            raise BoneQualityError(
+                "Row {row} of {name} has no {column!r}; fill it in.", row=frame[column].isna().idxmax(), name=name, column=column
+            )
     facts = [c for c in frame if c not in (*measures, "case_id", question.readers)]
     by_case = frame.groupby("case_id", sort=False)
     for fact in facts:
         differing = by_case[fact].nunique()
         if (differing > 1).any():
-            raise BoneQualityError(f"The readings of case {differing.idxmax()!r} in {name} differ in {fact!r}; make them the same.")
+            sentence = "The readings of case {case!r} in {name} differ in {fact!r}; make them the same."
+            raise BoneQualityError(sentence, case=differing.idxmax(), name=name, fact=fact)
     readings = frame[["case_id", *measures]].assign(**{READER: frame[question.readers]})
     readings[READING] = readings.groupby(["case_id", READER]).cumcount()
     first = readings[readings[READING] == 0].groupby("case_id", sort=False)
@@ -287,16 +298,19 @@ def events_of(cells, question: Question, name: str):
         plain = words.map(lambda v: v[:-2] if isinstance(v, str) and v in ("1.0", "0.0") else v)
         pair = next((p for p in YES_NO if set(plain.dropna()) <= set(p)), None)
         if pair is None or not values:
-            raise BoneQualityError(
-                f"The outcome {question.outcome!r} of {name} holds {shown or 'nothing'}; say which value is the event: {question.outcome}=VALUE."
-            )
+            sentence = "The outcome {outcome!r} of {name} holds {shown}; say which value is the event: {outcome}=VALUE."
+            raise BoneQualityError(sentence, outcome=question.outcome, name=name, shown=shown or Sentence("nothing"))
         event = plain.map(lambda v: v == pair[0], na_action="ignore")
     else:
         event = words.map(lambda v: _same(v, question.value.casefold()), na_action="ignore")
     if not event.any() or event.dropna().all():
-        said = f"no case with {question.outcome}={question.value}" if question.value else "one class only"
+        said = "no case with {outcome}={value}" if question.value else "one class only"
         raise BoneQualityError(
-            f"The outcome {question.outcome!r} of {name} has {said} (it holds {shown}); both events and others are needed."
+            "The outcome {outcome!r} of {name} has {said} (it holds {shown}); both events and others are needed.",
+            outcome=question.outcome,
+            name=name,
+            said=Sentence(said, outcome=question.outcome, value=question.value),
+            shown=shown,
         )
     return event
 
@@ -311,12 +325,14 @@ def _same(cell: str, value: str) -> bool:
 def _check_subgroups(cohort: Cohort) -> None:
     by, found = cohort.question.by, cohort.subgroups()
     if by and not 2 <= len(found) <= MOST_SUBGROUPS:
-        raise BoneQualityError(
-            f"The column {by!r} of {cohort.name} holds {counted(len(found), 'different value')}; 2 to {MOST_SUBGROUPS} subgroups can be compared."
-        )
+        sentence = "The column {by!r} of {name} holds {found}; 2 to {most} subgroups can be compared."
+        raise BoneQualityError(sentence, by=by, name=cohort.name, found=counted(len(found), "different value"), most=MOST_SUBGROUPS)
     if "all" in found:
-        raise BoneQualityError(f"A subgroup of {by!r} in {cohort.name} is called 'all', as all cases together are; rename it.")
+        raise BoneQualityError(
+            "A subgroup of {by!r} in {name} is called 'all', as all cases together are; rename it.", by=by, name=cohort.name
+        )
     for term in cohort.question.adjust:
         if term.reference and not (cohort.frame[term.name] == term.reference).any():
             levels = ", ".join(sorted(cohort.frame[term.name].dropna().unique())[:8])
-            raise BoneQualityError(f"{term.name!r} of {cohort.name} is never {term.reference!r}; name one of {levels}.")
+            sentence = "{column!r} of {name} is never {reference!r}; name one of {levels}."
+            raise BoneQualityError(sentence, column=term.name, name=cohort.name, reference=term.reference, levels=levels)

@@ -26,9 +26,8 @@ def apply_rules(table, rules: tuple[Comparison, ...], name: str) -> tuple[object
         table = table[met]
         flow.append(dict(step=str(rule), excluded=before - _cases(table), missing=missing, left=_cases(table)))
         if not len(table):
-            raise BoneQualityError(
-                f"No case of {name} is left after the rule {rule} ({_cases(excluded)} excluded by it); change the rule."
-            )
+            sentence = "No case of {name} is left after the rule {rule} ({excluded} excluded by it); change the rule."
+            raise BoneQualityError(sentence, name=name, rule=rule, excluded=_cases(excluded))
     return table, flow
 
 
@@ -47,13 +46,14 @@ def _met(cells, known, rule: Comparison, name: str):
             same = same | (numbers == rule.number)
         return same if rule.sign == "=" else ~same
     if rule.number != rule.number:
-        raise BoneQualityError(f"The rule {rule} compares with no number; write for example age>=50, or sex=F for a text.")
+        raise BoneQualityError(
+            "The rule {rule} compares with no number; write for example age>=50, or sex=F for a text.", rule=rule
+        )
     wrong = known & numbers.isna()
     if wrong.any():
         row = wrong.idxmax()
-        raise BoneQualityError(
-            f"Row {row} of {name} holds {cells[row][:40]!r} in {rule.column!r}, which the rule {rule} compares; write a number."
-        )
+        sentence = "Row {row} of {name} holds {text!r} in {column!r}, which the rule {rule} compares; write a number."
+        raise BoneQualityError(sentence, row=row, name=name, text=cells[row][:40], column=rule.column, rule=rule)
     return _SIGNS[rule.sign](numbers, rule.number)
 
 

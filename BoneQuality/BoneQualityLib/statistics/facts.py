@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import date
 
-from ..errors import BoneQualityError
+from ..errors import BoneQualityError, Sentence
 from ..parameters import LEVELS, LUMBAR_USED, NEIGHBORS
 
 #: Columns of levels, as in the manifest; ``new_fractures``: those found later, as ``bonequality compare`` names them.
@@ -75,9 +75,8 @@ def _levels(table, column: str, name: str):
     for row, there in found.items():
         unknown = [level for level in there if level not in LEVELS]
         if unknown:
-            raise BoneQualityError(
-                f"Row {row} of {name} holds {unknown[0]!r} in {column!r}, which is no level; write levels as L2,L3."
-            )
+            sentence = "Row {row} of {name} holds {text!r} in {column!r}, which is no level; write levels as L2,L3."
+            raise BoneQualityError(sentence, row=row, name=name, text=unknown[0], column=column)
     return found
 
 
@@ -110,9 +109,8 @@ def _t_scores(table, levels: dict, name: str):
         wrong = numbers.isna() & cells.astype(bool) & ~cells.str.lower().isin(("na", "nan", "n/a"))
         if wrong.any():
             row = wrong.idxmax()
-            raise BoneQualityError(
-                f"Row {row} of {name} holds {cells[row][:40]!r} in {column!r}; write a number or leave it empty."
-            )
+            sentence = "Row {row} of {name} holds {text!r} in {column!r}; write a number or leave it empty."
+            raise BoneQualityError(sentence, row=row, name=name, text=cells[row][:40], column=column)
         used = (
             ~pandas.concat([taken.map(lambda there, level=level: level in there) for taken in out], axis=1).any(axis=1)
             if out
@@ -128,9 +126,8 @@ def _days(table, name: str):
         try:
             first, last = (date.fromisoformat(cell[:10]) if cell else None for cell in cells)
         except ValueError:
-            raise BoneQualityError(
-                f"Row {number} of {name} holds a date that cannot be read; write {' and '.join(DATES)} as 2024-12-31."
-            ) from None
+            sentence = "Row {number} of {name} holds a date that cannot be read; write {dates} as 2024-12-31."
+            raise BoneQualityError(sentence, number=number, name=name, dates=Sentence.joined(DATES, " and ")) from None
         return (last - first).days if first and last else float("nan")
 
     import pandas

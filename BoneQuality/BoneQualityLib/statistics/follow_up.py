@@ -142,8 +142,7 @@ def competing_events(cohort: Cohort) -> np.ndarray:
         held = set(cells.dropna())
         pair = next((p for p in YES_NO if held <= set(p)), None)
         if pair is None:
-            raise BoneQualityError(
-                f"The competing event {column!r} of {cohort.name} holds {', '.join(sorted(held)[:8])}; say which: {column}=VALUE."
-            )
+            sentence = "The competing event {column!r} of {name} holds {held}; say which: {column}=VALUE."
+            raise BoneQualityError(sentence, column=column, name=cohort.name, held=", ".join(sorted(held)[:8]))
         value = pair[0]
     return (cells == value.casefold()).to_numpy() & ~cohort.events

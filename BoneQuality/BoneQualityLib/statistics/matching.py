@@ -80,12 +80,10 @@ def match(source, outcome: str, exact="sex", caliper="age=2", ratio: int = 1, wh
     """
     same, calipers = _names(exact), _calipers(caliper)
     if not 1 <= ratio <= MOST_CONTROLS:
-        raise BoneQualityError(f"{ratio} controls for each event are asked for; give 1 to {MOST_CONTROLS}.")
+        raise BoneQualityError("{ratio} controls for each event are asked for; give 1 to {most}.", ratio=ratio, most=MOST_CONTROLS)
     if not same and not calipers:
-        raise BoneQualityError(
-            "Nothing to match by is named; give columns that must be the same, calipers such as age=2, or both.",
-            remedies=("exact", "caliper"),
-        )
+        sentence = "Nothing to match by is named; give columns that must be the same, calipers such as age=2, or both."
+        raise BoneQualityError(sentence, remedies=("exact", "caliper"))
     question = Question.of(outcome, measures=list(calipers), adjust=same, where=where)
     name = "the table" if hasattr(source, "columns") else Path(source).name
     table, _ = with_facts(source if hasattr(source, "columns") else read_csv(source), name)
@@ -123,7 +121,9 @@ def _calipers(text) -> dict[str, float]:
         parts = re.fullmatch(r"(.+?)\s*=\s*([0-9.eE+]+)", part)
         width = float(parts[2]) if parts and re.fullmatch(r"[0-9]*\.?[0-9]+([eE]\+?[0-9]+)?", parts[2]) else -1.0
         if not (math.isfinite(width) and width >= 0):
-            raise BoneQualityError(f"{part!r} is no caliper; write a column and how far apart its values may lie, as age=2.")
+            raise BoneQualityError(
+                "{part!r} is no caliper; write a column and how far apart its values may lie, as age=2.", part=part
+            )
         found[parts[1].strip()] = width
     return found
 

@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass, fields
 from itertools import combinations
 
-from ..errors import BoneQualityError
+from ..errors import BoneQualityError, Sentence
 
 #: Longer ones first, so that ``>=`` is not read as ``>``.
 COMPARISONS = (">=", "<=", "!=", "=", ">", "<")
@@ -111,23 +111,24 @@ class Question:
                    (("a measure", measured), ("levels to adjust for", levels))]  # fmt: skip
         for (role, names), (other, others) in clashes:
             for name in sorted(set(names) & set(others) - {None}):
-                raise BoneQualityError(f"{name!r} is named as {role} and also as {other}; name it once.")
+                sentence = "{name!r} is named as {role} and also as {other}; name it once."
+                raise BoneQualityError(sentence, name=name, role=Sentence(role), other=Sentence(other))
         for name in adjusters:
             if adjusters.count(name) > 1:
-                raise BoneQualityError(f"{name!r} is compared to two levels; name it once in what is adjusted for.")
+                raise BoneQualityError("{name!r} is compared to two levels; name it once in what is adjusted for.", name=name)
         if self.methods and len(self.methods) != 2:
-            said = f"{len(self.methods)} columns are named as methods; name the two that measure the same, as a,b."
-            raise BoneQualityError(said, remedies=("methods",))
+            said = "{count} columns are named as methods; name the two that measure the same, as a,b."
+            raise BoneQualityError(said, count=len(self.methods), remedies=("methods",))
 
     def _check_times(self) -> None:
         if self.outcome is None and not (self.methods or self.readers):
-            raise BoneQualityError(
-                "No outcome is named; name one, or methods or readers to compare these alone.",
-                remedies=("outcome", "methods", "readers"),
-            )
+            sentence = "No outcome is named; name one, or methods or readers to compare these alone."
+            raise BoneQualityError(sentence, remedies=("outcome", "methods", "readers"))
         for name, given in (("window", self.window), ("competing event", self.competing)):
             if given is not None and self.time is None:
-                raise BoneQualityError(f"A {name} needs the time to the event; name its column.", remedies=("time",))
+                raise BoneQualityError(
+                    "A {name} needs the time to the event; name its column.", remedies=("time",), name=Sentence(name)
+                )
 
 
 #: Names of the arguments of `Question.of` beside the outcome; the command line has an option for each.
@@ -151,14 +152,16 @@ def _with_value(text: str) -> tuple[str, str | None]:
 def _comparison(text: str, signs: tuple[str, ...]) -> Comparison:
     parts = re.fullmatch(r"\s*([^<>=!]+?)\s*(>=|<=|!=|=|>|<)\s*(.*?)\s*", text)
     if not parts or not parts[3] or parts[2] not in signs:
-        raise BoneQualityError(f"{text!r} cannot be read; write a column, one of {' '.join(signs)}, and a value, as age>=50.")
+        raise BoneQualityError(
+            "{text!r} cannot be read; write a column, one of {signs}, and a value, as age>=50.", text=text, signs=" ".join(signs)
+        )
     return Comparison(*parts.groups())
 
 
 def _cutoff(text: str) -> Comparison:
     cut = _comparison(text, (">=", "<="))
     if not math.isfinite(cut.number):
-        raise BoneQualityError(f"The cut-off {text!r} is no finite number; write it as vbq>=3.0.")
+        raise BoneQualityError("The cut-off {text!r} is no finite number; write it as vbq>=3.0.", text=text)
     return cut
 
 
@@ -166,18 +169,19 @@ def _time(window) -> float | None:
     if window is None:
         return None
     if not (math.isfinite(float(window)) and float(window) > 0):
-        raise BoneQualityError(f"The window is {window}; give a time above 0, in the units of the column of times.")
+        raise BoneQualityError("The window is {window}; give a time above 0, in the units of the column of times.", window=window)
     return float(window)
 
 
 def _imputed(impute) -> int:
     if impute and not FEWEST_IMPUTED <= int(impute) <= MOST_IMPUTED:
-        raise BoneQualityError(f"{impute} imputed data sets are asked for; give {FEWEST_IMPUTED} to {MOST_IMPUTED}.")
+        sentence = "{impute} imputed data sets are asked for; give {fewest} to {most}."
+        raise BoneQualityError(sentence, impute=impute, fewest=FEWEST_IMPUTED, most=MOST_IMPUTED)
     return int(impute or 0)
 
 
 def _adjuster(term: str) -> Adjuster:
     parts = re.fullmatch(r"([^\[\]]+?)\s*(?:\[([^\]]+)\])?", term)
     if not parts:
-        raise BoneQualityError(f"{term!r} is no adjusting variable; write for example age,sex,raterisk[Less].")
+        raise BoneQualityError("{term!r} is no adjusting variable; write for example age,sex,raterisk[Less].", term=term)
     return Adjuster(parts[1].strip(), parts[2] and parts[2].strip())
