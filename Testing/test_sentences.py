@@ -89,6 +89,36 @@ def test_no_sentence_of_the_library_names_an_option_of_the_command_line():
         assert path.name.startswith("cli") or not named, (path, named)
 
 
+def test_no_error_of_the_library_is_raised_with_values_in_its_text():
+    """A panel looks a sentence up by its template; one that has its values in it already is in no catalog of translations."""
+    trees = {path: ast.parse(path.read_text(encoding="utf-8")) for path in Path(errors.__file__).parent.rglob("*.py")}
+    classes = [node for tree in trees.values() for node in ast.walk(tree) if isinstance(node, ast.ClassDef)]
+    said = {"BoneQualityError", "Sentence"}
+    for _ in range(3):  # subclasses, and theirs
+        said |= {each.name for each in classes if said & {getattr(base, "id", "") for base in each.bases}}
+    assert {"NotMeasured", "Ambiguous", "NotCsv", "ManifestFaults", "NotThere"} <= said
+    found = [(path.name, line) for path, tree in trees.items() for line in _lines_of_formatted(tree, said)]
+    assert not found
+
+
+def _lines_of_formatted(tree: ast.AST, said: set[str]):
+    """Where a call of ``said`` is given an f-string or what ``format`` returned, as it is or in a variable."""
+    for function in (node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)):
+        assigned = [
+            node for node in ast.walk(function) if isinstance(node, (ast.Assign, ast.AugAssign)) and _is_formatted(node.value)
+        ]
+        targets = [target for node in assigned for target in getattr(node, "targets", None) or [node.target]]
+        held = {target.id for target in targets if isinstance(target, ast.Name)}
+        for call in (node for node in ast.walk(function) if getattr(getattr(node, "func", None), "id", "") in said):
+            names = {node.id for text in call.args for node in ast.walk(text) if isinstance(node, ast.Name)}
+            if _is_formatted(call) or held & names:
+                yield call.lineno
+
+
+def _is_formatted(node: ast.AST) -> bool:
+    return any(isinstance(part, ast.JoinedStr) or getattr(part, "attr", "") == "format" for part in ast.walk(node))
+
+
 def test_the_command_line_names_its_options_where_they_are_the_remedy():
     error = BoneQualityError("a.csv is there already; choose another folder or allow overwriting.", remedies=("overwrite", "time_limit"))
     said = with_options(sentence_of(error), error)

@@ -106,7 +106,8 @@ class MuscleSlice:
         reasons = [Sentence("no area of {muscles}; draw what is missing", muscles=_listed(missing))] if missing else []
         if elsewhere:
             nearest = "" if self.drawn_at is None else " (the nearest drawn one lies at S {nearest:.1f} mm)"
-            sentence = f"{{muscles}} not drawn on the slice at S {{s:.1f}} mm{nearest}; draw on that slice, or give the slice's S (disc slices)"
+            sentence = "{muscles} not drawn on the slice at S {s:.1f} mm" + nearest
+            sentence += "; draw on that slice, or give the slice's S (disc slices)"
             reasons.append(Sentence(sentence, muscles=_listed(elsewhere), s=self.plane.center[2], nearest=self.drawn_at))
         names = _listed(kind_of(m, s) for m, s in joined)
         reasons += [Sentence("{muscles}: not the muscles one by one; draw each of them", muscles=names)] if joined else []

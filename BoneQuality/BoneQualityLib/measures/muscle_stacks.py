@@ -129,9 +129,9 @@ def _check_muscles(muscles: list[Segment], segments: list[Segment]) -> None:
         sentence = "The segment {name} of {source} does not say its side; name it left or right."
         raise BoneQualityError(sentence, **without[0].names())
     if not muscles:
-        named = "No segment of {source} is named" if segments else "No segment is named"
-        remedy = "rename the segments (left psoas major, right multifidus, ...), or map them with a labels file"
-        raise BoneQualityError(f"{named} like a muscle; {remedy}.", source=segments[0].source if segments else "")
+        sentence = "No segment of {source} is named" if segments else "No segment is named"
+        sentence += " like a muscle; rename the segments (left psoas major, right multifidus, ...), or map them with a labels file."
+        raise BoneQualityError(sentence, source=segments[0].source if segments else "")
 
 
 def _homes(mask: Mask, grids: dict[int, Grid]) -> set[int]:

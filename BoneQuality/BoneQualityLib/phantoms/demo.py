@@ -181,4 +181,5 @@ def _make_folder(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise BoneQualityError(f"The folder {folder} cannot be made ({error.strerror}); choose another one.") from None
+        sentence = "The folder {folder} cannot be made ({reason}); choose another one."
+        raise BoneQualityError(sentence, folder=folder, reason=error.strerror) from None

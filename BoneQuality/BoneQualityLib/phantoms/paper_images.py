@@ -94,7 +94,8 @@ def measured(rows: list[dict], folder: Path, overwrite: bool, workers: int | Non
         folder / MANIFEST, folder / CASES, workers, overwrite=overwrite, progress=lambda share, text: progress(0.4 + 0.5 * share, text)
     )  # fmt: skip
     for case_id, failure in batch.failures.items():
-        raise BoneQualityError(f"{case_id} was imaged but not measured ({failure.stage}): {failure.sentence}")
+        sentence = "{case_id} was imaged but not measured ({stage}): {fault}"
+        raise BoneQualityError(sentence, case_id=case_id, stage=failure.stage, fault=failure.sentence)
     frame = pandas.read_csv(folder / CASES / "cohort.csv").dropna(axis="columns", how="all")  # facts that a paper does not have
     return frame, [*_assumptions(people), *_differences(frame)]
 
@@ -169,7 +170,7 @@ def _make_images(people: list[ImagedPatient], workers: int | None, progress: Cal
         for number, (person, result) in enumerate(ways, 1):
             if isinstance(result, WorkerDied):
                 raise BoneQualityError(
-                    f"The process that imaged {person.row['case_id']} ended: a kill, or no memory left; take fewer workers."
+                    "The process that imaged {case} ended: a kill, or no memory left; take fewer workers.", case=person.row["case_id"]
                 )
             progress(number / len(people), f"{number} of {len(people)} patients imaged")
 

@@ -125,7 +125,7 @@ def _figure_lines(paper: Paper, result: CohortResult) -> tuple[str, ...]:
 
 def _paper(name: str) -> Paper:
     if name not in PAPERS:
-        raise BoneQualityError(f"{name!r} is no paper that is known; choose one of {', '.join(PAPERS)}.")
+        raise BoneQualityError("{name!r} is no paper that is known; choose one of {papers}.", name=name, papers=", ".join(PAPERS))
     return PAPERS[name]
 
 

@@ -161,7 +161,7 @@ def paraspinal_muscles(
     if discs is None:
         discs = {f"L{n}-L{n + 1}": ((0.0, 0.0, 90.0 - 36.0 * n), (0.0, 0.0, 1.0)) for n in range(1, 5)}
     if unknown := [name for name in discs if name not in DISCS]:
-        raise BoneQualityError(f"{unknown[0]} is no disc; give discs such as L3-L4.")
+        raise BoneQualityError("{disc} is no disc; give discs such as L3-L4.", disc=unknown[0])
     axis = np.array([[0.0, 0.0, -500.0], [0.0, 0.0, 500.0]]) if axis is None else np.asarray(axis, float)
     shares = fat if isinstance(fat, Mapping) else {}
     compartments = []

@@ -55,7 +55,7 @@ _LEVELS = {
 def _named(parts, name: str):
     names = [part.name for part in parts]
     if name not in names:
-        raise BoneQualityError(f"The phantom has no {name}; it has {', '.join(names)}.")
+        raise BoneQualityError("The phantom has no {name}; it has {names}.", name=name, names=", ".join(names))
     return parts[names.index(name)]
 
 
@@ -157,9 +157,13 @@ def lumbar_spine(
     first = list(_LEVELS).index(levels[0]) if levels and levels[0] in _LEVELS else 0
     if not levels or list(_LEVELS)[first : first + len(levels)] != list(levels):
         asked = ", ".join(levels) or "none"
-        raise BoneQualityError(f"The phantom's levels are neighbors among {', '.join(_LEVELS)}, not {asked}.")
+        raise BoneQualityError(
+            "The phantom's levels are neighbors among {levels}, not {asked}.", levels=", ".join(_LEVELS), asked=asked
+        )
     if unknown := set(changes or {}) - set(levels):
-        raise BoneQualityError(f"The phantom has no {', '.join(sorted(unknown))} to change; it has {', '.join(levels)}.")
+        raise BoneQualityError(
+            "The phantom has no {unknown} to change; it has {levels}.", unknown=", ".join(sorted(unknown)), levels=", ".join(levels)
+        )
     hu, t1 = _per_level(cancellous_hu, levels, 6), _per_level(marrow_t1, levels, 7)
     lean = np.linspace(0.5, -0.5, len(levels)) if len(levels) > 1 else [0.0]
     vertebrae, end = [], None
