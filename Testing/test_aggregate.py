@@ -46,6 +46,14 @@ def test_the_range_of_vbq_is_that_of_its_variations():
     assert result.levels[0].values["vbq_single_level_high"] == pytest.approx(3.3)
 
 
+def test_the_range_of_hu_adds_causes_in_quadrature_to_either_side_for_a_level_and_the_case():
+    varied = {"+i": 103.0, "-i": 99.0, "+j": 96.0, "-j": 101.0}
+    level = Level("L1", ct=LevelNumbers(values=dict(hu_3d=100.0), variations=dict(hu_3d=varied)), ct_excluded=())
+    result = with_case_values(CaseResult(CaseFacts("a"), Parameters(), (level,), inputs=dict(ct={})), [])
+    for values in (result.values, result.levels[0].values):
+        assert (values["hu_3d_low"], values["hu_3d_high"]) == pytest.approx((95, 105))
+
+
 @pytest.mark.parametrize(("top", "flagged"), [(300 * 1.21 / 0.92, True), (330, False)])
 def test_a_trend_of_marrow_over_l1_to_l4_is_flagged(top, flagged):
     signals = np.linspace(300, top, 4)

@@ -211,6 +211,15 @@ def test_the_range_of_a_thin_middle_slice_holds_the_next_slices_with_their_own_n
     assert combined(100.0, fair_slice(roi, Image("CT", array, grid), mean)) == pytest.approx((70, 130))
 
 
+def test_the_range_of_a_middle_slice_of_3_mm_holds_the_next_slice_and_one_of_5_mm_does_not():
+    for thickness, by in ((3.0, 30), (5.0, 15)):  # half a slice distance is a mean of two slices
+        grid = Grid((31, 60, 60), np.diag([0.8, 0.8, thickness, 1.0]))
+        array = np.full(grid.shape, 100, np.int16)
+        array[16] = 130
+        roi = PlanarRoi("L1", "middle", np.array([24.0, 24, 15 * thickness]), np.eye(3)[0], np.eye(3)[1], (10.0, 8.0))
+        assert combined(100.0, fair_slice(roi, Image("CT", array, grid), mean)) == pytest.approx((100 - by, 100 + by))
+
+
 def test_causes_of_error_add_in_quadrature_to_either_side():
     varied = {"+i": 103.0, "-i": 99.0, "+j": 100.0, "-j": 96.0, "wider margin": 112.0, "narrower margin": np.nan, "+k": np.nan}
     assert combined(100.0, varied) == pytest.approx((87, 113))  # 3, 4 and 12 HU
