@@ -295,7 +295,7 @@ def test_nothing_is_replaced_unasked_nor_what_is_not_of_a_batch(study, tmp_path)
             run_batch(study, tmp_path / "out", workers=0, **options)
         assert results(tmp_path / "out") == {"c3_case.csv": b"mine"}
     run_batch(study, tmp_path / "out", workers=0, overwrite=True)
-    with pytest.raises(BoneQualityError, match="go on with what is there, or allow overwriting"):
+    with pytest.raises(BoneQualityError, match="keep what is done, or allow overwriting"):
         run_batch(study, tmp_path / "out", workers=0)
     assert run_batch(study, tmp_path / "out", workers=0, resume=True).kept == 6
 
@@ -328,7 +328,7 @@ def test_a_disk_that_is_full_when_the_tables_are_written_keeps_the_cases(study, 
             raise OSError(errno.ENOSPC, "No space left on device")
         force(file)
 
-    with monkeypatch.context() as disk, pytest.raises(BoneQualityError, match="No space left.* are kept: then go on with them"):
+    with monkeypatch.context() as disk, pytest.raises(BoneQualityError, match="No space left.* are kept; after that, run the batch again"):
         disk.setattr(os, "fsync", full)
         run_batch(study, tmp_path / "out", workers=0)
     assert run_batch(study, tmp_path / "out", workers=0, resume=True).kept == 6

@@ -42,7 +42,7 @@ def readersCompared(first, second):
         decimals = 2 if _COLUMNS[name].unit == "" else 1
         rows.append((_title(name), str(len(pairs)), f"{mean:+.{decimals}f}", f"{most:.{decimals}f}", agreement))
     header = (_("Measure"), _("Levels"), _("Mean difference"), _("Largest"), _("ICC(2,1)"))
-    about = _("{second} less {first}, level by level.").format(first=first["case_id"], second=second["case_id"])
+    about = _("Differences are {second} minus {first}, by level.").format(first=first["case_id"], second=second["case_id"])
     return note + _paragraph(about) + _table(header, rows)
 
 

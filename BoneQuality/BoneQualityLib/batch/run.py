@@ -198,7 +198,7 @@ def run_batch(
             _write_index(cases, folder, batch, reviews or {})
         except BoneQualityError as error:
             raise BoneQualityError(
-                "{error} The cases that are done are kept: then go on with them.", remedies=("resume",), error=error
+                "{error} Finished cases are kept; after that, run the batch again and keep what is done.", remedies=("resume",), error=error
             ) from None
     return batch
 
@@ -223,7 +223,7 @@ def _collect(results: Iterator[tuple], todo: list[Job], batch: Batch, progress: 
                 batch.done.add(job.case_id)
             elif job.case_id not in batch.failures:
                 batch.failures[job.case_id] = Failure(
-                    "process", "The cluster was lost before it was measured; keep what is done and measure the others."
+                    "process", "The cluster was lost before the case was measured; run the batch again and keep what is done."
                 )
 
 
@@ -276,7 +276,7 @@ def _check_folder(jobs: list[Job], folder: Path, resume: bool, overwrite: bool) 
     taken = sorted(there & wanted - (ours if resume else set()))
     if taken:
         sentence = "{path} is there already; choose another folder, "
-        sentence += "allow overwriting." if resume else "go on with what is there, or allow overwriting."
+        sentence += "allow overwriting." if resume else "keep what is done, or allow overwriting."
         raise BoneQualityError(sentence, path=folder / taken[0], remedies=("overwrite",) if resume else ("resume", "overwrite"))
 
 

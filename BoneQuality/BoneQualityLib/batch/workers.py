@@ -183,7 +183,7 @@ def in_cluster(function: Callable, jobs: Iterable, address: str, limits: Limits 
                 yield job, result
         except Exception as error:  # the function itself raises nothing: the cluster is at fault
             sentence = "The cluster cannot go on ({fault}); see that its scheduler runs and BoneQuality {version} is "
-            sentence += "installed on its workers, then keep what is done and measure the others."
+            sentence += "installed on its workers, then run the batch again and keep what is done."
             raise ClusterLost(sentence, fault=type(error).__name__, version=__version__) from None
 
 

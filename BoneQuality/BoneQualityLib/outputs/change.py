@@ -8,7 +8,8 @@ from ..columns import CASE_COLUMNS, LEVEL_COLUMNS, Column
 
 #: Least significant change at 95 %: 1.96 times the square root of 2 times the precision error.
 LEAST_SIGNIFICANT = 2.77
-#: A range holds all values that small changes of margin and mask give: taken as uniform, its SD is its half width over this.
+#: A range reaches as far as small changes of margin and mask move a value: taken as uniform, its SD is its half width over this, also
+#: where the changes by several causes were added in quadrature.
 UNIFORM = math.sqrt(3)
 #: Upper end of the least significant change of HU in repeated scans, 10 to 16 HU at L1 (Osteoporos Int 2025, 07529-7). No other level
 #: has a published one, so it is taken for every HU: our own range knows nothing of another scan.
