@@ -291,8 +291,9 @@ def test_nothing_is_replaced_unasked_nor_what_is_not_of_a_batch(study, tmp_path)
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "c3_case.csv").write_text("mine")
     for options in ({}, dict(resume=True)):
-        with pytest.raises(BoneQualityError, match="c3_case.csv is there already"):
+        with pytest.raises(BoneQualityError, match="c3_case.csv is there already") as refused:
             run_batch(study, tmp_path / "out", workers=0, **options)
+        assert refused.value.remedies == (("overwrite",) if options else ("resume", "overwrite"))
         assert results(tmp_path / "out") == {"c3_case.csv": b"mine"}
     run_batch(study, tmp_path / "out", workers=0, overwrite=True)
     with pytest.raises(BoneQualityError, match="keep what is done, or allow overwriting"):

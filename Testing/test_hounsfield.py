@@ -186,6 +186,20 @@ def test_ellipses_hold_whole_voxels_of_3_mm_and_no_cortex():
         assert (values["hu_middle"], values["hu_multislice"]) == (pytest.approx(120, abs=0.3), pytest.approx(120, abs=0.6))
 
 
+def test_the_faces_of_thick_slabs_keep_2_mm_off_the_surface_that_a_finer_mask_shows():
+    spine = single_vertebra(cortex_mm=0.3, cortex_hu=150.0)  # no endosteal edge to be seen, which would lie deeper
+    body = body_of(spine, phantom_spine.grid_for(spine, (0.7, 0.7, 0.7)))
+    for up in (0.0, 1.0, 2.0, 3.0, 4.0):
+        grid = phantom_spine.grid_for(spine, (0.7, 0.7, 5.0))
+        affine = grid.ijk_to_ras.copy()
+        affine[2, 3] += up
+        image = ct_of(spine, Grid(grid.shape, affine))
+        slices = place_slices(body, image, Parameters(), read_endosteum(body, image, 3.0))
+        for roi in filter(None, slices.rois.values()):
+            faces = [roi.center + [0, 0, side] for side in (-2.5, 2.5)]  # a dished endplate is nearest to the middle
+            assert spine.vertebra("L3").depth(np.array(faces)).min() > 1.6, (up, roi.kind)
+
+
 def test_the_middle_ellipse_keeps_off_the_posterior_third():
     spine = single_vertebra()
     grid = phantom_spine.grid_for(spine, (0.7, 0.7, 1.0))
